@@ -1,0 +1,2 @@
+//! Virtio devices.
+#![no_std]

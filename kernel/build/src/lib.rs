@@ -1,0 +1,1 @@
+//! Linker arguments for a workload.

@@ -1,0 +1,2 @@
+//! A kernel for one asynchronous program.
+#![no_std]

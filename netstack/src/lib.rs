@@ -1,0 +1,3 @@
+//! smoltcp as futures.
+#![no_std]
+#![forbid(unsafe_code)]

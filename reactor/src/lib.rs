@@ -1,0 +1,2 @@
+//! Tasks, timers and readiness.
+#![no_std]
