@@ -1,0 +1,102 @@
+//! Where the first seed of [`Random`] comes from.
+//!
+//! In the order of preference: RDRAND; a virtio-rng device, asked once it answers; and where the
+//! machine has neither, the clock and the names of the devices, with a warning that says so. Called
+//! once by `runtime`, in boot context, before the first task runs.
+
+use crate::random::{Random, SEED_LENGTH, Seed};
+
+/// How often one RDRAND is tried before it counts as broken: Intel's recommendation (software
+/// developer's manual, volume 1, section 7.3.17.1).
+const MAX_TRIES: usize = 10;
+
+/// How good a first seed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// Drawn from the processor's generator.
+    Processor,
+    /// Guessable by whoever knows the machine and the moment: more must be mixed in.
+    Weak,
+}
+
+/// Makes the random source from the processor's generator, or, where that is missing or broken,
+/// from `scraps`: numbers that differ from start to start.
+pub fn first(
+    mut processor: impl FnMut() -> Option<u64>,
+    scraps: impl IntoIterator<Item = u64>,
+) -> (Random, Quality) {
+    let mut draw = || (0..MAX_TRIES).find_map(|_| processor());
+    match words_to_seed([(); 4].map(|()| draw())) {
+        // A generator that repeats itself is broken: some returned all ones after a suspend.
+        Some((seed, true)) => (Random::from_seed(seed), Quality::Processor),
+        _ => (from_scraps(scraps), Quality::Weak),
+    }
+}
+
+/// Four words as a seed, and whether any two neighbours differ.
+fn words_to_seed(words: [Option<u64>; 4]) -> Option<(Seed, bool)> {
+    let mut seed = Seed::default();
+    let mut previous = None;
+    let mut differ = false;
+    for (word, place) in words.into_iter().zip(seed.chunks_exact_mut(8)) {
+        let word = word?;
+        differ |= previous.is_some_and(|previous| previous != word);
+        previous = Some(word);
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    Some((seed, differ))
+}
+
+/// Mixes each number in on its own, so that their order counts and none cancels another.
+fn from_scraps(scraps: impl IntoIterator<Item = u64>) -> Random {
+    let random = Random::from_seed([0; SEED_LENGTH]);
+    for scrap in scraps {
+        let mut fresh = Seed::default();
+        fresh[..8].copy_from_slice(&scrap.to_le_bytes());
+        random.mix(&fresh);
+    }
+    random
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::Rng;
+
+    use super::*;
+
+    #[test]
+    fn the_processor_seeds_when_it_can() {
+        let mut numbers = 1..;
+        let (mut random, quality) = first(|| numbers.next(), []);
+        let mut seed = Seed::default();
+        for (index, byte) in [1, 2, 3, 4].into_iter().enumerate() {
+            seed[index * 8] = byte;
+        }
+        assert_eq!(quality, Quality::Processor);
+        assert_eq!(random.next_u64(), Random::from_seed(seed).next_u64());
+    }
+
+    #[test]
+    fn a_generator_that_fails_now_and_then_still_counts() {
+        let mut calls = 0;
+        let flaky = || {
+            calls += 1;
+            (calls % MAX_TRIES as u64 == 0).then_some(calls)
+        };
+        assert_eq!(first(flaky, []).1, Quality::Processor);
+    }
+
+    #[test]
+    fn a_missing_or_stuck_generator_is_weak() {
+        assert_eq!(first(|| None, [1]).1, Quality::Weak);
+        assert_eq!(first(|| Some(u64::MAX), [1]).1, Quality::Weak);
+    }
+
+    #[test]
+    fn every_scrap_and_their_order_count() {
+        let draw = |scraps: &[u64]| first(|| None, scraps.iter().copied()).0.next_u64();
+        assert_eq!(draw(&[1, 2]), draw(&[1, 2]));
+        assert_ne!(draw(&[1, 2]), draw(&[2, 1]));
+        assert_ne!(draw(&[5, 5]), draw(&[]));
+    }
+}
