@@ -1,1 +1,9 @@
-//! Starts virtual machines.
+//! Starts virtual machines: the one way to do so in this repository. The `ukernel` command, the
+//! justfile, the tests and the benchmarks all come through [`machine`].
+//!
+//! Runs on the host and knows of the kernel only what the `abi` crate says.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod disk_image;
+pub mod machine;

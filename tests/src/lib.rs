@@ -1,1 +1,13 @@
-//! Tests that cross a crate boundary.
+//! What the tests share that cross a crate boundary: guests, machines with a deadline, clients.
+//!
+//! A VM test boots a guest by [`vm::boot`], talks to it over its own ports, and lets the machine go; it
+//! is killed when the test ends, however that happens. Nothing here sleeps in order to synchronise.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod guest;
+pub mod http;
+pub mod load;
+pub mod skip;
+pub mod tiny_guest;
+pub mod vm;

@@ -1,0 +1,35 @@
+//! `ukernel disk-image`: files into a disk image.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::disk_image;
+
+/// Make a disk image out of files: a tar archive, the same bytes for the same files
+#[derive(Args)]
+pub(super) struct DiskImage {
+    /// The image to write
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// The folder that PATHs and the names in the image are relative to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+    /// Files, or folders with all that is below them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl DiskImage {
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        disk_image::write(&self.output, &self.root, &self.paths).map_err(|error| {
+            Failure::new(format_args!(
+                "cannot write {}: {error}",
+                self.output.display()
+            ))
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,211 @@
+//! `ukernel run`: boots a kernel, shows its log, and ends with its status.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use crate::machine::{
+    AcceleratorChoice, AcceleratorRequest, Disk, Ending, Firecracker, Forward, Launch, Machine,
+    Nic, Protocol, Qemu, StartError, Symbols, VmConfig, Vmm,
+};
+
+/// Boot a kernel, stream its serial log, and end with its status
+#[derive(Args)]
+pub(super) struct Run {
+    /// The kernel with its workload, an ELF
+    #[arg(long, value_name = "ELF")]
+    kernel: PathBuf,
+    /// RAM, in MiB (M) or GiB (G)
+    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = memory_mib)]
+    memory: u32,
+    /// Attach a raw disk; with ",ro" the guest may only read
+    #[arg(long = "disk", value_name = "FILE[,ro]")]
+    disks: Vec<Disk>,
+    /// Forward a port of 127.0.0.1 to the guest; 0 takes a free one
+    #[arg(short = 'p', long = "publish", value_name = "HOST:GUEST[/tcp|/udp]")]
+    forwards: Vec<Forward>,
+    /// Connect the guest to an existing tap device instead of the user-mode network
+    #[arg(long, value_name = "NAME", conflicts_with = "forwards")]
+    tap: Option<String>,
+    /// Add options to the kernel's command line
+    #[arg(long, value_name = "OPTIONS")]
+    append: Vec<String>,
+    /// Add an argument for the workload
+    #[arg(long = "arg", value_name = "ARGUMENT", value_parser = workload_argument)]
+    arguments: Vec<String>,
+    /// Kill the guest after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// The program that runs the guest
+    #[arg(long, value_enum, default_value = "auto")]
+    vmm: VmmChoice,
+    /// How QEMU runs instructions: auto, kvm or tcg
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    accel: AcceleratorRequest,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum VmmChoice {
+    /// QEMU
+    Auto,
+    /// QEMU
+    Qemu,
+    /// Firecracker, from UKERNEL_FIRECRACKER or the PATH
+    Firecracker,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        let symbols = Symbols::new(&self.kernel);
+        let mut launch = Launch::new(self.vmm())
+            .own_process_group()
+            .on_line(move |line| show(line, &symbols));
+        if let Some(seconds) = self.timeout {
+            launch = launch.deadline(Duration::from_secs(seconds));
+        }
+        let machine = Arc::new(launch.start().map_err(failure)?);
+        stop_on_ctrl_c(&machine)?;
+        self.print_addresses(&machine);
+        let outcome = machine.wait();
+        if !matches!(outcome.ending, Ending::Guest(_)) {
+            eprint!("{}", outcome.vmm_log);
+        }
+        eprintln!("ukernel: {}", outcome.ending);
+        Ok(ExitCode::from(outcome.ending.exit_code()))
+    }
+
+    /// What to run, said on standard error with the reason.
+    fn vmm(&self) -> Vmm {
+        if self.vmm == VmmChoice::Firecracker {
+            let program = Firecracker::program_from_environment();
+            let program = program.unwrap_or_else(|| "firecracker".into());
+            eprintln!("ukernel: firecracker {}", program.display());
+            return Firecracker::new(program, self.config()).into();
+        }
+        let choice = AcceleratorChoice::detect(self.accel);
+        eprintln!(
+            "ukernel: qemu with {} ({})",
+            choice.accelerator, choice.reason
+        );
+        Qemu::with_accelerator(self.config(), choice.accelerator).into()
+    }
+
+    fn config(&self) -> VmConfig {
+        let mut config = VmConfig::new(&self.kernel).memory_mib(self.memory);
+        config.options = self.append.join(" ");
+        config.arguments.clone_from(&self.arguments);
+        config.disks.clone_from(&self.disks);
+        match &self.tap {
+            Some(name) => config.nics.push(Nic::tap(name)),
+            // Firecracker has no user-mode network: without a tap, no network.
+            None if self.vmm == VmmChoice::Firecracker && self.forwards.is_empty() => {}
+            None => config.nics.push(Nic::user(self.forwards.iter().copied())),
+        }
+        config
+    }
+
+    fn print_addresses(&self, machine: &Machine) {
+        for forward in &self.forwards {
+            let guest = forward.guest_port;
+            let host = match forward.protocol {
+                Protocol::Tcp => machine.forwarded(guest),
+                Protocol::Udp => machine.forwarded_udp(guest),
+            };
+            if let Some(host) = host {
+                eprintln!("ukernel: {host} -> guest {guest}/{}", forward.protocol);
+            }
+        }
+    }
+}
+
+/// Prints one line of the log, and below a backtrace's frame the functions that it stands for.
+fn show(line: &str, symbols: &Symbols) {
+    let mut output = std::io::stdout().lock();
+    // A closed output does not end the guest.
+    let _ = writeln!(output, "{line}");
+    match symbols.explain(line) {
+        Ok(functions) => {
+            for function in functions {
+                let _ = writeln!(output, "       {function}");
+            }
+        }
+        Err(error) => eprintln!("ukernel: {error}"),
+    }
+    let _ = output.flush();
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the guest to stop, the second kills it.
+fn stop_on_ctrl_c(machine: &Arc<Machine>) -> Result<(), Failure> {
+    // Weak: the handler lives as long as the process, and must not keep the machine alive.
+    let machine = Arc::downgrade(machine);
+    let asked = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        let Some(machine) = machine.upgrade() else {
+            return;
+        };
+        if asked.swap(true, Ordering::Relaxed) {
+            machine.kill();
+            return;
+        }
+        eprintln!("ukernel: asking the guest to stop; Ctrl-C again kills it");
+        if let Err(error) = machine.stop() {
+            eprintln!("ukernel: {error}");
+        }
+    })
+    .map_err(|error| Failure::new(format_args!("cannot handle Ctrl-C: {error}")))
+}
+
+fn failure(error: StartError) -> Failure {
+    Failure {
+        hint: error.hint(),
+        message: error.to_string(),
+    }
+}
+
+fn memory_mib(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.strip_suffix(['G', 'g']) {
+        Some(digits) => (digits, 1024),
+        None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),
+    };
+    let number: Option<u32> = digits.parse().ok();
+    let mib = number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|mib| *mib > 0);
+    mib.ok_or_else(|| format!("'{text}' is not a size such as 64M or 2G"))
+}
+
+/// The guest splits its command line at spaces.
+fn workload_argument(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err("an argument for the workload cannot be empty or contain white space".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(memory_mib("64M"), Ok(64));
+        assert_eq!(memory_mib("64"), Ok(64));
+        assert_eq!(memory_mib("2G"), Ok(2048));
+        for bad in ["", "M", "0", "1.5G", "-1", "4194304G", "1T"] {
+            assert!(memory_mib(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn arguments_that_would_be_split_are_refused() {
+        assert!(workload_argument("a b").is_err());
+        assert!(workload_argument("").is_err());
+        assert_eq!(workload_argument("a=b"), Ok("a=b".into()));
+    }
+}

@@ -1,0 +1,46 @@
+//! A virtual machine from its description to its exit status.
+//!
+//! [`VmConfig`] says what the machine contains; [`Qemu`] or [`Firecracker`] says which program runs
+//! it and how; [`Launch`] starts it; [`Machine`] is the running one. Dropping a [`Machine`] kills it.
+//!
+//! Everything that decides is a pure function (the command line, the choice of accelerator, the
+//! meaning of how a run ended) and is tested without starting anything.
+//!
+//! ```no_run
+//! use bundle_tool::machine::{Ending, Forward, Launch, Nic, Qemu, VmConfig};
+//! use std::time::Duration;
+//!
+//! let mut config = VmConfig::new("target/x86_64-unknown-none/guest/demo").memory_mib(32);
+//! config.nics.push(Nic::user([Forward::tcp(0, 8080)])); // port 0: any free one
+//! let machine = Launch::new(Qemu::new(config)).deadline(Duration::from_secs(30)).start()?;
+//! println!("http://{}/", machine.forwarded(8080).expect("forwarded above"));
+//! machine.wait_for_line("ready", Duration::from_secs(5))?;
+//! machine.stop()?;
+//! assert_eq!(machine.wait().ending, Ending::Guest(0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accelerator;
+mod config;
+mod error;
+mod firecracker;
+mod launch;
+mod outcome;
+pub mod ports;
+mod qemu;
+mod qmp;
+mod running;
+mod serial_log;
+mod symbols;
+
+pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
+pub use config::{Disk, DiskFault, DiskOperation, Forward, Nic, NicBackend, Protocol, VmConfig};
+pub use error::{ControlError, StartError};
+pub use firecracker::Firecracker;
+pub use launch::{Launch, Vmm};
+pub use outcome::{Ending, Outcome};
+pub use qemu::{MachineType, Plugin, Qemu, Trace};
+pub use qmp::Qmp;
+pub use running::Machine;
+pub use serial_log::{Found, SerialLog, WaitError};
+pub use symbols::{Symbols, SymbolsError};

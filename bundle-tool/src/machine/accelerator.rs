@@ -1,0 +1,209 @@
+//! Chooses between KVM and TCG, and says why. Called before a QEMU command line is made; starts
+//! nothing and changes nothing.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::str::FromStr;
+
+/// How QEMU runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The host's processor runs them, through `/dev/kvm`.
+    Kvm {
+        /// Whether the processor has VMX or SVM. Without, KVM itself emulates each instruction, about a
+        /// hundred times slower than TCG, and some processor features cannot be offered.
+        hardware: bool,
+    },
+    /// QEMU translates them.
+    Tcg,
+}
+
+/// What a person asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AcceleratorRequest {
+    /// KVM where it is both usable and fast, otherwise TCG.
+    #[default]
+    Auto,
+    /// KVM, even where it emulates.
+    Kvm,
+    /// TCG, even where KVM would do.
+    Tcg,
+}
+
+/// What the host offers, as far as the choice depends on it.
+#[derive(Clone, Debug)]
+pub struct HostSupport {
+    /// `Ok` when `/dev/kvm` opened for reading and writing, otherwise why not.
+    pub kvm: Result<(), String>,
+    /// Whether `/proc/cpuinfo` lists `vmx` or `svm`.
+    pub hardware: bool,
+}
+
+/// The accelerator and the reason for it, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceleratorChoice {
+    /// What to use.
+    pub accelerator: Accelerator,
+    /// Why, as a clause for a person to read.
+    pub reason: String,
+}
+
+impl HostSupport {
+    /// Looks at this host.
+    ///
+    /// `/dev/kvm` alone proves nothing: some build machines expose it without VMX or SVM.
+    pub fn detect() -> HostSupport {
+        let kvm = OpenOptions::new().read(true).write(true).open("/dev/kvm");
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        HostSupport {
+            kvm: kvm.map(drop).map_err(|error| error.to_string()),
+            hardware: has_virtualization_flag(&cpuinfo),
+        }
+    }
+}
+
+fn has_virtualization_flag(cpuinfo: &str) -> bool {
+    cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("flags"))
+        .any(|line| {
+            line.split_whitespace()
+                .any(|flag| flag == "vmx" || flag == "svm")
+        })
+}
+
+impl AcceleratorChoice {
+    /// Decides for `host`. Never fails: a forced KVM that cannot be opened is left for QEMU to refuse.
+    ///
+    /// ```
+    /// use bundle_tool::machine::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
+    /// let host = HostSupport { kvm: Ok(()), hardware: false };
+    /// let choice = AcceleratorChoice::new(AcceleratorRequest::Auto, &host);
+    /// assert_eq!(choice.accelerator, Accelerator::Tcg);
+    /// ```
+    pub fn new(request: AcceleratorRequest, host: &HostSupport) -> AcceleratorChoice {
+        let hardware = host.hardware;
+        let (accelerator, reason) = match (request, &host.kvm, hardware) {
+            (AcceleratorRequest::Kvm, _, true) => {
+                (Accelerator::Kvm { hardware }, "as asked".into())
+            }
+            (AcceleratorRequest::Kvm, _, false) => (
+                Accelerator::Kvm { hardware },
+                "as asked; this processor has neither vmx nor svm, so expect it to be slow".into(),
+            ),
+            (AcceleratorRequest::Tcg, _, _) => (Accelerator::Tcg, "as asked".into()),
+            (AcceleratorRequest::Auto, Ok(()), true) => (
+                Accelerator::Kvm { hardware },
+                "/dev/kvm opens and the processor has vmx or svm".into(),
+            ),
+            (AcceleratorRequest::Auto, Ok(()), false) => (
+                Accelerator::Tcg,
+                "/dev/kvm opens, but the processor has neither vmx nor svm".into(),
+            ),
+            (AcceleratorRequest::Auto, Err(error), _) => {
+                (Accelerator::Tcg, format!("/dev/kvm does not open: {error}"))
+            }
+        };
+        AcceleratorChoice {
+            accelerator,
+            reason,
+        }
+    }
+
+    /// Decides for this host.
+    pub fn detect(request: AcceleratorRequest) -> AcceleratorChoice {
+        AcceleratorChoice::new(request, &HostSupport::detect())
+    }
+}
+
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Accelerator::Kvm { .. } => "kvm",
+            Accelerator::Tcg => "tcg",
+        })
+    }
+}
+
+impl FromStr for AcceleratorRequest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(AcceleratorRequest::Auto),
+            "kvm" => Ok(AcceleratorRequest::Kvm),
+            "tcg" => Ok(AcceleratorRequest::Tcg),
+            other => Err(format!(
+                "unknown accelerator '{other}': expected auto, kvm or tcg"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(request: AcceleratorRequest, kvm: bool, hardware: bool) -> AcceleratorChoice {
+        let kvm = if kvm {
+            Ok(())
+        } else {
+            Err("permission denied".to_string())
+        };
+        AcceleratorChoice::new(request, &HostSupport { kvm, hardware })
+    }
+
+    #[test]
+    fn auto_takes_kvm_only_where_it_opens_and_is_fast() {
+        let kvm = Accelerator::Kvm { hardware: true };
+        assert_eq!(
+            choose(AcceleratorRequest::Auto, true, true).accelerator,
+            kvm
+        );
+        assert_eq!(
+            choose(AcceleratorRequest::Auto, true, false).accelerator,
+            Accelerator::Tcg
+        );
+        assert_eq!(
+            choose(AcceleratorRequest::Auto, false, true).accelerator,
+            Accelerator::Tcg
+        );
+    }
+
+    #[test]
+    fn a_wish_is_followed_and_its_cost_is_said() {
+        let forced = choose(AcceleratorRequest::Kvm, true, false);
+        assert_eq!(forced.accelerator, Accelerator::Kvm { hardware: false });
+        assert!(forced.reason.contains("slow"), "{}", forced.reason);
+        assert_eq!(
+            choose(AcceleratorRequest::Tcg, true, true).accelerator,
+            Accelerator::Tcg
+        );
+    }
+
+    #[test]
+    fn the_reason_names_what_is_missing() {
+        assert!(
+            choose(AcceleratorRequest::Auto, false, true)
+                .reason
+                .contains("permission denied")
+        );
+        assert!(
+            choose(AcceleratorRequest::Auto, true, false)
+                .reason
+                .contains("vmx")
+        );
+    }
+
+    #[test]
+    fn the_flag_is_a_word_of_the_flags_line() {
+        assert!(has_virtualization_flag(
+            "model name : x\nflags\t\t: fpu vmx sse2\n"
+        ));
+        assert!(has_virtualization_flag("flags : svm\n"));
+        assert!(!has_virtualization_flag(
+            "flags : fpu svm_lock\nvmx flags : vnmi\n"
+        ));
+        assert!(!has_virtualization_flag(""));
+    }
+}

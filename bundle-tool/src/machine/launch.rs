@@ -1,0 +1,350 @@
+//! Starts a machine: chooses ports, spawns the VMM, and returns when QEMU says that the machine is
+//! complete. The only place in the repository that spawns a VMM.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::config::{Forward, VmConfig};
+use super::error::{ControlError, StartError};
+use super::firecracker::Firecracker;
+use super::ports;
+use super::qemu::Qemu;
+use super::qmp::Qmp;
+use super::running::{Control, Machine, Process};
+
+/// How often free ports are chosen anew when another process takes one in between.
+const MAX_ATTEMPTS: usize = 5;
+
+/// The program that runs the machine.
+#[derive(Clone, Debug)]
+pub enum Vmm {
+    /// QEMU.
+    Qemu(Box<Qemu>),
+    /// Firecracker.
+    Firecracker(Firecracker),
+}
+
+/// A machine about to start.
+pub struct Launch {
+    vmm: Vmm,
+    deadline: Option<Duration>,
+    on_line: OnLine,
+    own_process_group: bool,
+}
+
+pub(super) type OnLine = Box<dyn FnMut(&str) + Send>;
+
+impl From<Qemu> for Vmm {
+    fn from(qemu: Qemu) -> Vmm {
+        Vmm::Qemu(Box::new(qemu))
+    }
+}
+
+impl From<Firecracker> for Vmm {
+    fn from(firecracker: Firecracker) -> Vmm {
+        Vmm::Firecracker(firecracker)
+    }
+}
+
+impl Vmm {
+    /// Its name for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Vmm::Qemu(_) => "qemu",
+            Vmm::Firecracker(_) => "firecracker",
+        }
+    }
+
+    fn program(&self) -> &Path {
+        match self {
+            Vmm::Qemu(qemu) => &qemu.program,
+            Vmm::Firecracker(firecracker) => &firecracker.program,
+        }
+    }
+
+    /// What the machine contains.
+    pub fn config(&self) -> &VmConfig {
+        match self {
+            Vmm::Qemu(qemu) => &qemu.config,
+            Vmm::Firecracker(firecracker) => &firecracker.config,
+        }
+    }
+
+    fn config_mut(&mut self) -> &mut VmConfig {
+        match self {
+            Vmm::Qemu(qemu) => &mut qemu.config,
+            Vmm::Firecracker(firecracker) => &mut firecracker.config,
+        }
+    }
+}
+
+impl Launch {
+    /// A machine without a deadline, whose log nobody watches.
+    pub fn new(vmm: impl Into<Vmm>) -> Launch {
+        Launch {
+            vmm: vmm.into(),
+            deadline: None,
+            on_line: Box::new(|_| {}),
+            own_process_group: false,
+        }
+    }
+
+    /// Kills the machine when it has run for so long.
+    pub fn deadline(mut self, limit: Duration) -> Launch {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// Calls `on_line` with each line of the serial log, from the machine's reader thread. A slow
+    /// callback slows the guest's output.
+    pub fn on_line(mut self, on_line: impl FnMut(&str) + Send + 'static) -> Launch {
+        self.on_line = Box::new(on_line);
+        self
+    }
+
+    /// Keeps the terminal's Ctrl-C from the VMM, for a program that handles it. Without this, a
+    /// Ctrl-C ends the VMM with everything else in the foreground.
+    pub fn own_process_group(mut self) -> Launch {
+        self.own_process_group = true;
+        self
+    }
+
+    /// Starts the machine.
+    ///
+    /// With QEMU, returns when the machine is complete, so that a wrong configuration is an error
+    /// here. Firecracker reports its own only by ending.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(self) -> Result<Machine, StartError> {
+        check_files(self.vmm.config())?;
+        let fixed: HashSet<u16> = self
+            .vmm
+            .config()
+            .forwards()
+            .map(|forward| forward.host_port)
+            .collect();
+        for _ in 1..MAX_ATTEMPTS {
+            match self.attempt() {
+                // A port of our own choice was taken meanwhile: choose again.
+                Err(StartError::PortTaken { port, .. }) if !fixed.contains(&port) => {}
+                Ok(process) => return Ok(Machine::new(process, self.on_line)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Machine::new(self.attempt()?, self.on_line))
+    }
+
+    fn attempt(&self) -> Result<Process, StartError> {
+        let mut vmm = self.vmm.clone();
+        choose_ports(vmm.config_mut())?;
+        let folder = tempfile::Builder::new()
+            .prefix("ukernel-")
+            .tempdir()
+            .map_err(StartError::host("make a folder for sockets"))?;
+        match &vmm {
+            Vmm::Qemu(qemu) => self.start_qemu(&vmm, qemu, folder),
+            Vmm::Firecracker(firecracker) => self.start_firecracker(&vmm, firecracker, folder),
+        }
+    }
+
+    fn start_qemu(&self, vmm: &Vmm, qemu: &Qemu, folder: TempDir) -> Result<Process, StartError> {
+        let socket = folder.path().join("qmp");
+        let arguments = qemu.arguments(&socket)?;
+        // QEMU connects to us: no moment at which its socket does not exist yet.
+        let listener = UnixListener::bind(&socket).map_err(StartError::host("listen for QMP"))?;
+        let mut command = self.command(vmm);
+        command.args(arguments);
+        let process = self.spawn(vmm, command, folder, Some(socket))?;
+        let accepted = listener.accept();
+        let (stream, _) = accepted.map_err(StartError::host("accept QEMU's connection"))?;
+        match Qmp::negotiate(stream) {
+            Ok(qmp) => Ok(process.with_control(Control::qmp(qmp))),
+            Err(ControlError::Io(source)) => Err(StartError::Host {
+                what: "talk to QEMU",
+                source,
+            }),
+            Err(_) => Err(gave_up(vmm, &process)),
+        }
+    }
+
+    fn start_firecracker(
+        &self,
+        vmm: &Vmm,
+        firecracker: &Firecracker,
+        folder: TempDir,
+    ) -> Result<Process, StartError> {
+        let configuration = folder.path().join("config.json");
+        let write = fs::write(&configuration, firecracker.configuration()?.to_string());
+        write.map_err(StartError::host("write Firecracker's configuration"))?;
+        let socket = folder.path().join("api");
+        // Firecracker's own log must stay out of the guest's serial line, which is its stdout.
+        let log = folder.path().join("log");
+        File::create(&log).map_err(StartError::host("make Firecracker's log"))?;
+        let mut command = self.command(vmm);
+        command.arg("--config-file").arg(configuration);
+        command.arg("--api-sock").arg(&socket);
+        command
+            .arg("--log-path")
+            .arg(&log)
+            .args(["--level", "Warn"]);
+        let process = self.spawn(vmm, command, folder, None)?;
+        Ok(process
+            .with_control(Control::Api(socket))
+            .with_log_file(log))
+    }
+
+    fn command(&self, vmm: &Vmm) -> Command {
+        let mut command = Command::new(vmm.program());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if self.own_process_group {
+            command.process_group(0);
+        }
+        command
+    }
+
+    fn spawn(
+        &self,
+        vmm: &Vmm,
+        command: Command,
+        folder: TempDir,
+        listener: Option<std::path::PathBuf>,
+    ) -> Result<Process, StartError> {
+        let forwards = vmm.config().forwards().copied().collect();
+        Process::spawn(
+            vmm.name(),
+            command,
+            self.deadline,
+            folder,
+            listener,
+            forwards,
+        )
+        .map_err(|source| StartError::Vmm {
+            program: vmm.program().to_path_buf(),
+            source,
+        })
+    }
+}
+
+/// A VMM's own words about a missing file are harder to read than ours.
+fn check_files(config: &VmConfig) -> Result<(), StartError> {
+    let kernel = [("kernel", config.kernel.as_path())];
+    let initrd = config
+        .initrd
+        .iter()
+        .map(|path| ("boot module", path.as_path()));
+    let disks = config
+        .disks
+        .iter()
+        .map(|disk| ("disk", disk.path.as_path()));
+    for (role, path) in kernel.into_iter().chain(initrd).chain(disks) {
+        File::open(path).map_err(|source| StartError::File {
+            role,
+            path: path.to_path_buf(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Gives each forward with host port 0 a free one; refuses taken ones.
+fn choose_ports(config: &mut VmConfig) -> Result<(), StartError> {
+    let mut chosen = HashSet::new();
+    for forward in config.forwards_mut() {
+        let Forward {
+            protocol,
+            host_port,
+            ..
+        } = *forward;
+        if host_port == 0 {
+            forward.host_port =
+                ports::free(protocol).map_err(StartError::host("find a free port"))?;
+        }
+        let port = forward.host_port;
+        // The system may offer the same free port twice, as nobody binds it in between.
+        if !chosen.insert((protocol.to_string(), port)) || !ports::is_free(protocol, port) {
+            return Err(StartError::PortTaken { protocol, port });
+        }
+    }
+    Ok(())
+}
+
+/// Reads from QEMU's last words why it did not start.
+fn gave_up(vmm: &Vmm, process: &Process) -> StartError {
+    let (status, stderr) = process.wait_for_failure();
+    let taken = vmm.config().forwards().find(|forward| {
+        let Forward {
+            protocol,
+            host_port,
+            ..
+        } = forward;
+        // QEMU: "Could not set up host forwarding rule 'tcp:127.0.0.1:8080-:80'"
+        stderr.contains("forwarding rule")
+            && stderr.contains(&format!("{protocol}:127.0.0.1:{host_port}-"))
+    });
+    match taken {
+        Some(&Forward {
+            protocol,
+            host_port: port,
+            ..
+        }) => StartError::PortTaken { protocol, port },
+        None => StartError::Exited {
+            vmm: vmm.name(),
+            status,
+            stderr,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Nic, Protocol};
+    use super::*;
+
+    #[test]
+    fn a_missing_kernel_is_named_with_the_way_to_make_it() {
+        let launch = Launch::new(Qemu::new(VmConfig::new("absent.elf")));
+        let error = launch.start().err().expect("no such kernel");
+        assert!(
+            error.to_string().starts_with("kernel absent.elf:"),
+            "{error}"
+        );
+        assert!(error.hint().expect("a hint").contains("./just build"));
+    }
+
+    #[test]
+    fn a_taken_port_is_an_error_before_anything_starts() {
+        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = holder.local_addr().unwrap().port();
+        let mut config = VmConfig::new("k").nic(Nic::user([Forward::tcp(port, 80)]));
+        let error = choose_ports(&mut config).unwrap_err();
+        assert!(
+            matches!(error, StartError::PortTaken { protocol: Protocol::Tcp, port: p } if p == port)
+        );
+    }
+
+    #[test]
+    fn free_ports_are_chosen_for_zero() {
+        let nic = Nic::user([Forward::tcp(0, 80), Forward::udp(0, 7)]);
+        let mut config = VmConfig::new("k").nic(nic);
+        choose_ports(&mut config).unwrap();
+        assert!(config.forwards().all(|forward| forward.host_port != 0));
+    }
+
+    #[test]
+    fn one_port_cannot_lead_to_two_places() {
+        let port = ports::free(Protocol::Tcp).unwrap();
+        let nic = Nic::user([Forward::tcp(port, 80), Forward::tcp(port, 81)]);
+        assert!(choose_ports(&mut VmConfig::new("k").nic(nic)).is_err());
+    }
+}

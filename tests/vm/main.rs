@@ -1,0 +1,3 @@
+//! Tests that boot machines. Each has a deadline and ports of its own; two run at a time.
+
+mod launch;
