@@ -1,0 +1,93 @@
+//! From the loader to [`crate::runtime::start`]: the entry points in `boot.s`, then the kernel's
+//! parts in the order in which they need each other.
+#![allow(unsafe_code, reason = "entered from assembly with physical addresses")]
+
+use super::serial;
+use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
+use crate::memory::range_set::Range;
+use crate::{exit, log, memory, runtime};
+use abi::exit::UNSUPPORTED_MACHINE;
+use core::arch::global_asm;
+
+/// Bytes of the stack on which the kernel starts and all tasks are polled.
+const BOOT_STACK_SIZE: usize = 128 << 10;
+
+global_asm!(
+    include_str!("boot.s"),
+    entry_tsc = sym ENTRY_TSC,
+    kernel_entry = sym kernel_entry,
+    boot_stack_size = const BOOT_STACK_SIZE,
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    static __boot_mapped_end: u8;
+}
+
+/// The processor's cycle counter at the first instruction.
+static mut ENTRY_TSC: u64 = 0;
+/// The command line, copied out of memory that the heap gets.
+static mut COMMAND_LINE: [u8; MAX_COMMAND_LINE] = [0; MAX_COMMAND_LINE];
+static mut MODULES: [&[u8]; MAX_MODULES] = [&[]; MAX_MODULES];
+
+/// Memory as the boot code maps it: from address 0 to a little behind the kernel.
+struct BootMapping;
+
+impl PhysicalMemory for BootMapping {
+    fn bytes(&self, address: u64, length: u64) -> Option<&[u8]> {
+        let end = address.checked_add(length)?;
+        if address == 0 || end > &raw const __boot_mapped_end as u64 {
+            return None;
+        }
+        // SAFETY: the boot code maps this range (the Linux protocol maps at least as much). Nothing
+        // writes to it while the loader's structures are read: `memory::init` comes later.
+        Some(unsafe { core::slice::from_raw_parts(address as *const u8, length as usize) })
+    }
+}
+
+/// Called by `boot.s`, once, in 64-bit mode with interrupts off.
+extern "C" fn kernel_entry(protocol: u32, address: u64) -> ! {
+    serial::init();
+    log::init();
+    let protocol = match protocol {
+        0 => Protocol::Pvh,
+        _ => Protocol::Linux,
+    };
+    let info = boot::parse(protocol, &BootMapping, address);
+    if !info.valid {
+        serial::emergency(b"boot: the loader passed no start information\n");
+        exit::exit(UNSUPPORTED_MACHINE);
+    }
+    let command_line = keep_command_line(info.command_line);
+    let Some(memory) = memory::init(&info) else {
+        serial::emergency(b"boot: not enough memory\n");
+        exit::exit(UNSUPPORTED_MACHINE);
+    };
+    runtime::start(BootInfo {
+        protocol,
+        command_line,
+        modules: keep_modules(info.modules()),
+        memory,
+    })
+}
+
+fn keep_command_line(place: Range) -> &'static str {
+    let source = BootMapping.bytes(place.start, place.size());
+    let room = &raw mut COMMAND_LINE;
+    // SAFETY: only `kernel_entry` calls this, once, so the buffer is borrowed once.
+    let room = unsafe { &mut *room };
+    boot::copy_command_line(source.unwrap_or_default(), room)
+}
+
+/// The modules where the loader put them: `memory::init` took them out of what is allocated.
+fn keep_modules(places: &[Range]) -> &'static [&'static [u8]] {
+    let modules = &raw mut MODULES;
+    // SAFETY: only `kernel_entry` calls this, once, so the list is borrowed once.
+    let modules = unsafe { &mut *modules };
+    for (module, place) in modules.iter_mut().zip(places) {
+        // SAFETY: the loader put the module there, and `memory::init` mapped it and keeps it.
+        *module =
+            unsafe { core::slice::from_raw_parts(place.start as *const u8, place.size() as usize) };
+    }
+    &modules[..places.len()]
+}

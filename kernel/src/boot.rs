@@ -1,0 +1,245 @@
+//! What the loader tells the kernel, in one form for both boot protocols: memory, command line and
+//! modules. Called once by the entry code, before there is a heap; the parsers trust no address
+//! and no length they read, and answer with less rather than fail.
+
+pub mod linux;
+pub mod pvh;
+
+use crate::memory::range_set::{Range, RangeSet};
+
+/// The longest command line that is kept, in bytes; Firecracker and Linux allow 2,048. What is
+/// beyond is cut off at a blank.
+pub const MAX_COMMAND_LINE: usize = 4096;
+/// How many modules are kept. QEMU and Firecracker give one; more are counted and left out.
+pub const MAX_MODULES: usize = 8;
+/// How many entries of a memory map are read. Real firmware has about thirty.
+pub const MAX_MAP_ENTRIES: u64 = 128;
+
+/// How the kernel was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The 32-bit entry that the PVH note names.
+    Pvh,
+    /// The Linux 64-bit boot protocol.
+    Linux,
+}
+
+/// What the kernel starts with; handed to [`crate::runtime::start`].
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy, Debug)]
+pub struct BootInfo {
+    /// How the kernel was entered.
+    pub protocol: Protocol,
+    /// The kernel's command line, ASCII, at most [`MAX_COMMAND_LINE`] bytes.
+    pub command_line: &'static str,
+    /// The boot modules (QEMU's and Firecracker's initrd), usable where they lie.
+    pub modules: &'static [&'static [u8]],
+    /// How the memory was set up.
+    pub memory: crate::memory::Setup,
+}
+
+/// Physical memory as the parsers see it.
+pub trait PhysicalMemory {
+    /// `length` bytes at `address`, or `None` where the kernel cannot read them.
+    fn bytes(&self, address: u64, length: u64) -> Option<&[u8]>;
+
+    /// A little-endian number of four bytes; zero where there is nothing to read.
+    fn u32(&self, address: u64) -> u32 {
+        self.bytes(address, 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u32::from_le_bytes)
+    }
+
+    /// A little-endian number of eight bytes; zero where there is nothing to read.
+    fn u64(&self, address: u64) -> u64 {
+        u64::from(self.u32(address)) | u64::from(self.u32(address.saturating_add(4))) << 32
+    }
+}
+
+/// What a loader said, with addresses as it gave them.
+#[derive(Clone, Debug)]
+pub struct LoaderInfo {
+    /// RAM that may be used, as far as the loader's map says; nothing is taken out for the kernel
+    /// or for modules yet.
+    pub ram: RangeSet,
+    /// Where the command line lies, without the NUL at its end.
+    pub command_line: Range,
+    /// Where the modules lie.
+    pub modules: [Range; MAX_MODULES],
+    /// How many of `modules` are real.
+    pub module_count: usize,
+    /// Whether the structure was there at all.
+    pub valid: bool,
+}
+
+impl LoaderInfo {
+    fn new() -> LoaderInfo {
+        LoaderInfo {
+            ram: RangeSet::new(),
+            command_line: Range::new(0, 0),
+            modules: [Range::new(0, 0); MAX_MODULES],
+            module_count: 0,
+            valid: false,
+        }
+    }
+
+    /// The modules.
+    pub fn modules(&self) -> &[Range] {
+        &self.modules[..self.module_count]
+    }
+
+    fn add_module(&mut self, module: Range) {
+        if !module.is_empty() && self.module_count < MAX_MODULES {
+            self.modules[self.module_count] = module;
+            self.module_count += 1;
+        }
+    }
+}
+
+/// Reads the structure at `address`.
+pub fn parse(protocol: Protocol, memory: &impl PhysicalMemory, address: u64) -> LoaderInfo {
+    match protocol {
+        Protocol::Pvh => pvh::parse(memory, address),
+        Protocol::Linux => linux::parse(memory, address),
+    }
+}
+
+/// Adds up a memory map in any order: entries of type 1 are RAM, and any other type wins where
+/// entries overlap. `entry` answers the range and type of an entry.
+fn usable_ram(count: u64, entry: impl Fn(u64) -> (Range, u32)) -> RangeSet {
+    const RAM: u32 = 1;
+    let mut ram = RangeSet::new();
+    let entries = || (0..count.min(MAX_MAP_ENTRIES)).map(&entry);
+    for (range, _) in entries().filter(|(_, kind)| *kind == RAM) {
+        ram.insert(range);
+    }
+    for (range, _) in entries().filter(|(_, kind)| *kind != RAM) {
+        ram.remove(range);
+    }
+    ram
+}
+
+/// Finds the end of the NUL-terminated command line at `address`.
+fn find_command_line(memory: &impl PhysicalMemory, address: u64) -> Range {
+    let empty = Range::new(address, address);
+    if address == 0 {
+        return empty;
+    }
+    let mut length = 0;
+    while length < MAX_COMMAND_LINE as u64 {
+        match memory.bytes(address.saturating_add(length), 1) {
+            Some([0]) | None => break,
+            Some(_) => length += 1,
+        }
+    }
+    Range::with_size(address, length)
+}
+
+/// Copies a command line to where it can stay, as text: bytes that are not ASCII become `?`, and a
+/// line that fills the whole room is cut at its last blank, so that no half option is believed.
+pub fn copy_command_line<'a>(source: &[u8], room: &'a mut [u8; MAX_COMMAND_LINE]) -> &'a str {
+    let mut length = source.len().min(MAX_COMMAND_LINE);
+    if length == MAX_COMMAND_LINE {
+        length = source[..length]
+            .iter()
+            .rposition(|&byte| byte == b' ')
+            .unwrap_or(0);
+    }
+    for (to, &from) in room[..length].iter_mut().zip(source) {
+        *to = if from.is_ascii() && from != 0 {
+            from
+        } else {
+            b'?'
+        };
+    }
+    core::str::from_utf8(&room[..length]).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// The low 64 KiB of a machine.
+    pub(crate) struct FakeMemory(pub(crate) Vec<u8>);
+
+    impl FakeMemory {
+        pub(crate) fn new() -> FakeMemory {
+            FakeMemory(vec![0; 0x1_0000])
+        }
+
+        pub(crate) fn put(&mut self, address: u64, bytes: &[u8]) {
+            self.0[address as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    impl PhysicalMemory for FakeMemory {
+        fn bytes(&self, address: u64, length: u64) -> Option<&[u8]> {
+            let end = address.checked_add(length)?;
+            self.0.get(address as usize..end as usize)
+        }
+    }
+
+    #[test]
+    fn reserved_wins_whatever_the_order() {
+        let map = [
+            (Range::new(0xeec0_0000, 0xfec0_0000), 2),
+            (Range::new(0x10_0000, 0x800_0000), 1),
+            (Range::new(0, 0), 0),
+            (Range::new(0x70_0000, 0x71_0000), 4),
+            (Range::new(0, 0x9_fc00), 1),
+        ];
+        let ram = usable_ram(5, |i| map[i as usize]);
+        let reversed = usable_ram(5, |i| map[4 - i as usize]);
+        assert_eq!(ram.as_slice(), reversed.as_slice());
+        assert_eq!(
+            ram.as_slice(),
+            [
+                Range::new(0, 0x9_fc00),
+                Range::new(0x10_0000, 0x70_0000),
+                Range::new(0x71_0000, 0x800_0000)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_map_of_impossible_length_ends() {
+        let ram = usable_ram(u64::MAX, |i| (Range::with_size(i << 20, 1 << 20), 1));
+        assert_eq!(ram.total(), MAX_MAP_ENTRIES << 20);
+    }
+
+    #[test]
+    fn a_command_line_without_an_end_is_cut_at_a_blank() {
+        let mut source = vec![b'x'; MAX_COMMAND_LINE + 10];
+        source[..9].copy_from_slice(b"log=info ");
+        let mut room = [0; MAX_COMMAND_LINE];
+        assert_eq!(copy_command_line(&source, &mut room), "log=info");
+        assert_eq!(copy_command_line(&source[9..], &mut room), "");
+    }
+
+    #[test]
+    fn text_that_is_not_ascii_stays_text() {
+        let mut room = [0; MAX_COMMAND_LINE];
+        assert_eq!(copy_command_line(b"a=\xff\xc3\xa4 b", &mut room), "a=??? b");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
+        /// Garbage in place of a structure gives an answer, whichever protocol it is read by.
+        #[test]
+        fn garbage_is_an_answer(seed in prop::collection::vec(any::<u8>(), 512), address in 0u64..0x1_0000) {
+            let mut memory = FakeMemory::new();
+            for (index, byte) in memory.0.iter_mut().enumerate() {
+                *byte = seed[index % 509] ^ (index >> 8) as u8;
+            }
+            for protocol in [Protocol::Pvh, Protocol::Linux] {
+                let info = parse(protocol, &memory, address);
+                prop_assert!(info.module_count <= MAX_MODULES);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One line of the log as text, formatted on the stack.
+//!
+//! ```
+//! use ukernel::log::line::Line;
+//!
+//! let now = 12_345_678;
+//! let line = Line::compose(now, log::Level::Info, format_args!("net: up mtu={}", 1500));
+//! assert_eq!(line.as_bytes(), b"[    0.012345] INFO  net: up mtu=1500\n");
+//! ```
+
+use core::fmt::{self, Write};
+use log::{Level, Record};
+
+/// The longest line, its break included. What is beyond is cut off, and `...` says so.
+pub const MAX_LINE: usize = 512;
+
+const CUT: &[u8] = b"...\n";
+
+/// A finished line.
+#[derive(Debug)]
+pub struct Line {
+    bytes: [u8; MAX_LINE],
+    len: usize,
+    cut: bool,
+}
+
+impl Line {
+    /// The line for a record of the `log` crate.
+    pub fn format(nanos: u64, record: &Record) -> Line {
+        if record.level() < Level::Debug {
+            return Line::compose(nanos, record.level(), *record.args());
+        }
+        let target = record.target();
+        Line::compose(
+            nanos,
+            record.level(),
+            format_args!("{} target={target}", record.args()),
+        )
+    }
+
+    /// The line for a message.
+    pub fn compose(nanos: u64, level: Level, message: fmt::Arguments) -> Line {
+        let mut line = Line {
+            bytes: [0; MAX_LINE],
+            len: 0,
+            cut: false,
+        };
+        let micros = nanos / 1000;
+        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+        // Writing into a `Line` cannot fail; a message whose formatting does is cut there.
+        let _ = write!(line, "[{seconds:5}.{micros:06}] {level:<5} ");
+        let _ = line.write_fmt(message);
+        line.finish();
+        line
+    }
+
+    /// The text, with its line break.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn finish(&mut self) {
+        if self.cut {
+            self.bytes[MAX_LINE - CUT.len()..].copy_from_slice(CUT);
+            self.len = MAX_LINE;
+        } else {
+            self.bytes[self.len] = b'\n';
+            self.len += 1;
+        }
+    }
+}
+
+impl Write for Line {
+    /// Adds text; a control character, which could forge a line or drive a terminal, becomes `?`.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.len >= MAX_LINE - 1 {
+                self.cut = true;
+                break;
+            }
+            self.bytes[self.len] = if byte.is_ascii_control() { b'?' } else { byte };
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::String;
+
+    fn text(level: Level, message: fmt::Arguments) -> String {
+        let line = Line::compose(61_000_001_000, level, message);
+        String::from_utf8(line.as_bytes().into()).unwrap()
+    }
+
+    #[test]
+    fn begins_with_time_and_level() {
+        let line = text(Level::Warn, format_args!("x"));
+        assert_eq!(line, "[   61.000001] WARN  x\n");
+    }
+
+    #[test]
+    fn the_module_is_named_where_one_is_looking_for_bugs() {
+        let record = |level| {
+            let line = Line::format(
+                0,
+                &Record::builder()
+                    .level(level)
+                    .target("a::b")
+                    .args(format_args!("m"))
+                    .build(),
+            );
+            String::from_utf8(line.as_bytes().into()).unwrap()
+        };
+        assert!(record(Level::Debug).ends_with("DEBUG m target=a::b\n"));
+        assert!(record(Level::Info).ends_with("INFO  m\n"));
+    }
+
+    #[test]
+    fn input_cannot_forge_a_line() {
+        let line = text(
+            Level::Info,
+            format_args!("name=a\r\nukernel: exit status=0"),
+        );
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(line.ends_with("name=a??ukernel: exit status=0\n"));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_says_so() {
+        let line = text(Level::Info, format_args!("{:600}", ""));
+        assert_eq!(line.len(), MAX_LINE);
+        assert!(line.ends_with(" ...\n"));
+        let fits = MAX_LINE - 1 - "[   61.000001] INFO  ".len();
+        let line = text(Level::Info, format_args!("{:fits$}", ""));
+        assert!(line.ends_with("  \n"));
+    }
+}
