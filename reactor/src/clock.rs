@@ -1,0 +1,77 @@
+//! A program's access to time.
+
+use alloc::rc::Rc;
+use core::fmt;
+use core::future::Future;
+
+use crate::executor::Core;
+use crate::time::{Duration, Instant};
+use crate::timers::{Interval, Sleep, Timeout};
+
+/// Tells the time and makes timers; from [`Reactor::clock`](crate::Reactor::clock).
+///
+/// Cheap to clone, not `Send`. Timers never fire early; they fire in the first turn at or after their
+/// deadline, or a few turns later when thousands are due at once.
+///
+/// ```
+/// use reactor::{Reactor, testing::VirtualClock, time::{Duration, Instant}, timers::Elapsed};
+/// let reactor = Reactor::new(VirtualClock::new());
+/// let clock = reactor.clock();
+/// reactor.block_on(async {
+///     clock.sleep(Duration::from_millis(3)).await;
+///     assert_eq!(clock.now(), Instant::from_nanos(3_000_000));
+///     let never = core::future::pending::<()>();
+///     assert_eq!(clock.timeout(Duration::from_secs(1), never).await, Err(Elapsed));
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Clock {
+    core: Rc<Core>,
+}
+
+impl Clock {
+    pub(crate) fn new(core: Rc<Core>) -> Clock {
+        Clock { core }
+    }
+
+    /// Time since boot, read from the platform now.
+    pub fn now(&self) -> Instant {
+        self.core.shared.platform.now()
+    }
+
+    /// Waits for a span, counted from this call.
+    pub fn sleep(&self, span: Duration) -> Sleep {
+        self.sleep_until(self.now() + span)
+    }
+
+    /// Waits until an instant.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep::new(self.core.clone(), deadline)
+    }
+
+    /// Gives `future` a span to finish, counted from this call.
+    pub fn timeout<F: Future>(&self, span: Duration, future: F) -> Timeout<F> {
+        Timeout::new(future, self.sleep(span))
+    }
+
+    /// Gives `future` until an instant to finish.
+    pub fn timeout_at<F: Future>(&self, deadline: Instant, future: F) -> Timeout<F> {
+        Timeout::new(future, self.sleep_until(deadline))
+    }
+
+    /// Ticks every `period`, the first time at once. A period of zero ticks every turn.
+    pub fn interval(&self, period: Duration) -> Interval {
+        self.interval_at(self.now(), period)
+    }
+
+    /// Ticks every `period`, the first time at `first`.
+    pub fn interval_at(&self, first: Instant, period: Duration) -> Interval {
+        Interval::new(self.clone(), first, period)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).finish()
+    }
+}
