@@ -1,1 +1,5 @@
-//! Tests of the repository itself, on the host.
+//! Tests of the repository itself, on the host: which crate may know which, where unsafe code may
+//! stand, how files begin.
+
+mod layers;
+mod sources;

@@ -36,7 +36,7 @@ pub fn config(name: &str) -> VmConfig {
     VmConfig::new(guest(name))
 }
 
-/// Boots a machine, once fewer than [`MAX_CONCURRENT`] run.
+/// Boots a machine, once fewer than two run.
 ///
 /// # Panics
 /// It does not start.

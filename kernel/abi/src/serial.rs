@@ -13,7 +13,9 @@
 /// Begins the last record, a line of its own: the status follows in decimal, 0 to 255.
 pub const EXIT_PREFIX: &str = "ukernel: exit status=";
 
-/// Begins each line of a backtrace; sixteen hexadecimal digits follow.
+/// Begins each line of a backtrace; sixteen hexadecimal digits follow: an address within the
+/// instruction that was running, so a return address minus one. (A call that never returns may be
+/// its function's last instruction; the address behind it belongs to another function.)
 pub const FRAME_PREFIX: &str = "  at 0x";
 
 /// Reads the exit status out of one line (without its line break), if it is the exit record.

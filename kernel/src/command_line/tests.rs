@@ -1,3 +1,5 @@
+//! Tests of the kernel command line's parser.
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 

@@ -1,3 +1,5 @@
+//! Tests of the page-frame allocator.
+
 extern crate std;
 use super::*;
 use proptest::prelude::*;

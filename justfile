@@ -1,0 +1,105 @@
+# The repository's commands. `./just` installs what is missing and comes here.
+
+just := quote(just_executable()) + " --justfile " + quote(justfile())
+target_folder := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+guest_target := "x86_64-unknown-none"
+guest_folder := target_folder / guest_target / "guest"
+
+# The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
+guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
+    kernel/examples/*/Cargo.toml tests/*/Cargo.toml`
+not_guests := replace(guests, "-p ", "--exclude ")
+# Those among them with a library, whose tests run on the host.
+guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
+    sed -n '/^name = /{s/name = "\(.*\)"/-p \1/p;q}' "${lib%src/lib.rs}Cargo.toml"; done | tr '\n' ' '`
+
+# The ports of this machine that lead into the demo worker.
+http_port := env("UKERNEL_HTTP_PORT", "8080")
+echo_port := env("UKERNEL_ECHO_PORT", "7007")
+
+# Explain the recipes
+[private]
+default:
+    @{{ just }} --list --unsorted
+
+# Boot the demo worker with a disk made of this repository's files; Ctrl-C asks it to stop
+[no-exit-message]
+run *ARGUMENTS: _demo
+    @echo "page: http://127.0.0.1:{{ http_port }}/   echo: 127.0.0.1:{{ echo_port }}, TCP and UDP" >&2
+    @exec {{ quote(target_folder / "debug/ukernel") }} run --kernel {{ quote(guest_folder / "demo") }} \
+        --disk build/demo.img,ro \
+        -p {{ quote(http_port + ":8080") }} \
+        -p {{ quote(echo_port + ":7/tcp") }} -p {{ quote(echo_port + ":7/udp") }} {{ ARGUMENTS }}
+
+# Run what every change must pass: formatting, lints, host tests, VM tests
+[no-exit-message]
+test:
+    @tests/steps.sh {{ just }} -- fmt-check lint test-host test-vm
+
+# Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
+[no-exit-message]
+test-long:
+    @tests/steps.sh {{ just }} -- test-miri test-vm-long
+
+# Run the tests that need no machine
+[no-exit-message]
+test-host:
+    cargo test --quiet --workspace --exclude system-tests {{ not_guests }}
+    cargo test --quiet --lib {{ guest_libraries }}
+    cargo test --quiet -p system-tests --lib --test host
+
+# Run the tests that boot machines; arguments go to the test program, such as part of a test's name
+[no-exit-message]
+test-vm *ARGUMENTS: build
+    cargo test --quiet -p system-tests --test vm -- {{ ARGUMENTS }}
+
+# Run the long ones among them too: soaks, gigabytes, the page in a browser
+[no-exit-message]
+test-vm-long: build
+    cargo test --quiet -p system-tests --test vm -- --ignored
+
+# Run host tests under Miri, which finds undefined behaviour (needs nightly Rust with miri)
+[no-exit-message]
+test-miri:
+    @tests/miri.sh
+
+# Print the first figures: instructions and exits to the first poll, size, smallest memory
+[no-exit-message]
+bench: build
+    cargo run --quiet -p benches
+
+# Build the guest programs
+[no-exit-message]
+build:
+    cargo build --quiet --profile guest --target {{ guest_target }} {{ guests }}
+
+# Format all sources
+fmt:
+    cargo fmt
+
+# Check that all sources are formatted
+[no-exit-message]
+fmt-check:
+    cargo fmt --check
+
+# Lint host and guest code and the documentation's links; a warning is an error
+[no-exit-message]
+lint:
+    cargo clippy --quiet --workspace {{ not_guests }} --all-targets -- -D warnings
+    cargo clippy --quiet --lib {{ guest_libraries }} --profile test -- -D warnings
+    cargo clippy --quiet --target {{ guest_target }} {{ guests }} -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel
+
+# Remove everything that was built, the private tools too
+clean:
+    cargo clean
+    rm -rf build
+
+# Everything that `run` needs; cargo shows its progress, as a first build takes a minute
+_demo:
+    @mkdir -p build
+    @cargo build -p bundle-tool
+    @cargo build --profile guest --target {{ guest_target }} -p demo
+    @{{ quote(target_folder / "debug/ukernel") }} disk-image --output build/demo.img \
+        *.md kernel reactor netstack drivers
