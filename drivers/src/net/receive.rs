@@ -1,0 +1,248 @@
+//! The receiving half of a network device: which frame comes next, whether it is one, and putting
+//! its buffers back. Used by `net.rs` alone.
+
+use alloc::vec::Vec;
+
+use smoltcp::phy;
+
+use super::checksum::{self, Verdict};
+use super::header::{self, Received};
+use super::{ETHERNET_HEADER, MIN_RX_BUFFERS, NetMonitor};
+use crate::InitError;
+use crate::virtio::{Buffer, Fault, Features, Queue, Segment};
+
+/// Bytes of a receive buffer: a header and the largest frame of an ordinary link.
+const BUFFER: usize = 2048;
+
+/// Buffers made in one turn, once the first [`MIN_RX_BUFFERS`] are there.
+const GROWTH: u16 = 8;
+
+/// State beside the receive queue.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    /// Bytes of each buffer.
+    buffer_len: usize,
+    /// A packet may span buffers.
+    mergeable: bool,
+    /// The device may vouch for checksums.
+    checksums_vouched: bool,
+    /// Where a packet that spans buffers is put together. Its capacity is never exceeded.
+    scratch: Vec<u8>,
+    /// Buffers made so far, and how many there are to be.
+    made: u16,
+    wanted: u16,
+    monitor: NetMonitor,
+}
+
+/// What [`Receiver::next`] found.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A frame, checked.
+    Frame(Frame),
+    /// A packet that was dropped and counted; there may be more.
+    Dropped,
+    /// The used ring is empty.
+    Nothing,
+}
+
+/// Where a received frame lies.
+#[derive(Debug)]
+pub(super) enum Frame {
+    /// In one of the device's buffers, behind the header, up to this length.
+    Buffer(Buffer, usize),
+    /// In the scratch memory.
+    Scratch,
+}
+
+impl Receiver {
+    /// State for a device with these features that receives packets of up to `mtu` bytes into
+    /// `wanted` buffers. Makes none of them yet.
+    pub(super) fn new(
+        features: Features,
+        mtu: usize,
+        wanted: u16,
+        monitor: NetMonitor,
+    ) -> Result<Receiver, InitError> {
+        let mergeable = features.contains(Features::NET_MRG_RXBUF);
+        let frame = mtu + ETHERNET_HEADER;
+        let whole = (frame + header::LEN).next_multiple_of(64);
+        let mut scratch = Vec::new();
+        if mergeable {
+            scratch
+                .try_reserve_exact(frame)
+                .map_err(|_| InitError::OutOfMemory)?;
+        }
+        Ok(Receiver {
+            // Without merging, each buffer must take the largest packet (§5.1.6.3.1).
+            buffer_len: if mergeable { BUFFER } else { whole.max(BUFFER) },
+            mergeable,
+            checksums_vouched: features.contains(Features::NET_GUEST_CSUM),
+            scratch,
+            made: 0,
+            wanted,
+            monitor,
+        })
+    }
+
+    /// Makes more buffers for the device as long as it has fewer than it should: at first what
+    /// every hypervisor needs to deliver anything, then a few with each call, so that neither the
+    /// boot nor any turn pays for all of them. When memory is short, the next call tries again.
+    pub(super) fn grow(&mut self, queue: &mut Queue) {
+        let goal = self.wanted.min((self.made + GROWTH).max(MIN_RX_BUFFERS));
+        while self.made < goal {
+            let Some(buffer) = Buffer::zeroed(self.buffer_len) else {
+                return;
+            };
+            post(queue, buffer);
+            self.made += 1;
+        }
+    }
+
+    /// Takes the next packet from the ring and decides what it is. Its buffer, unless the frame
+    /// lies in it, is back with the device when this returns.
+    pub(super) fn next(&mut self, queue: &mut Queue) -> Result<Arrival, Fault> {
+        let Some((buffer, written)) = take(queue)? else {
+            return Ok(Arrival::Nothing);
+        };
+        let Some(head) = read_header(&buffer, written) else {
+            post(queue, buffer);
+            return Ok(self.malformed());
+        };
+        let frame = if self.mergeable && head.buffers != 1 {
+            match self.join(queue, buffer, written, head.buffers)? {
+                Some(frame) => frame,
+                None => return Ok(self.malformed()),
+            }
+        } else {
+            Frame::Buffer(buffer, written)
+        };
+        Ok(self.judge(queue, frame, head))
+    }
+
+    /// Makes the token that hands `frame` to the stack.
+    pub(super) fn token<'a>(&'a self, queue: &'a mut Queue, frame: Frame) -> RxToken<'a> {
+        RxToken {
+            receiver: self,
+            queue,
+            frame: Some(frame),
+        }
+    }
+
+    /// Puts a packet that spans `count` buffers together in the scratch memory and returns the
+    /// buffers to the device. `None`: there are not as many, or they hold too much.
+    fn join(
+        &mut self,
+        queue: &mut Queue,
+        first: Buffer,
+        written: usize,
+        count: u16,
+    ) -> Result<Option<Frame>, Fault> {
+        self.scratch.clear();
+        let mut fits = count <= queue.size() && self.append(&first.bytes()[header::LEN..written]);
+        post(queue, first);
+        // A device completes all buffers of a packet at once, so one that is missing is a lie.
+        // What follows a lie may be lost with it; Linux does the same.
+        for _ in 1..count.min(queue.size()) {
+            let Some((buffer, written)) = take(queue)? else {
+                return Ok(None);
+            };
+            fits = fits && self.append(&buffer.bytes()[..written]);
+            post(queue, buffer);
+        }
+        Ok((fits && count > 0).then_some(Frame::Scratch))
+    }
+
+    /// Adds bytes to the scratch memory, if they fit.
+    fn append(&mut self, bytes: &[u8]) -> bool {
+        let fits = bytes.len() <= self.scratch.capacity() - self.scratch.len();
+        if fits {
+            self.scratch.extend_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// Lets a frame pass, or drops it.
+    fn judge(&mut self, queue: &mut Queue, frame: Frame, head: Received) -> Arrival {
+        let bytes = self.bytes(&frame);
+        let vouched =
+            self.checksums_vouched && head.flags & (header::NEEDS_CSUM | header::DATA_VALID) != 0;
+        let len = bytes.len();
+        let good_size = len >= ETHERNET_HEADER && !head.merged;
+        if good_size && (vouched || checksum::verify(bytes) != Verdict::Bad) {
+            self.monitor.count(|stats| {
+                stats.rx_frames += 1;
+                stats.rx_bytes += len as u64;
+            });
+            return Arrival::Frame(frame);
+        }
+        recycle(queue, frame);
+        if good_size {
+            self.monitor.count(|stats| stats.rx_bad_checksum += 1);
+            return Arrival::Dropped;
+        }
+        self.malformed()
+    }
+
+    fn malformed(&self) -> Arrival {
+        self.monitor.count(|stats| stats.rx_malformed += 1);
+        Arrival::Dropped
+    }
+
+    fn bytes<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
+        match frame {
+            Frame::Buffer(buffer, end) => &buffer.bytes()[header::LEN..*end],
+            Frame::Scratch => &self.scratch,
+        }
+    }
+}
+
+/// One received frame. Dropping it unread returns its buffer to the device just the same.
+#[derive(Debug)]
+pub struct RxToken<'a> {
+    receiver: &'a Receiver,
+    queue: &'a mut Queue,
+    frame: Option<Frame>,
+}
+
+impl phy::RxToken for RxToken<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        let frame = self
+            .frame
+            .as_ref()
+            .expect("only dropping the token takes its frame");
+        f(self.receiver.bytes(frame))
+    }
+}
+
+impl Drop for RxToken<'_> {
+    fn drop(&mut self) {
+        if let Some(frame) = self.frame.take() {
+            recycle(self.queue, frame);
+        }
+    }
+}
+
+/// The header of a packet, if the device wrote one and at least a byte of frame.
+fn read_header(buffer: &Buffer, written: usize) -> Option<Received> {
+    let (head, frame) = buffer.bytes().get(..written)?.split_first_chunk()?;
+    (!frame.is_empty()).then(|| header::read(head))
+}
+
+/// Takes one buffer from the used ring, with the bytes written to it.
+fn take(queue: &mut Queue) -> Result<Option<(Buffer, usize)>, Fault> {
+    let mut taken = None;
+    let used = queue.pop(|buffer| taken = Some(buffer))?;
+    Ok(taken.zip(used.map(|used| used.written as usize)))
+}
+
+fn recycle(queue: &mut Queue, frame: Frame) {
+    if let Frame::Buffer(buffer, _) = frame {
+        post(queue, buffer);
+    }
+}
+
+/// Gives a buffer to the device. It came from the ring, or the ring was made for it, so there is
+/// room; only a device that has failed meanwhile gets nothing more, and the buffer is freed.
+fn post(queue: &mut Queue, buffer: Buffer) {
+    let _ = queue.submit([Segment::FromDevice(buffer)].into_iter());
+}

@@ -1,0 +1,452 @@
+//! A split virtqueue (virtio 1.2 §2.7): lends buffers to a device and takes them back in whatever
+//! order the device finishes with them. The device drivers of this crate use it, from task
+//! context; it never waits, and after construction never allocates.
+//!
+//! The device is not trusted. The driver keeps its own copy of every link, length and owner, and
+//! reads back from shared memory only the used ring, each element once and checked. A wrong
+//! element poisons the queue: what the device holds stays with it (nobody reuses memory that a
+//! broken device may still write) and every later call reports the [`Fault`].
+//!
+//! Interrupts and notifications follow §2.7.7 and §2.7.10: with `EVENT_IDX` both sides say at which
+//! index they want to hear from the other, without it they have one flag each.
+
+mod ring;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::Ordering::{Acquire, Release, SeqCst};
+use core::sync::atomic::fence;
+
+use super::Buffer;
+use ring::{Descriptor, Ring};
+
+/// Largest ring that is taken from a device, whatever it offers (§2.7 allows 32768).
+pub const MAX_SIZE: u16 = 1024;
+
+/// Descriptors in one indirect table: a request's header, status, and six pieces of data.
+const INDIRECT_TABLE: u16 = 8;
+
+/// Descriptor flags (§2.7.5).
+const DESCRIPTOR_NEXT: u16 = 1;
+const DESCRIPTOR_WRITE: u16 = 2;
+const DESCRIPTOR_INDIRECT: u16 = 4;
+/// Flag in the available ring: the driver wants no interrupts (§2.7.6).
+const AVAILABLE_NO_INTERRUPT: u16 = 1;
+/// Flag in the used ring: the device wants no notifications (§2.7.8).
+const USED_NO_NOTIFY: u16 = 1;
+
+/// One piece of a request: a whole or a leading part of a buffer, and who may write it.
+#[derive(Debug)]
+pub enum Segment {
+    /// The device reads the first `len` bytes.
+    ToDevice(Buffer, u32),
+    /// The device may write all bytes.
+    FromDevice(Buffer),
+}
+
+/// Names a request while the device has it. Tokens are reused once a request is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(u16);
+
+impl Token {
+    /// The token as an index below the queue's size, for tables beside the queue.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A request that the device is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What [`Queue::submit`] returned for it.
+    pub token: Token,
+    /// Bytes that the device says it wrote, counted over the request's writable segments in
+    /// order. Never more than they hold.
+    pub written: u32,
+}
+
+/// How a device broke the rules of the used ring. Final for the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The used index moved past everything that was outstanding.
+    UsedIndex,
+    /// A used element names no request that is outstanding: out of range, or used twice.
+    UsedId,
+    /// A used element claims more bytes than the request could take.
+    UsedLength,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UsedIndex => "used index ahead of what was offered",
+            Self::UsedId => "used element names no outstanding request",
+            Self::UsedLength => "used element longer than the request",
+        })
+    }
+}
+
+/// What the driver remembers about the request that begins at a descriptor.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chain {
+    /// Zero: no request begins here.
+    segments: u16,
+    /// Bytes that the device may write.
+    writable: u32,
+}
+
+/// A virtqueue and the buffers in it.
+///
+/// Dropping it frees the ring and every buffer in it: only after the device was reset, which is
+/// what [`Device`](super::Device) sees to.
+#[derive(Debug)]
+pub struct Queue {
+    index: u16,
+    ring: Ring,
+    event_idx: bool,
+    /// Segments a request may have; above 1 with `indirect`, the stride of `held`.
+    max_segments: u16,
+    indirect: bool,
+    /// Trusted links: of the free list, and within each chain.
+    next: Vec<u16>,
+    chains: Vec<Chain>,
+    held: Vec<Option<Buffer>>,
+    free_head: u16,
+    free: u16,
+    outstanding: u16,
+    available_index: u16,
+    notified_index: u16,
+    used_index: u16,
+    fault: Option<Fault>,
+}
+
+impl Queue {
+    /// Makes queue number `index` of a device with `size` entries, a power of two up to
+    /// [`MAX_SIZE`]. `event_idx` and `indirect` say what was negotiated. `None`: out of memory.
+    ///
+    /// # Panics
+    /// If `size` is not a power of two.
+    pub fn new(index: u16, size: u16, event_idx: bool, indirect: bool) -> Option<Queue> {
+        let per_table = if indirect { INDIRECT_TABLE } else { 0 };
+        let ring = Ring::new(size, per_table)?;
+        let slots = usize::from(size) * usize::from(per_table.max(1));
+        let mut next = Vec::new();
+        next.try_reserve_exact(size.into()).ok()?;
+        next.extend(1..=size); // the last link leads nowhere and is never followed
+        let queue = Queue {
+            index,
+            ring,
+            event_idx,
+            max_segments: if indirect { INDIRECT_TABLE } else { size },
+            indirect,
+            next,
+            chains: filled(size.into(), Chain::default)?,
+            held: filled(slots, || None)?,
+            free_head: 0,
+            free: size,
+            outstanding: 0,
+            available_index: 0,
+            notified_index: 0,
+            used_index: 0,
+            fault: None,
+        };
+        Some(queue)
+    }
+
+    /// The number by which the device knows the queue.
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// Number of entries, which bounds the requests outstanding.
+    pub fn size(&self) -> u16 {
+        self.ring.size()
+    }
+
+    /// Device addresses of descriptor table, available ring and used ring.
+    pub fn addresses(&self) -> [u64; 3] {
+        self.ring.addresses()
+    }
+
+    /// Requests that the device has.
+    pub fn outstanding(&self) -> u16 {
+        self.outstanding
+    }
+
+    /// Most segments that one request may have.
+    pub fn max_segments(&self) -> u16 {
+        self.max_segments
+    }
+
+    /// Whether a request of so many segments can be submitted now.
+    pub fn has_room(&self, segments: usize) -> bool {
+        let needed = if self.indirect { 1 } else { segments };
+        self.fault.is_none()
+            && segments <= usize::from(self.max_segments)
+            && needed <= usize::from(self.free)
+    }
+
+    /// What the device did wrong, if it did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Lends a request to the device: what it reads first, then what it writes (§2.7.4.2). The
+    /// device may begin at once; it need not look before [`Queue::needs_notification`] says so
+    /// and it was told.
+    ///
+    /// # Errors
+    /// Hands the segments back untouched if there is no room for them, or none at all in the
+    /// request; see [`Queue::has_room`].
+    pub fn submit<I>(&mut self, segments: I) -> Result<Token, I>
+    where
+        I: ExactSizeIterator<Item = Segment>,
+    {
+        let count = segments.len();
+        if count == 0 || !self.has_room(count) {
+            return Err(segments);
+        }
+        let head = self.free_head;
+        let writable = if self.indirect && count > 1 {
+            self.fill_table(head, segments)
+        } else {
+            self.fill_chain(segments)
+        };
+        self.chains[usize::from(head)] = Chain {
+            segments: count as u16,
+            writable,
+        };
+        self.outstanding += 1;
+        self.ring.set_available_entry(self.available_index, head);
+        // §2.7.13.3.1: the device must find everything above before it finds the new index.
+        fence(Release);
+        self.available_index = self.available_index.wrapping_add(1);
+        self.ring.set_available_index(self.available_index);
+        Ok(Token(head))
+    }
+
+    /// Whether the device must be told about what was submitted since the last call. Call it once
+    /// for everything submitted in a turn, and write the queue's number to the notify register if
+    /// the answer is yes.
+    pub fn needs_notification(&mut self) -> bool {
+        let (old, new) = (self.notified_index, self.available_index);
+        if old == new || self.fault.is_some() {
+            return false;
+        }
+        self.notified_index = new;
+        // §2.7.13.4.1: our index must be visible before we look at what the device wants, or both
+        // sides can read the other's old value and the device sleeps on a full ring.
+        fence(SeqCst);
+        if self.event_idx {
+            crossed(self.ring.available_event(), old, new)
+        } else {
+            self.ring.used_flags() & USED_NO_NOTIFY == 0
+        }
+    }
+
+    /// Whether the device has put something into the used ring.
+    pub fn has_used(&self) -> bool {
+        self.fault.is_none() && self.ring.used_index() != self.used_index
+    }
+
+    /// Takes back the next request that the device is done with, its buffers in the order in
+    /// which they were submitted. `None`: the used ring is empty.
+    ///
+    /// # Errors
+    /// The device broke the rules, now or before. It keeps all buffers that it has.
+    pub fn pop(&mut self, take: impl FnMut(Buffer)) -> Result<Option<Used>, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.check_next()
+            .inspect_err(|&fault| self.fault = Some(fault))
+            .map(|used| {
+                let used = used?;
+                self.used_index = self.used_index.wrapping_add(1);
+                self.reclaim(used.token.0, take);
+                Some(used)
+            })
+    }
+
+    /// Asks for an interrupt at the next used element. Returns whether one is there already; then
+    /// the interrupt may never come, and the caller must look at the ring again.
+    pub fn enable_interrupts(&mut self) -> bool {
+        self.enable_interrupts_after(0)
+    }
+
+    /// Asks for an interrupt when `count` more elements have been used, where the device
+    /// negotiated `EVENT_IDX`; else at the next one. Returns whether they are there already.
+    pub fn enable_interrupts_after(&mut self, count: u16) -> bool {
+        let count = if self.event_idx { count } else { 0 };
+        if self.event_idx {
+            self.ring
+                .set_used_event(self.used_index.wrapping_add(count));
+        } else {
+            self.ring.set_available_flags(0);
+        }
+        // §2.7.7.1: the wish must be visible before the last look, or an element that arrives in
+        // between raises no interrupt and is not seen either.
+        fence(SeqCst);
+        self.has_used() && self.ring.used_index().wrapping_sub(self.used_index) > count
+    }
+
+    /// Asks for no interrupts, as long as the driver looks at the ring by itself. The device may
+    /// still raise one (§2.7.7: the wish is a hint).
+    pub fn disable_interrupts(&mut self) {
+        if self.event_idx {
+            // The index farthest ahead; each call moves it on with the ring.
+            self.ring.set_used_event(self.used_index.wrapping_sub(1));
+        } else {
+            self.ring.set_available_flags(AVAILABLE_NO_INTERRUPT);
+        }
+    }
+
+    /// Reads and checks one element of the used ring, changing nothing.
+    fn check_next(&self) -> Result<Option<Used>, Fault> {
+        let ahead = self.ring.used_index().wrapping_sub(self.used_index);
+        if ahead == 0 {
+            return Ok(None);
+        }
+        if ahead > self.outstanding {
+            return Err(Fault::UsedIndex);
+        }
+        // Pairs with the device's barrier between the element and the index (§2.7.8.2).
+        fence(Acquire);
+        let (id, written) = self.ring.used_entry(self.used_index);
+        let head = u16::try_from(id).map_err(|_| Fault::UsedId)?;
+        let chain = self.chains.get(usize::from(head)).ok_or(Fault::UsedId)?;
+        if chain.segments == 0 {
+            return Err(Fault::UsedId);
+        }
+        if written > chain.writable {
+            return Err(Fault::UsedLength);
+        }
+        Ok(Some(Used {
+            token: Token(head),
+            written,
+        }))
+    }
+
+    /// Writes the segments as descriptors from the free list, linked in the order in which they
+    /// lie there. Returns the bytes that the device may write.
+    fn fill_chain(&mut self, segments: impl ExactSizeIterator<Item = Segment>) -> u32 {
+        let mut writable = 0;
+        let mut left = segments.len();
+        for segment in segments {
+            left -= 1;
+            let index = self.free_head;
+            let next = self.next[usize::from(index)];
+            self.ring
+                .write_descriptor(index, describe(&segment, (left > 0).then_some(next)));
+            writable = writable_len(&segment).saturating_add(writable);
+            let slot = self.slot(index, 0);
+            self.held[slot] = Some(segment.into_buffer());
+            self.free_head = next;
+            self.free -= 1;
+        }
+        writable
+    }
+
+    /// Writes the segments into the indirect table of the next free descriptor (§2.7.5.3).
+    fn fill_table(&mut self, head: u16, segments: impl ExactSizeIterator<Item = Segment>) -> u32 {
+        let mut writable = 0;
+        let count = segments.len() as u16;
+        for (position, segment) in (0..count).zip(segments) {
+            let next = (position + 1 < count).then_some(position + 1);
+            self.ring
+                .write_indirect(head, position, describe(&segment, next));
+            writable = writable_len(&segment).saturating_add(writable);
+            let slot = self.slot(head, position);
+            self.held[slot] = Some(segment.into_buffer());
+        }
+        let table = Descriptor {
+            address: self.ring.table_address(head),
+            len: u32::from(count) * 16,
+            flags: DESCRIPTOR_INDIRECT,
+            next: 0,
+        };
+        self.ring.write_descriptor(head, table);
+        self.free_head = self.next[usize::from(head)];
+        self.free -= 1;
+        writable
+    }
+
+    /// Ends the request at `head`: its buffers go to `take`, its descriptors to the free list.
+    fn reclaim(&mut self, head: u16, mut take: impl FnMut(Buffer)) {
+        let count = core::mem::take(&mut self.chains[usize::from(head)]).segments;
+        self.outstanding -= 1;
+        let in_table = self.indirect && count > 1;
+        let mut last = head;
+        for position in 0..count {
+            if position > 0 && !in_table {
+                last = self.next[usize::from(last)];
+            }
+            let slot = self.slot(last, if in_table { position } else { 0 });
+            take(
+                self.held[slot]
+                    .take()
+                    .expect("every segment of a live chain holds its buffer"),
+            );
+        }
+        self.next[usize::from(last)] = self.free_head;
+        self.free_head = head;
+        self.free += if in_table { 1 } else { count };
+    }
+
+    /// Where the buffer of a descriptor, or of a position in its indirect table, is kept.
+    fn slot(&self, descriptor: u16, position: u16) -> usize {
+        let stride = if self.indirect { self.max_segments } else { 1 };
+        usize::from(descriptor) * usize::from(stride) + usize::from(position)
+    }
+}
+
+impl Segment {
+    fn into_buffer(self) -> Buffer {
+        match self {
+            Self::ToDevice(buffer, _) | Self::FromDevice(buffer) => buffer,
+        }
+    }
+}
+
+/// The device's view of a segment.
+fn describe(segment: &Segment, next: Option<u16>) -> Descriptor {
+    let (buffer, len, write) = match segment {
+        Segment::ToDevice(buffer, len) => (buffer, (*len).min(len_u32(buffer)), 0),
+        Segment::FromDevice(buffer) => (buffer, len_u32(buffer), DESCRIPTOR_WRITE),
+    };
+    let link = if next.is_some() { DESCRIPTOR_NEXT } else { 0 };
+    let next = next.unwrap_or(0);
+    Descriptor {
+        address: buffer.device_address(),
+        len,
+        flags: write | link,
+        next,
+    }
+}
+
+fn writable_len(segment: &Segment) -> u32 {
+    match segment {
+        Segment::ToDevice(..) => 0,
+        Segment::FromDevice(buffer) => len_u32(buffer),
+    }
+}
+
+/// A descriptor's length field has 32 bits; a longer buffer is lent in part.
+fn len_u32(buffer: &Buffer) -> u32 {
+    u32::try_from(buffer.len()).unwrap_or(u32::MAX)
+}
+
+/// Whether moving an index from `old` to `new` passed the index `event` (§2.7.7.2).
+fn crossed(event: u16, old: u16, new: u16) -> bool {
+    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
+}
+
+/// A vector of `count` values, or `None` when memory is short.
+fn filled<T>(count: usize, value: impl FnMut() -> T) -> Option<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).ok()?;
+    values.resize_with(count, value);
+    Some(values)
+}
