@@ -47,8 +47,15 @@ impl Pattern {
 /// # Errors
 /// The connection failed, or other bytes came back; the error says at which offset.
 pub fn echo_tcp(address: SocketAddr, length: u64, seed: u64) -> io::Result<()> {
+    echo_over(connect(address)?, length, seed)
+}
+
+/// The same over a connection that is open already.
+///
+/// # Errors
+/// As [`echo_tcp`].
+pub fn echo_over(stream: TcpStream, length: u64, seed: u64) -> io::Result<()> {
     assert_eq!(length % CHUNK as u64, 0, "whole chunks");
-    let stream = connect(address)?;
     let mut sender = stream.try_clone()?;
     thread::scope(|scope| {
         let sending = scope.spawn(move || send_pattern(&mut sender, length, seed));

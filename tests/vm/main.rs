@@ -1,3 +1,4 @@
 //! Tests that boot machines. Each has a deadline and ports of its own; two run at a time.
 
+mod boot;
 mod launch;

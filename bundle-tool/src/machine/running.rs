@@ -196,6 +196,11 @@ impl Machine {
         &self.log
     }
 
+    /// What the VMM writes to its standard error: its own words, and its plugins'.
+    pub fn vmm_log(&self) -> &SerialLog {
+        &self.process.vmm_log
+    }
+
     /// Waits for a line of the log that contains `pattern`, past or to come, at most for `within`.
     ///
     /// # Errors

@@ -1,0 +1,81 @@
+//! Measures guests and prints a table: what a boot costs, how big the demo worker is, and how little
+//! memory it needs. Run by `just bench`, after the guests are built.
+
+mod elf;
+mod gauge;
+mod memory;
+mod size;
+
+use std::io;
+use std::process::ExitCode;
+
+/// One line of the table.
+struct Figure {
+    name: &'static str,
+    value: u64,
+    unit: &'static str,
+    /// The most it may be.
+    limit: u64,
+}
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(figures) => print(&figures),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure() -> io::Result<Vec<Figure>> {
+    let boot = gauge::boot_to_first_poll("demo")?;
+    let figure = |name, value, unit, limit| Figure {
+        name,
+        value,
+        unit,
+        limit,
+    };
+    Ok(vec![
+        figure(
+            "demo: instructions to the first poll",
+            boot.instructions,
+            "",
+            60_000,
+        ),
+        figure("demo: exits to the first poll", boot.exits(), "", 250),
+        figure(
+            "demo: ELF, stripped",
+            size::stripped("demo")?.div_ceil(1024),
+            "KiB",
+            400,
+        ),
+        figure(
+            "demo: least memory, 100 connections",
+            memory::least("demo")?,
+            "MiB",
+            8,
+        ),
+        figure(
+            "echo: least memory, 100 connections",
+            memory::least("echo")?,
+            "MiB",
+            4,
+        ),
+    ])
+}
+
+fn print(figures: &[Figure]) {
+    println!("{:<40} {:>10} {:>10}", "", "measured", "at most");
+    for Figure {
+        name,
+        value,
+        unit,
+        limit,
+    } in figures
+    {
+        let verdict = if value <= limit { "" } else { "  OVER" };
+        println!("{name:<40} {value:>10} {limit:>10} {unit}{verdict}");
+    }
+}

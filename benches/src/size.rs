@@ -1,0 +1,21 @@
+//! The size of a guest without its symbols, as it would be shipped.
+
+use std::io;
+use std::process::Command;
+
+use system_tests::guest::guest;
+
+/// In bytes.
+pub(crate) fn stripped(name: &str) -> io::Result<u64> {
+    let output = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new("strip");
+    command
+        .arg("--strip-all")
+        .arg("-o")
+        .arg(output.path())
+        .arg(guest(name));
+    if !command.status()?.success() {
+        return Err(io::Error::other("strip failed"));
+    }
+    Ok(output.path().metadata()?.len())
+}
