@@ -1,0 +1,318 @@
+//! The stack's one state: whom each packet is for, and what happens in a turn.
+//!
+//! The Runner calls `turn` with the device; handles (streams, sockets, the stack itself) call the
+//! rest between turns. It holds no device, so handles need not know one, and it wakes tasks but
+//! never runs them. Work in a turn is bounded and depends on what happened, not on what exists.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::task::{Context, Waker};
+use log::info;
+use reactor::hardware::Hardware;
+use reactor::time::Instant;
+use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
+use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
+
+use crate::config::{Config, Ipv4Config, Ipv6Config};
+use crate::convert::to_smoltcp;
+use crate::device::{
+    Capabilities, Ingress, NoToken, ip_capabilities, loopback_capabilities,
+};
+use crate::link::route::AddressPrefix;
+use crate::link::{Link, ndisc};
+use crate::packet::{IpHead, Unreadable, protocol};
+use crate::stats::DropCause;
+use crate::tcp::Table;
+use crate::wakers::Wakers;
+
+/// Frames taken from the device in one turn; more wait for the next turn, so that tasks run in
+/// between.
+const MAX_INGRESS: usize = 128;
+/// Packets to ourselves taken in one turn.
+const MAX_LOOPED: usize = 128;
+/// Frames sent, and connections looked at, in one turn.
+const MAX_EGRESS: usize = 256;
+
+/// Everything but the device.
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) link: Link,
+    pub(crate) tcp: Table,
+    /// smoltcp's half for packets through the device, and for those to ourselves.
+    pub(crate) wire: Interface,
+    pub(crate) local: Interface,
+    wire_capabilities: DeviceCapabilities,
+    local_capabilities: DeviceCapabilities,
+    /// For packets that belong to no socket: smoltcp answers echoes, resets and the like.
+    empty: SocketSet<'static>,
+    random: Box<dyn FnMut() -> u64>,
+    runner: Option<Waker>,
+    notified: bool,
+    link_up: bool,
+    /// DNS servers that DHCP, routers or the configuration named, best first.
+    pub(crate) dns: Vec<IpAddr>,
+    /// Tasks that wait for an address.
+    pub(crate) configured: Wakers,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: Config,
+        device: &DeviceCapabilities,
+        mut random: Box<dyn FnMut() -> u64>,
+        now: Instant,
+    ) -> Engine {
+        let wire_capabilities = ip_capabilities(device);
+        let local_capabilities = loopback_capabilities();
+        let mtu = wire_capabilities.max_transmission_unit;
+        let checksums = wire_capabilities.checksum.clone();
+        let mut link = Link::new(config.mac, mtu, checksums, random());
+        link.now = now;
+        let mut engine = Engine {
+            tcp: Table::new(random()),
+            wire: interface(&wire_capabilities, random(), now),
+            local: interface(&local_capabilities, random(), now),
+            wire_capabilities,
+            local_capabilities,
+            empty: SocketSet::new(Vec::new()),
+            random,
+            runner: None,
+            notified: false,
+            link_up: true,
+            dns: Vec::new(),
+            configured: Wakers::default(),
+            link,
+            config,
+        };
+        engine.apply_static();
+        engine
+    }
+
+    /// One of the CSPRNG's numbers.
+    pub(crate) fn random(&mut self) -> u64 {
+        (self.random)()
+    }
+
+    /// Tells the Runner that there is work, once until its next turn.
+    pub(crate) fn notify(&mut self) {
+        if !core::mem::replace(&mut self.notified, true)
+            && let Some(runner) = &self.runner
+        {
+            runner.wake_by_ref();
+        }
+    }
+
+    /// smoltcp draws initial sequence numbers from a small generator of the interface, whose state
+    /// a peer could work out from a few of them. A new interface for each connection, seeded by
+    /// the CSPRNG, leaves nothing to work out (RFC 6528).
+    pub(crate) fn reseed(&mut self, local: bool) {
+        let seed = self.random();
+        let (interface, capabilities) = if local {
+            (&mut self.local, &self.local_capabilities)
+        } else {
+            (&mut self.wire, &self.wire_capabilities)
+        };
+        *interface = self::interface(capabilities, seed, self.link.now);
+        assign(interface, self.link.routes.addresses());
+    }
+
+    /// Does what is to be done now, and says when to come again at the latest. The waker is woken
+    /// where that is at once, or when the device has something.
+    pub(crate) fn turn<D: Device + Hardware>(
+        &mut self,
+        device: &mut D,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<Instant> {
+        self.begin_turn(now, cx);
+        self.watch_link(device.is_up());
+        let more_received = self.receive_frames(device);
+        self.receive_looped();
+        self.link.tick();
+        let more_to_send = self.send(device);
+        device.flush();
+        let more = more_received || more_to_send || self.link.has_loopback();
+        if more || device.poll_event(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        self.deadline()
+    }
+
+    fn begin_turn(&mut self, now: Instant, cx: &mut Context<'_>) {
+        self.link.now = now;
+        self.link.stats.turns += 1;
+        self.notified = false;
+        if !self.runner.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            self.runner = Some(cx.waker().clone());
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.tcp.deadline(), self.link.deadline()].into_iter().flatten().min()
+    }
+
+    fn watch_link(&mut self, up: bool) {
+        if core::mem::replace(&mut self.link_up, up) != up {
+            info!("net: link state={}", if up { "up" } else { "down" });
+        }
+    }
+
+    /// True where more frames may wait than fit this turn.
+    fn receive_frames<D: Device>(&mut self, device: &mut D) -> bool {
+        let now = to_smoltcp(self.link.now);
+        for _ in 0..MAX_INGRESS {
+            let Some((received, answer)) = device.receive(now) else { return false };
+            received.consume(|frame| self.receive_frame(frame, answer));
+        }
+        true
+    }
+
+    fn receive_looped(&mut self) {
+        for _ in 0..MAX_LOOPED {
+            let Some(packet) = self.link.pop_loopback() else { return };
+            self.receive_packet(&packet, None::<NoToken>, true);
+            self.link.recycle(packet);
+        }
+    }
+
+    fn receive_frame<T: TxToken>(&mut self, frame: &[u8], token: T) {
+        let Some((protocol, payload)) = self.link.open(frame) else { return };
+        let version = payload.first().map(|byte| byte >> 4);
+        match (protocol, version) {
+            (EthernetProtocol::Arp, _) => self.link.process_arp(payload),
+            (EthernetProtocol::Ipv4, Some(4)) | (EthernetProtocol::Ipv6, Some(6)) => {
+                self.receive_packet(payload, Some(token), false);
+            }
+            (EthernetProtocol::Ipv4 | EthernetProtocol::Ipv6, _) => {
+                self.link.stats.count_drop(DropCause::Malformed);
+            }
+            _ => self.link.stats.count_drop(DropCause::UnknownProtocol),
+        }
+    }
+
+    /// Finds whom an IP packet is for.
+    fn receive_packet<T: TxToken>(&mut self, packet: &[u8], token: Option<T>, local: bool) {
+        let head = match IpHead::parse(packet) {
+            Ok(head) => head,
+            Err(Unreadable::Malformed) => {
+                return self.link.stats.count_drop(DropCause::Malformed);
+            }
+            Err(Unreadable::Fragment) => return self.link.stats.count_drop(DropCause::Fragment),
+        };
+        let discovery = head.protocol == protocol::ICMPV6 && ndisc::is_discovery(head.payload);
+        if !local && !discovery && self.is_impossible(&head) {
+            return self.link.stats.count_drop(DropCause::ImpossibleAddress);
+        }
+        match head.protocol {
+            protocol::TCP => self.receive_tcp(&head, packet, token, local),
+            _ if discovery && !local => {
+                self.link.process_ndisc(&head);
+            }
+            _ => self.receive_stray(&head, packet, token, local),
+        }
+    }
+
+    /// Lets smoltcp answer what belongs to no socket: echo requests, closed ports.
+    pub(crate) fn receive_stray<T: TxToken>(
+        &mut self,
+        head: &IpHead<'_>,
+        packet: &[u8],
+        token: Option<T>,
+        local: bool,
+    ) {
+        let now = to_smoltcp(self.link.now);
+        let interface = if local { &mut self.local } else { &mut self.wire };
+        let mut device = Ingress {
+            packet: Some(packet),
+            token,
+            link: &mut self.link,
+            peer: head.source,
+            observer: None,
+        };
+        interface.poll_ingress_single(now, &mut device, &mut self.empty);
+    }
+
+    /// What cannot come through a wire: to or from ourselves, or from a group (RFC 1122 §3.2.1.3).
+    fn is_impossible(&self, head: &IpHead<'_>) -> bool {
+        let routes = &self.link.routes;
+        head.source.is_multicast()
+            || routes.is_own(head.source)
+            || routes.is_broadcast(head.source)
+            || head.destination.is_loopback()
+    }
+
+    /// True where more could be sent, and the device has room.
+    fn send<D: Device>(&mut self, device: &mut D) -> bool {
+        let mut budget = MAX_EGRESS;
+        let more = self.send_own_frames(device, &mut budget)
+            && self.send_tcp(device, &mut budget);
+        more && budget == 0
+    }
+
+    /// Sends what the link queued; false where the device has no room.
+    fn send_own_frames<D: Device>(&mut self, device: &mut D, budget: &mut usize) -> bool {
+        while self.link.has_frames() && *budget > 0 {
+            let Some(token) = device.transmit(to_smoltcp(self.link.now)) else { return false };
+            let Some(frame) = self.link.pop_frame() else { return true };
+            token.consume(frame.len(), |buffer| buffer.copy_from_slice(&frame));
+            self.link.recycle(frame);
+            *budget -= 1;
+        }
+        true
+    }
+
+    fn apply_static(&mut self) {
+        if let Ipv4Config::Static(ipv4) = self.config.ipv4.clone() {
+            self.add_address(AddressPrefix { address: ipv4.address.into(), prefix: ipv4.prefix });
+            self.link.routes.set_gateway_v4(ipv4.gateway);
+            self.dns.extend(ipv4.dns.into_iter().map(IpAddr::V4));
+            self.link.announce_ipv4(ipv4.address);
+        }
+        if let Ipv6Config::Static(ipv6) = self.config.ipv6.clone() {
+            self.add_address(AddressPrefix { address: ipv6.address.into(), prefix: ipv6.prefix });
+            self.link.routes.set_gateway_v6(ipv6.gateway);
+            self.dns.extend(ipv6.dns.into_iter().map(IpAddr::V6));
+        }
+    }
+
+    fn add_address(&mut self, address: AddressPrefix) {
+        if !self.link.routes.add(address) {
+            return log::warn!("net: no room for another address addr={address}");
+        }
+        info!("net: address assigned addr={address}");
+        self.sync_addresses();
+        self.configured.wake_all();
+    }
+
+    fn sync_addresses(&mut self) {
+        assign(&mut self.wire, self.link.routes.addresses());
+        assign(&mut self.local, self.link.routes.addresses());
+    }
+}
+
+fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant) -> Interface {
+    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut interface =
+        Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
+    assign(&mut interface, &[]);
+    interface
+}
+
+/// Tells smoltcp our addresses; the loopback ones are always among them.
+fn assign(interface: &mut Interface, addresses: &[AddressPrefix]) {
+    interface.update_ip_addrs(|assigned| {
+        assigned.clear();
+        let loopback = [IpCidr::new(LOOPBACK_V4.into(), 8), IpCidr::new(LOOPBACK_V6.into(), 128)];
+        let own = addresses.iter().map(|own| IpCidr::new(own.address.into(), own.prefix));
+        for cidr in loopback.into_iter().chain(own) {
+            // Its room is two more than `MAX_ADDRESSES`.
+            let _ = assigned.push(cidr);
+        }
+    });
+}
+
+const LOOPBACK_V4: IpAddr = IpAddr::V4(core::net::Ipv4Addr::LOCALHOST);
+const LOOPBACK_V6: IpAddr = IpAddr::V6(core::net::Ipv6Addr::LOCALHOST);

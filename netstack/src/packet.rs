@@ -1,0 +1,189 @@
+//! Reads just enough of an IP packet to know whom it is for.
+//!
+//! The engine calls it on every packet before smoltcp parses it in full. It must accept any
+//! bytes: what it cannot read is an error, never a panic, and checksums are smoltcp's business.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// IANA protocol numbers that the stack tells apart.
+pub(crate) mod protocol {
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const ICMPV6: u8 = 58;
+    pub(super) const HOP_BY_HOP: u8 = 0;
+}
+
+/// TCP flag bits, as in the header's 14th byte.
+pub(crate) mod flags {
+    pub(crate) const FIN: u8 = 0x01;
+    pub(crate) const SYN: u8 = 0x02;
+    pub(crate) const RST: u8 = 0x04;
+    pub(crate) const ACK: u8 = 0x10;
+}
+
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+
+/// Why a packet cannot be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Too short, or its lengths contradict each other.
+    Malformed,
+    /// A fragment. The stack reassembles nothing: its own packets fit the MTU, TCP peers honour
+    /// the MSS, and a reassembly buffer is a favourite target.
+    Fragment,
+}
+
+/// The head of an IP packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IpHead<'p> {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: u8,
+    /// Hop limit or time to live.
+    pub(crate) hops: u8,
+    /// What follows the IP headers, without the padding of short Ethernet frames.
+    pub(crate) payload: &'p [u8],
+}
+
+impl<'p> IpHead<'p> {
+    pub(crate) fn parse(packet: &'p [u8]) -> Result<IpHead<'p>, Unreadable> {
+        match packet.first().map(|byte| byte >> 4) {
+            Some(4) => parse_ipv4(packet),
+            Some(6) => parse_ipv6(packet),
+            _ => Err(Unreadable::Malformed),
+        }
+    }
+
+    /// Source and destination port of a TCP or UDP packet.
+    pub(crate) fn ports(&self) -> Option<(u16, u16)> {
+        let bytes = self.payload.get(..4)?;
+        Some((u16::from_be_bytes([bytes[0], bytes[1]]), u16::from_be_bytes([bytes[2], bytes[3]])))
+    }
+
+    /// The flags of a TCP packet.
+    pub(crate) fn tcp_flags(&self) -> Option<u8> {
+        self.payload.get(13).copied()
+    }
+}
+
+fn parse_ipv4(packet: &[u8]) -> Result<IpHead<'_>, Unreadable> {
+    if packet.len() < IPV4_HEADER {
+        return Err(Unreadable::Malformed);
+    }
+    let header = usize::from(packet[0] & 0x0f) * 4;
+    let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+    if header < IPV4_HEADER || total < header || total > packet.len() {
+        return Err(Unreadable::Malformed);
+    }
+    // "More fragments" or an offset (RFC 791 §3.1); "don't fragment" is no matter.
+    if u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff != 0 {
+        return Err(Unreadable::Fragment);
+    }
+    Ok(IpHead {
+        source: ipv4_at(packet, 12),
+        destination: ipv4_at(packet, 16),
+        protocol: packet[9],
+        hops: packet[8],
+        payload: &packet[header..total],
+    })
+}
+
+fn parse_ipv6(packet: &[u8]) -> Result<IpHead<'_>, Unreadable> {
+    if packet.len() < IPV6_HEADER {
+        return Err(Unreadable::Malformed);
+    }
+    let length = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
+    let rest = packet.get(IPV6_HEADER..IPV6_HEADER + length).ok_or(Unreadable::Malformed)?;
+    let (protocol, payload) = skip_hop_by_hop(packet[6], rest)?;
+    const FRAGMENT_HEADER: u8 = 44;
+    if protocol == FRAGMENT_HEADER {
+        return Err(Unreadable::Fragment);
+    }
+    Ok(IpHead {
+        source: ipv6_at(packet, 8),
+        destination: ipv6_at(packet, 24),
+        protocol,
+        hops: packet[7],
+        payload,
+    })
+}
+
+/// Hop-by-hop options come first and once (RFC 8200 §4.1), and smoltcp looks behind them too.
+fn skip_hop_by_hop(protocol: u8, rest: &[u8]) -> Result<(u8, &[u8]), Unreadable> {
+    if protocol != protocol::HOP_BY_HOP {
+        return Ok((protocol, rest));
+    }
+    match rest {
+        [next, length, ..] => {
+            let header = (usize::from(*length) + 1) * 8;
+            Ok((*next, rest.get(header..).ok_or(Unreadable::Malformed)?))
+        }
+        _ => Err(Unreadable::Malformed),
+    }
+}
+
+fn ipv4_at(packet: &[u8], at: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]))
+}
+
+fn ipv6_at(packet: &[u8], at: usize) -> IpAddr {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&packet[at..at + 16]);
+    IpAddr::V6(Ipv6Addr::from(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn ipv4(payload: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol::TCP, 0, 0];
+        packet.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+        packet.extend(payload);
+        let total = packet.len() as u16;
+        packet[2..4].copy_from_slice(&total.to_be_bytes());
+        packet
+    }
+
+    #[test]
+    fn padding_of_a_short_frame_is_not_payload() {
+        let mut packet = ipv4(&[0x1f, 0x90, 0, 80]);
+        packet.extend([0; 22]);
+        let head = IpHead::parse(&packet).unwrap();
+        assert_eq!(head.payload.len(), 4);
+        assert_eq!(head.ports(), Some((8080, 80)));
+        assert_eq!(head.destination, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
+    }
+
+    #[test]
+    fn fragments_are_told_apart() {
+        for field in [0x2000_u16, 0x0001, 0x3fff] {
+            let mut packet = ipv4(&[0; 8]);
+            packet[6..8].copy_from_slice(&field.to_be_bytes());
+            assert_eq!(IpHead::parse(&packet).unwrap_err(), Unreadable::Fragment);
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_options_are_skipped() {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 16, 0, 64];
+        packet.extend([0; 32]);
+        packet.extend([protocol::UDP, 0, 1, 4, 0, 0, 0, 0]);
+        packet.extend([0, 53, 0, 7, 0, 8, 0, 0]);
+        let head = IpHead::parse(&packet).unwrap();
+        assert_eq!((head.protocol, head.ports()), (protocol::UDP, Some((53, 7))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..128)) {
+            if let Ok(head) = IpHead::parse(&bytes) {
+                let _ = (head.ports(), head.tcp_flags());
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The handle by which everybody else knows the stack.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{RefCell, RefMut};
+use core::future::poll_fn;
+use core::net::IpAddr;
+use core::task::Poll;
+use reactor::Clock;
+
+use crate::config::Ipv4Config;
+use crate::engine::Engine;
+use crate::link::route::AddressPrefix;
+use crate::stats::Stats;
+
+/// A network stack. Cheap to clone; names no device; all calls are for task context.
+///
+/// The stack works as long as its [`Runner`](crate::Runner) is polled.
+#[derive(Clone)]
+pub struct Stack {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    engine: RefCell<Engine>,
+    clock: Clock,
+}
+
+impl Stack {
+    pub(crate) fn new(engine: Engine, clock: Clock) -> Stack {
+        Stack { shared: Rc::new(Shared { engine: RefCell::new(engine), clock }) }
+    }
+
+    /// Borrowed for single calls only, never across an await; wakers queue tasks and run nothing,
+    /// so no call can begin within another.
+    pub(crate) fn engine(&self) -> RefMut<'_, Engine> {
+        self.shared.engine.borrow_mut()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Waits until there is an address to be reached at: an IPv4 one where IPv4 is configured,
+    /// else an IPv6 one beyond the link. Returns at once where there is; never, where nothing is
+    /// configured or nobody answers (use `Clock::timeout`).
+    pub async fn wait_config_up(&self) {
+        poll_fn(|cx| {
+            let mut engine = self.engine();
+            if engine.is_configured() {
+                return Poll::Ready(());
+            }
+            engine.configured.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Our addresses now, without the loopback ones.
+    pub fn addresses(&self) -> Vec<AddressPrefix> {
+        self.engine().link.routes.addresses().to_vec()
+    }
+
+    /// The next hops for what is not on the link.
+    pub fn gateways(&self) -> Vec<IpAddr> {
+        let engine = self.engine();
+        let routes = &engine.link.routes;
+        let v4 = routes.gateway_v4().map(IpAddr::V4);
+        let v6 = routes.gateway_v6().map(IpAddr::V6);
+        v4.into_iter().chain(v6).collect()
+    }
+
+    /// The DNS servers known now, in the order they are asked.
+    pub fn dns_servers(&self) -> Vec<IpAddr> {
+        self.engine().dns.clone()
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        let mut engine = self.engine();
+        let engine = &mut *engine;
+        engine.tcp.count(&mut engine.link.stats);
+        engine.link.stats
+    }
+}
+
+impl Engine {
+    fn is_configured(&self) -> bool {
+        let wants_v4 = !matches!(self.config.ipv4, Ipv4Config::None);
+        self.link.routes.addresses().iter().any(|own| match own.address {
+            IpAddr::V4(_) => wants_v4,
+            IpAddr::V6(address) => !wants_v4 && !address.is_unicast_link_local(),
+        })
+    }
+}

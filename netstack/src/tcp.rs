@@ -1,0 +1,250 @@
+//! TCP: the table of connections and listeners, and what the workload holds of them.
+//!
+//! The table finds the connection a segment belongs to and keeps the queue of those to look at.
+//! It never walks over connections: work is for those that something happened to.
+
+pub(crate) mod connection;
+pub(crate) mod flow;
+mod half;
+pub(crate) mod listener;
+pub(crate) mod observer;
+mod segments;
+mod stream;
+mod time_wait;
+
+pub use half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+pub use stream::{ListenOptions, TcpListener, TcpStream};
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use connection::{Connection, Role};
+use core::net::{IpAddr, SocketAddr};
+use flow::Flow;
+use foldhash::quality::FixedState;
+use hashbrown::HashMap;
+use listener::Listener;
+use reactor::time::Instant;
+use slab::Slab;
+use time_wait::TimeWait;
+
+use crate::deadlines::Deadlines;
+use crate::stats::Stats;
+
+/// Ephemeral ports (RFC 6335 §6).
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 49_152..=65_535;
+
+/// What a flow is known as.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Connection(usize),
+    /// Until then; `sequence` is the next one expected from the peer.
+    TimeWait { until: Instant, sequence: u32 },
+}
+
+/// All TCP state of a stack.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) listeners: Slab<Listener>,
+    pub(crate) deadlines: Deadlines,
+    by_flow: HashMap<Flow, Place, FixedState>,
+    by_port: HashMap<u16, Vec<usize>, FixedState>,
+    time_wait: TimeWait,
+    dirty: VecDeque<usize>,
+    half_open: usize,
+    pub(crate) orphans: usize,
+}
+
+impl Table {
+    /// `seed` keys the hashes, so that peers cannot choose ends that collide.
+    pub(crate) fn new(seed: u64) -> Table {
+        Table {
+            connections: Slab::new(),
+            listeners: Slab::new(),
+            deadlines: Deadlines::default(),
+            by_flow: HashMap::with_hasher(FixedState::with_seed(seed)),
+            by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
+            time_wait: TimeWait::default(),
+            dirty: VecDeque::new(),
+            half_open: 0,
+            orphans: 0,
+        }
+    }
+
+    /// The earliest time at which something here has to be looked at.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let earlier = |one: Instant, other: Instant| one.min(other);
+        match (self.deadlines.earliest(), self.time_wait.earliest()) {
+            (Some(one), Some(other)) => Some(earlier(one, other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Writes down how many there are.
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        stats.connections = self.connections.len() as u64;
+        stats.half_open = self.half_open as u64;
+        stats.time_wait = self.time_wait.len() as u64;
+    }
+
+    fn find(&self, flow: &Flow) -> Option<Place> {
+        self.by_flow.get(flow).copied()
+    }
+
+    /// Adds a connection and finds it by its flow from now on.
+    pub(crate) fn insert(&mut self, connection: Connection) -> usize {
+        let flow = connection.flow;
+        if let Role::HalfOpen(listener) = connection.role {
+            self.half_open += 1;
+            self.listeners[listener].half_open += 1;
+        }
+        let key = self.connections.insert(connection);
+        self.by_flow.insert(flow, Place::Connection(key));
+        key
+    }
+
+    /// Takes a connection that nobody holds out of everything.
+    pub(crate) fn remove(&mut self, key: usize) {
+        self.set_role(key, Role::Stream);
+        self.deadlines.set(key, None);
+        self.forget_flow(key);
+        // A queued key may be taken over by a later connection, which is then looked at once more
+        // than needed.
+        self.connections.remove(key);
+    }
+
+    /// Lets a new connection have the same ends.
+    pub(crate) fn forget_flow(&mut self, key: usize) {
+        let flow = self.connections[key].flow;
+        if matches!(self.by_flow.get(&flow), Some(Place::Connection(known)) if *known == key) {
+            self.by_flow.remove(&flow);
+        }
+    }
+
+    /// Changes who holds a connection, and every count that depends on it.
+    pub(crate) fn set_role(&mut self, key: usize, role: Role) {
+        let connection = &mut self.connections[key];
+        let before = core::mem::replace(&mut connection.role, role);
+        match before {
+            Role::HalfOpen(listener) => {
+                self.half_open -= 1;
+                if let Some(listener) = self.listeners.get_mut(listener) {
+                    listener.half_open -= 1;
+                }
+            }
+            Role::Orphan(_) => self.orphans -= 1,
+            Role::Waiting(_) | Role::Stream => {}
+        }
+        if matches!(role, Role::Orphan(_)) {
+            self.orphans += 1;
+        }
+    }
+
+    /// Queues a connection to be looked at, once.
+    pub(crate) fn mark(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !core::mem::replace(&mut connection.queued, true)
+        {
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// Takes the next connection to be looked at.
+    fn pop_marked(&mut self) -> Option<usize> {
+        while let Some(key) = self.dirty.pop_front() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.queued = false;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Puts a connection that the device had no room for back to the front.
+    fn unpop(&mut self, key: usize) {
+        self.connections[key].queued = true;
+        self.dirty.push_front(key);
+    }
+
+    pub(crate) fn has_marked(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether a listener with exactly this address and port exists.
+    pub(crate) fn is_listening(&self, address: Option<IpAddr>, port: u16) -> bool {
+        let same = |key: &usize| self.listeners[*key].address == address;
+        self.by_port.get(&port).is_some_and(|keys| keys.iter().any(same))
+    }
+
+    pub(crate) fn add_listener(&mut self, listener: Listener) -> usize {
+        let port = listener.port;
+        let key = self.listeners.insert(listener);
+        self.by_port.entry(port).or_default().push(key);
+        key
+    }
+
+    /// Takes a listener away; its connections are for the caller to end.
+    pub(crate) fn remove_listener(&mut self, key: usize) -> Listener {
+        let listener = self.listeners.remove(key);
+        if let Some(keys) = self.by_port.get_mut(&listener.port) {
+            keys.retain(|known| *known != key);
+            if keys.is_empty() {
+                self.by_port.remove(&listener.port);
+            }
+        }
+        listener
+    }
+
+    /// The listener for a destination: the one for exactly this address, else the one for any.
+    fn listener_for(&self, destination: SocketAddr) -> Option<usize> {
+        let keys = self.by_port.get(&destination.port())?;
+        let fit = |key: &&usize| self.listeners[**key].fit(destination.ip());
+        keys.iter().filter(|key| fit(key).is_some()).max_by_key(fit).copied()
+    }
+
+    /// A free local port to reach `remote` from. Ports in use towards other peers are free.
+    pub(crate) fn free_port(
+        &self,
+        local: IpAddr,
+        remote: SocketAddr,
+        random: u64,
+    ) -> Option<u16> {
+        let count = EPHEMERAL.end() - EPHEMERAL.start() + 1;
+        let first = (random % u64::from(count)) as u16;
+        // Bounded by the ports there are; the first tries nearly always fit.
+        (0..count).map(|step| EPHEMERAL.start() + (first.wrapping_add(step)) % count).find(|port| {
+            let local = SocketAddr::new(local, *port);
+            !self.by_port.contains_key(port) && !self.by_flow.contains_key(&Flow { local, remote })
+        })
+    }
+
+    /// Turns a closed connection into an entry that only waits for late segments.
+    fn start_time_wait(&mut self, key: usize, until: Instant, limit: usize, stats: &mut Stats) {
+        let flow = self.connections[key].flow;
+        let sequence = self.connections[key].peer_next;
+        self.remove(key);
+        if self.time_wait.len() >= limit {
+            stats.time_wait_recycled += 1;
+            if let Some((until, flow)) = self.time_wait.pop_oldest() {
+                self.end_time_wait(until, &flow);
+            }
+        }
+        self.by_flow.insert(flow, Place::TimeWait { until, sequence });
+        self.time_wait.push(until, flow);
+    }
+
+    /// Ends what is over by now.
+    fn expire_time_wait(&mut self, now: Instant) {
+        while let Some((until, flow)) = self.time_wait.pop_over(now) {
+            self.end_time_wait(until, &flow);
+        }
+    }
+
+    /// The flow may have been taken over by a new connection since, and even wait again.
+    fn end_time_wait(&mut self, ends: Instant, flow: &Flow) {
+        let same = |place: &Place| matches!(place, Place::TimeWait { until, .. } if *until == ends);
+        if self.by_flow.get(flow).is_some_and(same) {
+            self.by_flow.remove(flow);
+        }
+    }
+}

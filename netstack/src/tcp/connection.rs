@@ -1,0 +1,260 @@
+//! One connection: a smoltcp socket in a set of its own, and what we know beside it.
+//!
+//! The table owns all of them; the engine feeds them packets and asks them to send. A connection
+//! never looks at another one.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+use reactor::time::Instant;
+use smoltcp::iface::{Interface, SocketHandle, SocketSet};
+use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+
+use super::flow::Flow;
+use super::observer::Observer;
+use crate::wakers::Wakers;
+use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
+
+/// Probes that may stay unanswered before a kept-alive connection counts as dead.
+const KEEP_ALIVE_PROBES: u32 = 4;
+
+/// Who holds a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A SYN came for this listener; the handshake is not over.
+    HalfOpen(usize),
+    /// Established, in the queue of this listener.
+    Waiting(usize),
+    /// A stream of the workload.
+    Stream,
+    /// Nobody any more: it closes, at the latest by this time.
+    Orphan(Instant),
+}
+
+/// How a connection came to its end, where it did not just close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A reset answered our SYN.
+    Refused,
+    /// The peer reset it.
+    Reset,
+    /// The peer was silent for too long.
+    TimedOut,
+    /// Our address went away, or we gave it up.
+    Aborted,
+}
+
+/// What each stream may set, and each listener for its streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) receive_buffer: usize,
+    pub(crate) send_buffer: usize,
+}
+
+/// What tasks wait for, as it was before a packet or a deadline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) state: State,
+    received: usize,
+    unsent: usize,
+}
+
+/// One TCP connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) set: SocketSet<'static>,
+    handle: SocketHandle,
+    pub(crate) flow: Flow,
+    /// Both ends are ours.
+    pub(crate) local: bool,
+    pub(crate) role: Role,
+    pub(crate) end: Option<End>,
+    /// In the table's queue of connections to look at.
+    pub(crate) queued: bool,
+    pub(crate) observer: Observer,
+    /// Tasks that wait for data or the end, and for room.
+    pub(crate) readers: Wakers,
+    pub(crate) writers: Wakers,
+    /// Its end is in the statistics.
+    pub(crate) counted: bool,
+    /// The sequence number after the peer's FIN.
+    pub(crate) peer_next: u32,
+    unacknowledged: Duration,
+    keep_alive: Option<Duration>,
+    /// When the last segment came.
+    heard: Instant,
+    /// Silence from before a timeout was wanted, which must not count for it.
+    forgiven: Duration,
+}
+
+impl Connection {
+    /// `None` where there is no memory for the buffers.
+    pub(crate) fn new(flow: Flow, local: bool, role: Role, options: Options) -> Option<Connection> {
+        let receive = buffer(options.receive_buffer)?;
+        let send = buffer(options.send_buffer)?;
+        let mut socket = Socket::new(receive, send);
+        // Each turn of the Runner sends what was written since the last one, so small writes join
+        // without Nagle's algorithm, whose waiting meets the peer's delayed ACK.
+        socket.set_nagle_enabled(false);
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let handle = set.add(socket);
+        Some(Connection {
+            set,
+            handle,
+            flow,
+            local,
+            role,
+            end: None,
+            queued: false,
+            observer: Observer::default(),
+            readers: Wakers::default(),
+            writers: Wakers::default(),
+            counted: false,
+            peer_next: 0,
+            unacknowledged: Duration::MAX,
+            keep_alive: None,
+            heard: Instant::ZERO,
+            forgiven: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn socket(&self) -> &Socket<'static> {
+        self.set.get(self.handle)
+    }
+
+    pub(crate) fn socket_mut(&mut self) -> &mut Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.socket().state()
+    }
+
+    pub(crate) fn before(&self) -> Before {
+        let socket = self.socket();
+        Before {
+            state: socket.state(),
+            received: socket.recv_queue(),
+            unsent: socket.send_queue(),
+        }
+    }
+
+    /// Wakes who waits for what changed. Writers wait for a quarter of the buffer, so that a bulk
+    /// sender does not run for each acknowledgement.
+    pub(crate) fn wake_since(&mut self, before: Before) {
+        let now = self.before();
+        let changed = now.state != before.state;
+        if changed || now.received > before.received {
+            self.readers.wake_all();
+        }
+        let room = self.socket().send_capacity() - now.unsent;
+        let roomy = now.unsent < before.unsent && room * 4 >= self.socket().send_capacity();
+        if changed || roomy {
+            self.writers.wake_all();
+        }
+    }
+
+    /// Closed, with nothing left to send: smoltcp forgets the peer when its last reset is out.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state() == State::Closed && self.socket().remote_endpoint().is_none()
+    }
+
+    /// The handshake is over, whatever happened since.
+    pub(crate) fn is_established(&self) -> bool {
+        !matches!(
+            self.state(),
+            State::Closed | State::Listen | State::SynSent | State::SynReceived
+        )
+    }
+
+    /// When smoltcp wants to be polled; now or earlier: at once.
+    pub(crate) fn poll_at(&self, interface: &mut Interface, now: Instant) -> Option<Instant> {
+        interface.poll_at(to_smoltcp(now), &self.set).map(from_smoltcp)
+    }
+
+    /// Ends our sending side; what was written before still goes out.
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.forgiven = now.duration_since(self.heard);
+        self.socket_mut().close();
+    }
+
+    /// Notes that a segment came, and whether it ended the connection.
+    pub(crate) fn after_segment(&mut self, before: Before, reset: bool, now: Instant) {
+        self.heard = now;
+        self.forgiven = Duration::ZERO;
+        let was_open = before.state != State::Closed;
+        if was_open && reset && self.state() == State::Closed {
+            let refused = before.state == State::SynSent;
+            self.end = Some(if refused { End::Refused } else { End::Reset });
+        }
+        self.wake_since(before);
+    }
+
+    /// Notes how sending, or the passing of time, ended the connection.
+    pub(crate) fn after_egress(&mut self, before: Before, address_is_ours: bool) {
+        let was_open = !matches!(before.state, State::Closed | State::TimeWait);
+        if was_open && self.state() == State::Closed {
+            self.end = Some(if address_is_ours { End::TimedOut } else { End::Aborted });
+        }
+        self.wake_since(before);
+    }
+
+    /// Gives the connection up; the peer is told by a reset.
+    pub(crate) fn abort(&mut self) {
+        let before = self.before();
+        self.end.get_or_insert(End::Aborted);
+        self.socket_mut().abort();
+        self.wake_since(before);
+    }
+
+    /// Starts congestion control at the first repetition. Before, the send buffer and the peer's
+    /// window bound the burst: with the default buffer that is the initial window of RFC 6928,
+    /// where smoltcp's Reno would begin with two small segments. Local peers lose nothing.
+    pub(crate) fn after_repetition(&mut self) {
+        let socket = self.socket_mut();
+        if socket.congestion_control() == CongestionControl::None {
+            socket.set_congestion_control(CongestionControl::Reno);
+        }
+    }
+
+    /// Gives the connection up unless the peer is heard within `limit`, for the handshake.
+    pub(crate) fn set_handshake_timeout(&mut self, limit: Duration) {
+        self.socket_mut().set_timeout(Some(to_smoltcp_duration(limit)));
+    }
+
+    pub(crate) fn set_unacknowledged_timeout(&mut self, limit: Duration) {
+        self.unacknowledged = limit;
+    }
+
+    pub(crate) fn set_keep_alive(&mut self, interval: Option<Duration>, now: Instant) {
+        self.keep_alive = interval;
+        self.forgiven = now.duration_since(self.heard);
+        let interval = interval.map(to_smoltcp_duration);
+        self.socket_mut().set_keep_alive(interval);
+    }
+
+    /// smoltcp's timeout ends a connection that is merely idle, too, so it is on only while
+    /// something is unacknowledged or the connection is kept alive by probes.
+    pub(crate) fn update_timeout(&mut self) {
+        if !self.is_established() {
+            return;
+        }
+        let outstanding = self.socket().send_queue() > 0
+            || matches!(self.state(), State::FinWait1 | State::Closing | State::LastAck);
+        let probes = self.keep_alive.map(|interval| interval * (KEEP_ALIVE_PROBES + 1));
+        let limit = match (outstanding, probes) {
+            (true, Some(probes)) => Some(probes.max(self.unacknowledged)),
+            (true, None) => Some(self.unacknowledged),
+            (false, probes) => probes,
+        };
+        let limit = limit.map(|limit| to_smoltcp_duration(limit.saturating_add(self.forgiven)));
+        self.socket_mut().set_timeout(limit);
+    }
+}
+
+/// A zeroed ring, or `None` where the heap cannot give it.
+fn buffer(len: usize) -> Option<SocketBuffer<'static>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    bytes.resize(len, 0);
+    Some(SocketBuffer::new(bytes))
+}

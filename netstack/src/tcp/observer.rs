@@ -1,0 +1,71 @@
+//! Watches the segments that a connection sends.
+//!
+//! smoltcp does not say when it repeats itself, so each segment's sequence number is compared with
+//! the highest one sent. The engine counts repetitions, and starts congestion control at the first.
+
+use crate::packet::{IpHead, flags};
+
+/// The sequence space a connection has used, and how often it went back in it.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    /// One past the highest sequence number sent.
+    next: Option<u32>,
+    repeated: u64,
+}
+
+impl Observer {
+    /// Sees an IP packet with a TCP segment.
+    pub(crate) fn sent(&mut self, packet: &[u8]) {
+        let Ok(head) = IpHead::parse(packet) else { return };
+        let Some(header) = head.payload.get(..20) else { return };
+        let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        let data = head.payload.len().saturating_sub(usize::from(header[12] >> 4) * 4);
+        let control = u32::from(header[13] & flags::SYN != 0)
+            + u32::from(header[13] & flags::FIN != 0);
+        self.segment(sequence, data as u32 + control);
+    }
+
+    /// Repetitions since the last call.
+    pub(crate) fn take_repeated(&mut self) -> u64 {
+        core::mem::take(&mut self.repeated)
+    }
+
+    fn segment(&mut self, sequence: u32, len: u32) {
+        if len == 0 {
+            return;
+        }
+        let end = sequence.wrapping_add(len);
+        let Some(next) = self.next else {
+            self.next = Some(end);
+            return;
+        };
+        let behind = (sequence.wrapping_sub(next) as i32) < 0;
+        // A keep-alive repeats the last byte (RFC 9293 §3.8.4), whether or not that was data.
+        let keep_alive = len == 1 && end == next;
+        if behind && !keep_alive {
+            self.repeated += 1;
+        }
+        if (end.wrapping_sub(next) as i32) > 0 {
+            self.next = Some(end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_goes_back_is_a_repetition() {
+        let mut observer = Observer::default();
+        observer.segment(u32::MAX - 1, 1);
+        observer.segment(u32::MAX, 100);
+        observer.segment(99, 0);
+        observer.segment(98, 1);
+        assert_eq!(observer.take_repeated(), 0);
+        observer.segment(u32::MAX, 100);
+        observer.segment(99, 10);
+        assert_eq!(observer.take_repeated(), 1);
+        assert_eq!(observer.take_repeated(), 0);
+    }
+}

@@ -1,0 +1,359 @@
+//! The life of segments: from the wire to a connection, and from a connection to the wire.
+//!
+//! The engine calls `receive_tcp` for each TCP packet, and `send_tcp` once a turn. Here is the
+//! accept path: a SYN for a listener makes a connection (`open_half`), the last ACK of the
+//! handshake puts it into the listener's queue (`settle`), and `TcpListener::accept` takes it.
+
+use core::net::SocketAddr;
+use reactor::time::Instant;
+use smoltcp::iface::PollResult;
+use smoltcp::phy::{Device, PacketMeta, TxToken};
+use smoltcp::socket::tcp::State;
+use smoltcp::wire::{
+    IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+};
+
+use super::Place;
+use super::connection::{Connection, Role};
+use super::flow::Flow;
+use crate::convert::to_smoltcp;
+use crate::device::{Egress, Ingress};
+use crate::engine::Engine;
+use crate::packet::{IpHead, flags};
+use crate::stats::DropCause;
+
+/// Packets that one connection may send before the next one has its turn.
+const BURST: usize = 16;
+/// When to look again at a connection that wants to send now but sends nothing. smoltcp is not
+/// known to do so; were it to, this keeps the Runner from spinning.
+const STALL: core::time::Duration = core::time::Duration::from_millis(10);
+
+/// What came of letting a connection send.
+enum Sent {
+    /// All it has for now.
+    Done,
+    /// Its burst.
+    More,
+    /// The device has no room.
+    Full,
+}
+
+impl Engine {
+    /// Delivers a TCP packet. `token`: where an answer may go at once.
+    pub(crate) fn receive_tcp<T: TxToken>(
+        &mut self,
+        head: &IpHead<'_>,
+        packet: &[u8],
+        token: Option<T>,
+        local: bool,
+    ) {
+        let (Some((source, destination)), Some(bits)) = (head.ports(), head.tcp_flags()) else {
+            return self.link.stats.count_drop(DropCause::Malformed);
+        };
+        if !self.link.routes.is_own(head.destination) {
+            return self.link.stats.count_drop(DropCause::OtherAddress);
+        }
+        let flow = Flow {
+            local: SocketAddr::new(head.destination, destination),
+            remote: SocketAddr::new(head.source, source),
+        };
+        let opens = bits & (flags::SYN | flags::ACK | flags::RST) == flags::SYN;
+        let key = match self.tcp.find(&flow) {
+            Some(Place::Connection(key)) => Some(key),
+            Some(Place::TimeWait { sequence, .. }) if !(opens && is_later(head, sequence)) => {
+                return self.answer_late(head, bits);
+            }
+            _ if opens => match self.tcp.listener_for(flow.local) {
+                Some(listener) => match self.open_half(listener, flow, local) {
+                    Some(key) => Some(key),
+                    None => return,
+                },
+                None => None,
+            },
+            _ => None,
+        };
+        match key {
+            Some(key) => self.receive_segment(key, head, bits, packet, token),
+            None => {
+                let reset = bits & flags::RST != 0;
+                self.link.stats.refused += u64::from(!reset);
+                self.receive_stray(head, packet, token, local);
+            }
+        }
+    }
+
+    /// Makes the connection that a SYN asks for, unless a limit forbids it.
+    fn open_half(&mut self, listener: usize, flow: Flow, local: bool) -> Option<usize> {
+        let wanted = &self.tcp.listeners[listener];
+        if wanted.is_full() {
+            return self.link.drop(DropCause::Backlog);
+        }
+        let options = wanted.options;
+        if self.tcp.connections.len() >= self.config.limits.connections {
+            return self.link.drop(DropCause::ConnectionLimit);
+        }
+        let role = Role::HalfOpen(listener);
+        let Some(mut connection) = Connection::new(flow, local, role, options) else {
+            return self.link.drop(DropCause::ConnectionLimit);
+        };
+        connection.socket_mut().listen(flow.local).ok()?;
+        connection.set_handshake_timeout(self.config.timeouts.half_open);
+        connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
+        self.reseed(local);
+        Some(self.tcp.insert(connection))
+    }
+
+    /// Gives a segment to its connection.
+    fn receive_segment<T: TxToken>(
+        &mut self,
+        key: usize,
+        head: &IpHead<'_>,
+        bits: u8,
+        packet: &[u8],
+        token: Option<T>,
+    ) {
+        self.link.stats.connection_polls += 1;
+        let now = self.link.now;
+        let connection = &mut self.tcp.connections[key];
+        let before = connection.before();
+        let interface = if connection.local { &mut self.local } else { &mut self.wire };
+        let mut device = Ingress {
+            packet: Some(packet),
+            token,
+            link: &mut self.link,
+            peer: head.source,
+            observer: Some(&mut connection.observer),
+        };
+        interface.poll_ingress_single(to_smoltcp(now), &mut device, &mut connection.set);
+        connection.after_segment(before, bits & flags::RST != 0, now);
+        if bits & flags::FIN != 0
+            && let Some((sequence, len)) = sequence_space(head)
+        {
+            connection.peer_next = sequence.wrapping_add(len);
+        }
+        if matches!(connection.role, Role::Orphan(_)) && connection.socket().can_recv() {
+            // Nobody will read it (RFC 2525 §2.17; RFC 9293 §3.10.4): the peer must know.
+            connection.abort();
+            self.link.stats.resets_sent += 1;
+        }
+        self.tcp.mark(key);
+    }
+
+    /// Acknowledges what a peer repeats after the end (RFC 9293 §3.10.7.4): the ACK follows from
+    /// the segment itself, so nothing else has to be remembered.
+    fn answer_late(&mut self, head: &IpHead<'_>, bits: u8) {
+        let Some((sequence, len)) = sequence_space(head) else { return };
+        if bits & flags::RST != 0 || bits & flags::ACK == 0 || len == 0 {
+            return;
+        }
+        let Some((source, destination)) = head.ports() else { return };
+        let acknowledged = &head.payload[8..12];
+        let ours = i32::from_be_bytes([
+            acknowledged[0],
+            acknowledged[1],
+            acknowledged[2],
+            acknowledged[3],
+        ]);
+        let segment = TcpRepr {
+            src_port: destination,
+            dst_port: source,
+            control: TcpControl::None,
+            seq_number: TcpSeqNumber(ours),
+            ack_number: Some(TcpSeqNumber(sequence.wrapping_add(len) as i32)),
+            window_len: 0,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &[],
+        };
+        let (from, to) = (IpAddress::from(head.destination), IpAddress::from(head.source));
+        let ip = IpRepr::new(from, to, IpProtocol::Tcp, segment.buffer_len(), 64);
+        let checksums = self.link.checksums.clone();
+        let len = ip.buffer_len();
+        let no_token = None::<crate::device::NoToken>;
+        self.link.send(no_token, PacketMeta::default(), head.source, len, |buffer| {
+            ip.emit(&mut *buffer, &checksums);
+            let mut packet = TcpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
+            segment.emit(&mut packet, &from, &to, &checksums);
+        });
+    }
+
+    /// Lets connections send whose deadline came or to which something happened. True: some have
+    /// more to send, and the device has room.
+    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, budget: &mut usize) -> bool {
+        while let Some(key) = self.tcp.deadlines.pop_due(self.link.now) {
+            self.link.stats.deadlines_fired += 1;
+            self.tcp.mark(key);
+        }
+        self.tcp.expire_time_wait(self.link.now);
+        while *budget > 0 {
+            let Some(key) = self.tcp.pop_marked() else { return false };
+            *budget -= 1;
+            match self.send_connection(key, device, budget) {
+                Sent::Done => {}
+                Sent::More => self.tcp.mark(key),
+                Sent::Full => {
+                    self.tcp.unpop(key);
+                    return false;
+                }
+            }
+        }
+        self.tcp.has_marked()
+    }
+
+    fn send_connection<D: Device>(
+        &mut self,
+        key: usize,
+        device: &mut D,
+        budget: &mut usize,
+    ) -> Sent {
+        self.link.stats.connection_polls += 1;
+        self.end_linger(key);
+        let now = self.link.now;
+        let mut deadline = None;
+        let mut sent = Sent::More;
+        let mut silent = false;
+        for _ in 0..BURST.min(*budget + 1) {
+            let connection = &mut self.tcp.connections[key];
+            connection.update_timeout();
+            let interface = if connection.local { &mut self.local } else { &mut self.wire };
+            deadline = connection.poll_at(interface, now);
+            if deadline.is_none_or(|at| at > now) {
+                sent = Sent::Done;
+                break;
+            }
+            match self.send_packet(key, device) {
+                Sent::More => *budget = budget.saturating_sub(1),
+                Sent::Full => return Sent::Full,
+                // A deadline may pass without a packet, but not twice in a row.
+                Sent::Done if !core::mem::replace(&mut silent, true) => {}
+                Sent::Done => {
+                    deadline = Some(now + STALL);
+                    sent = Sent::Done;
+                    break;
+                }
+            }
+        }
+        self.settle(key, deadline);
+        if self.tcp.connections.contains(key) { sent } else { Sent::Done }
+    }
+
+    /// One packet, if smoltcp has one.
+    fn send_packet<D: Device>(&mut self, key: usize, device: &mut D) -> Sent {
+        let connection = &mut self.tcp.connections[key];
+        let before = connection.before();
+        let interface = if connection.local { &mut self.local } else { &mut self.wire };
+        let ours = self.link.routes.is_own(connection.flow.local.ip());
+        let mut egress = Egress {
+            device,
+            link: &mut self.link,
+            peer: connection.flow.remote.ip(),
+            local: connection.local,
+            full: false,
+            observer: &mut connection.observer,
+        };
+        let now = to_smoltcp(egress.link.now);
+        let result = interface.poll_egress(now, &mut egress, &mut connection.set);
+        let full = egress.full;
+        connection.after_egress(before, ours);
+        let repeated = connection.observer.take_repeated();
+        if repeated > 0 {
+            self.link.stats.retransmits += repeated;
+            connection.after_repetition();
+        }
+        match result {
+            _ if full => Sent::Full,
+            PollResult::SocketStateChanged => Sent::More,
+            PollResult::None => Sent::Done,
+        }
+    }
+
+    /// Gives up an orphan that took too long to close.
+    fn end_linger(&mut self, key: usize) {
+        let now = self.link.now;
+        let connection = &mut self.tcp.connections[key];
+        if let Role::Orphan(until) = connection.role
+            && until <= now
+            && connection.state() != State::Closed
+        {
+            connection.abort();
+            self.link.stats.resets_sent += 1;
+        }
+    }
+
+    /// Acts on what became of a connection: the one place where roles change by packets.
+    fn settle(&mut self, key: usize, deadline: Option<Instant>) {
+        let connection = &self.tcp.connections[key];
+        let (role, state) = (connection.role, connection.state());
+        self.count_end(key);
+        match role {
+            Role::HalfOpen(_) if matches!(state, State::Closed | State::Listen) => {
+                if self.tcp.connections[key].is_finished() || state == State::Listen {
+                    return self.tcp.remove(key);
+                }
+            }
+            Role::HalfOpen(listener) if self.tcp.connections[key].is_established() => {
+                self.establish(key, listener);
+            }
+            Role::Orphan(_) if self.tcp.connections[key].is_finished() => {
+                return self.tcp.remove(key);
+            }
+            Role::Orphan(_) if state == State::TimeWait => return self.start_time_wait(key),
+            // The same ends may connect again, even though the stream is still held.
+            _ if self.tcp.connections[key].is_finished() => self.tcp.forget_flow(key),
+            _ => {}
+        }
+        let deadline = match (role, deadline) {
+            (Role::Orphan(until), Some(at)) => Some(at.min(until)),
+            (Role::Orphan(until), None) => Some(until),
+            (_, at) => at,
+        };
+        self.tcp.deadlines.set(key, deadline);
+    }
+
+    fn establish(&mut self, key: usize, listener: usize) {
+        self.link.stats.accepted += 1;
+        self.tcp.set_role(key, Role::Waiting(listener));
+        let listener = &mut self.tcp.listeners[listener];
+        listener.ready.push_back(key);
+        listener.wakers.wake_all();
+        self.tcp.connections[key].update_timeout();
+    }
+
+    fn start_time_wait(&mut self, key: usize) {
+        let until = self.link.now + self.config.timeouts.time_wait;
+        let limit = self.config.limits.time_wait;
+        self.tcp.start_time_wait(key, until, limit, &mut self.link.stats);
+    }
+
+    fn count_end(&mut self, key: usize) {
+        use super::connection::End;
+        let connection = &mut self.tcp.connections[key];
+        if connection.state() != State::Closed || connection.counted {
+            return;
+        }
+        connection.counted = true;
+        match connection.end {
+            Some(End::Reset) => self.link.stats.resets_received += 1,
+            Some(End::TimedOut) => self.link.stats.timeouts += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Sequence number and length in sequence space of a TCP packet.
+fn sequence_space(head: &IpHead<'_>) -> Option<(u32, u32)> {
+    let header = head.payload.get(..20)?;
+    let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+    let data = head.payload.len().checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
+    let control =
+        u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
+    Some((sequence, data + control))
+}
+
+/// RFC 9293 §3.10.7.4, TIME-WAIT: a SYN beyond the old sequence space opens a new connection.
+fn is_later(head: &IpHead<'_>, sequence: u32) -> bool {
+    sequence_space(head).is_some_and(|(new, _)| (new.wrapping_sub(sequence) as i32) > 0)
+}
