@@ -28,14 +28,20 @@ impl BindAddress {
 
 impl From<u16> for BindAddress {
     fn from(port: u16) -> BindAddress {
-        BindAddress { address: None, port }
+        BindAddress {
+            address: None,
+            port,
+        }
     }
 }
 
 impl From<SocketAddr> for BindAddress {
     fn from(address: SocketAddr) -> BindAddress {
         let ip = address.ip();
-        BindAddress { address: (!ip.is_unspecified()).then_some(ip), port: address.port() }
+        BindAddress {
+            address: (!ip.is_unspecified()).then_some(ip),
+            port: address.port(),
+        }
     }
 }
 

@@ -201,7 +201,11 @@ fn check(address: IpAddr, prefix: u8, bits: u8) -> Result<(), ConfigError> {
     if prefix > bits {
         return Err(ConfigError::Prefix(prefix));
     }
-    if is_host(address) { Ok(()) } else { Err(ConfigError::Address(address)) }
+    if is_host(address) {
+        Ok(())
+    } else {
+        Err(ConfigError::Address(address))
+    }
 }
 
 fn check_gateway(gateway: Option<IpAddr>) -> Result<(), ConfigError> {
@@ -242,7 +246,12 @@ mod tests {
 
     #[test]
     fn addresses_that_no_host_can_have_are_refused() {
-        for address in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255, 255, 255, 255]] {
+        for address in [
+            [0, 0, 0, 0],
+            [127, 0, 0, 1],
+            [224, 0, 0, 1],
+            [255, 255, 255, 255],
+        ] {
             let error = ConfigError::Address(IpAddr::V4(address.into()));
             assert_eq!(static_ipv4(address, 24, None).validate(), Err(error));
         }
@@ -250,9 +259,15 @@ mod tests {
 
     #[test]
     fn prefix_gateway_and_mac_are_checked() {
-        assert_eq!(static_ipv4([10, 0, 0, 1], 33, None).validate(), Err(ConfigError::Prefix(33)));
+        assert_eq!(
+            static_ipv4([10, 0, 0, 1], 33, None).validate(),
+            Err(ConfigError::Prefix(33))
+        );
         let multicast = static_ipv4([10, 0, 0, 1], 24, Some([224, 0, 0, 1]));
         assert!(matches!(multicast.validate(), Err(ConfigError::Gateway(_))));
-        assert_eq!(Config::new([1, 0, 0, 0, 0, 0]).validate(), Err(ConfigError::Mac));
+        assert_eq!(
+            Config::new([1, 0, 0, 0, 0, 0]).validate(),
+            Err(ConfigError::Mac)
+        );
     }
 }

@@ -140,7 +140,11 @@ impl<D: Device> Device for Egress<'_, D> {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<PacketTx<'_, D::TxToken<'_>>> {
-        let token = if self.local { None } else { self.device.transmit(now) };
+        let token = if self.local {
+            None
+        } else {
+            self.device.transmit(now)
+        };
         self.full = token.is_none() && !self.local;
         if self.full {
             return None;
@@ -179,7 +183,13 @@ pub(crate) struct PacketTx<'f, T> {
 
 impl<T: TxToken> TxToken for PacketTx<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let PacketTx { token, link, destination, meta, observer } = self;
+        let PacketTx {
+            token,
+            link,
+            destination,
+            meta,
+            observer,
+        } = self;
         link.send(token, meta, destination, len, |packet| {
             let result = f(packet);
             if let Some(observer) = observer {

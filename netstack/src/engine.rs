@@ -17,9 +17,7 @@ use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
 
 use crate::config::{Config, Ipv4Config, Ipv6Config};
 use crate::convert::to_smoltcp;
-use crate::device::{
-    Capabilities, Ingress, NoToken, ip_capabilities, loopback_capabilities,
-};
+use crate::device::{Capabilities, Ingress, NoToken, ip_capabilities, loopback_capabilities};
 use crate::link::route::AddressPrefix;
 use crate::link::{Link, ndisc};
 use crate::packet::{IpHead, Unreadable, protocol};
@@ -144,13 +142,20 @@ impl Engine {
         self.link.now = now;
         self.link.stats.turns += 1;
         self.notified = false;
-        if !self.runner.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+        if !self
+            .runner
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
             self.runner = Some(cx.waker().clone());
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.tcp.deadline(), self.link.deadline()].into_iter().flatten().min()
+        [self.tcp.deadline(), self.link.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn watch_link(&mut self, up: bool) {
@@ -163,7 +168,9 @@ impl Engine {
     fn receive_frames<D: Device>(&mut self, device: &mut D) -> bool {
         let now = to_smoltcp(self.link.now);
         for _ in 0..MAX_INGRESS {
-            let Some((received, answer)) = device.receive(now) else { return false };
+            let Some((received, answer)) = device.receive(now) else {
+                return false;
+            };
             received.consume(|frame| self.receive_frame(frame, answer));
         }
         true
@@ -171,14 +178,18 @@ impl Engine {
 
     fn receive_looped(&mut self) {
         for _ in 0..MAX_LOOPED {
-            let Some(packet) = self.link.pop_loopback() else { return };
+            let Some(packet) = self.link.pop_loopback() else {
+                return;
+            };
             self.receive_packet(&packet, None::<NoToken>, true);
             self.link.recycle(packet);
         }
     }
 
     fn receive_frame<T: TxToken>(&mut self, frame: &[u8], token: T) {
-        let Some((protocol, payload)) = self.link.open(frame) else { return };
+        let Some((protocol, payload)) = self.link.open(frame) else {
+            return;
+        };
         let version = payload.first().map(|byte| byte >> 4);
         match (protocol, version) {
             (EthernetProtocol::Arp, _) => self.link.process_arp(payload),
@@ -223,7 +234,11 @@ impl Engine {
         local: bool,
     ) {
         let now = to_smoltcp(self.link.now);
-        let interface = if local { &mut self.local } else { &mut self.wire };
+        let interface = if local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
         let mut device = Ingress {
             packet: Some(packet),
             token,
@@ -246,16 +261,19 @@ impl Engine {
     /// True where more could be sent, and the device has room.
     fn send<D: Device>(&mut self, device: &mut D) -> bool {
         let mut budget = MAX_EGRESS;
-        let more = self.send_own_frames(device, &mut budget)
-            && self.send_tcp(device, &mut budget);
+        let more = self.send_own_frames(device, &mut budget) && self.send_tcp(device, &mut budget);
         more && budget == 0
     }
 
     /// Sends what the link queued; false where the device has no room.
     fn send_own_frames<D: Device>(&mut self, device: &mut D, budget: &mut usize) -> bool {
         while self.link.has_frames() && *budget > 0 {
-            let Some(token) = device.transmit(to_smoltcp(self.link.now)) else { return false };
-            let Some(frame) = self.link.pop_frame() else { return true };
+            let Some(token) = device.transmit(to_smoltcp(self.link.now)) else {
+                return false;
+            };
+            let Some(frame) = self.link.pop_frame() else {
+                return true;
+            };
             token.consume(frame.len(), |buffer| buffer.copy_from_slice(&frame));
             self.link.recycle(frame);
             *budget -= 1;
@@ -265,13 +283,19 @@ impl Engine {
 
     fn apply_static(&mut self) {
         if let Ipv4Config::Static(ipv4) = self.config.ipv4.clone() {
-            self.add_address(AddressPrefix { address: ipv4.address.into(), prefix: ipv4.prefix });
+            self.add_address(AddressPrefix {
+                address: ipv4.address.into(),
+                prefix: ipv4.prefix,
+            });
             self.link.routes.set_gateway_v4(ipv4.gateway);
             self.dns.extend(ipv4.dns.into_iter().map(IpAddr::V4));
             self.link.announce_ipv4(ipv4.address);
         }
         if let Ipv6Config::Static(ipv6) = self.config.ipv6.clone() {
-            self.add_address(AddressPrefix { address: ipv6.address.into(), prefix: ipv6.prefix });
+            self.add_address(AddressPrefix {
+                address: ipv6.address.into(),
+                prefix: ipv6.prefix,
+            });
             self.link.routes.set_gateway_v6(ipv6.gateway);
             self.dns.extend(ipv6.dns.into_iter().map(IpAddr::V6));
         }
@@ -295,8 +319,7 @@ impl Engine {
 fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
-    let mut interface =
-        Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
+    let mut interface = Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
     assign(&mut interface, &[]);
     interface
 }
@@ -305,8 +328,13 @@ fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant) -> Inte
 fn assign(interface: &mut Interface, addresses: &[AddressPrefix]) {
     interface.update_ip_addrs(|assigned| {
         assigned.clear();
-        let loopback = [IpCidr::new(LOOPBACK_V4.into(), 8), IpCidr::new(LOOPBACK_V6.into(), 128)];
-        let own = addresses.iter().map(|own| IpCidr::new(own.address.into(), own.prefix));
+        let loopback = [
+            IpCidr::new(LOOPBACK_V4.into(), 8),
+            IpCidr::new(LOOPBACK_V6.into(), 128),
+        ];
+        let own = addresses
+            .iter()
+            .map(|own| IpCidr::new(own.address.into(), own.prefix));
         for cidr in loopback.into_iter().chain(own) {
             // Its room is two more than `MAX_ADDRESSES`.
             let _ = assigned.push(cidr);

@@ -10,6 +10,7 @@
 //! connection, so that the work depends on the active ones only.
 #![cfg_attr(not(any(test, feature = "std", feature = "testing")), no_std)]
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "DHCP, SLAAC and UDP land next and use the rest")]
 
 extern crate alloc;
 
@@ -20,12 +21,15 @@ mod deadlines;
 mod device;
 mod engine;
 mod error;
+mod io;
 mod link;
 mod packet;
 mod runner;
 mod stack;
 mod stats;
 mod tcp;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod wakers;
 
 pub use address::BindAddress;
@@ -64,7 +68,10 @@ pub fn new<D: Device + Hardware + 'static>(
 ) -> Result<(Stack, Runner<D>), ConfigError> {
     config.validate()?;
     let capabilities = device.capabilities();
-    assert!(capabilities.medium == Medium::Ethernet, "the stack needs an Ethernet device");
+    assert!(
+        capabilities.medium == Medium::Ethernet,
+        "the stack needs an Ethernet device"
+    );
     let engine = engine::Engine::new(config, &capabilities, Box::new(random), clock.now());
     let stack = Stack::new(engine, clock);
     Ok((stack.clone(), Runner::new(stack, device)))

@@ -276,7 +276,9 @@ impl Link {
         };
         for packet in waiting {
             let protocol = ethertype_of(address);
-            self.send_frame(mac, protocol, packet.len(), |buffer| buffer.copy_from_slice(&packet));
+            self.send_frame(mac, protocol, packet.len(), |buffer| {
+                buffer.copy_from_slice(&packet);
+            });
             self.recycle(packet);
         }
     }

@@ -58,7 +58,10 @@ impl<'p> IpHead<'p> {
     /// Source and destination port of a TCP or UDP packet.
     pub(crate) fn ports(&self) -> Option<(u16, u16)> {
         let bytes = self.payload.get(..4)?;
-        Some((u16::from_be_bytes([bytes[0], bytes[1]]), u16::from_be_bytes([bytes[2], bytes[3]])))
+        Some((
+            u16::from_be_bytes([bytes[0], bytes[1]]),
+            u16::from_be_bytes([bytes[2], bytes[3]]),
+        ))
     }
 
     /// The flags of a TCP packet.
@@ -94,7 +97,9 @@ fn parse_ipv6(packet: &[u8]) -> Result<IpHead<'_>, Unreadable> {
         return Err(Unreadable::Malformed);
     }
     let length = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
-    let rest = packet.get(IPV6_HEADER..IPV6_HEADER + length).ok_or(Unreadable::Malformed)?;
+    let rest = packet
+        .get(IPV6_HEADER..IPV6_HEADER + length)
+        .ok_or(Unreadable::Malformed)?;
     let (protocol, payload) = skip_hop_by_hop(packet[6], rest)?;
     const FRAGMENT_HEADER: u8 = 44;
     if protocol == FRAGMENT_HEADER {
@@ -124,7 +129,12 @@ fn skip_hop_by_hop(protocol: u8, rest: &[u8]) -> Result<(u8, &[u8]), Unreadable>
 }
 
 fn ipv4_at(packet: &[u8], at: usize) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]))
+    IpAddr::V4(Ipv4Addr::new(
+        packet[at],
+        packet[at + 1],
+        packet[at + 2],
+        packet[at + 3],
+    ))
 }
 
 fn ipv6_at(packet: &[u8], at: usize) -> IpAddr {
@@ -175,7 +185,10 @@ mod tests {
         packet.extend([protocol::UDP, 0, 1, 4, 0, 0, 0, 0]);
         packet.extend([0, 53, 0, 7, 0, 8, 0, 0]);
         let head = IpHead::parse(&packet).unwrap();
-        assert_eq!((head.protocol, head.ports()), (protocol::UDP, Some((53, 7))));
+        assert_eq!(
+            (head.protocol, head.ports()),
+            (protocol::UDP, Some((53, 7)))
+        );
     }
 
     proptest! {

@@ -2,10 +2,12 @@
 
 use core::convert::Infallible;
 use core::future::poll_fn;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
+use reactor::Clock;
 use reactor::hardware::Hardware;
 use reactor::time::Instant;
+use reactor::timers::Sleep;
 use smoltcp::phy::Device;
 
 use crate::stack::Stack;
@@ -29,18 +31,28 @@ impl<D: Device + Hardware + 'static> Runner<D> {
     /// device must make `poll_event` ready when a full queue has room again.
     pub async fn run(mut self) -> Infallible {
         let clock = self.stack.clock().clone();
-        let mut alarm = pin!(clock.sleep_until(Instant::FAR_FUTURE));
+        let mut alarm = pin!(None::<Sleep>);
         poll_fn(|cx| {
             let deadline = self.stack.engine().turn(&mut self.device, clock.now(), cx);
-            let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
-            if alarm.deadline() != deadline || alarm.is_elapsed() {
-                alarm.as_mut().reset(deadline);
-            }
-            if alarm.as_mut().poll(cx).is_ready() {
+            set_alarm(alarm.as_mut(), deadline, &clock);
+            if let Some(sleep) = alarm.as_mut().as_pin_mut()
+                && sleep.poll(cx).is_ready()
+            {
                 cx.waker().wake_by_ref();
             }
             Poll::Pending
         })
         .await
+    }
+}
+
+/// Without a deadline there is no timer at all, so that an idle machine sleeps without one.
+fn set_alarm(mut alarm: Pin<&mut Option<Sleep>>, deadline: Option<Instant>, clock: &Clock) {
+    match (alarm.as_mut().as_pin_mut(), deadline) {
+        (Some(sleep), Some(at)) if sleep.deadline() == at && !sleep.is_elapsed() => {}
+        (Some(sleep), Some(at)) => sleep.reset(at),
+        (None, Some(at)) => alarm.set(Some(clock.sleep_until(at))),
+        (Some(_), None) => alarm.set(None),
+        (None, None) => {}
     }
 }

@@ -28,7 +28,12 @@ struct Shared {
 
 impl Stack {
     pub(crate) fn new(engine: Engine, clock: Clock) -> Stack {
-        Stack { shared: Rc::new(Shared { engine: RefCell::new(engine), clock }) }
+        Stack {
+            shared: Rc::new(Shared {
+                engine: RefCell::new(engine),
+                clock,
+            }),
+        }
     }
 
     /// Borrowed for single calls only, never across an await; wakers queue tasks and run nothing,
@@ -87,9 +92,13 @@ impl Stack {
 impl Engine {
     fn is_configured(&self) -> bool {
         let wants_v4 = !matches!(self.config.ipv4, Ipv4Config::None);
-        self.link.routes.addresses().iter().any(|own| match own.address {
-            IpAddr::V4(_) => wants_v4,
-            IpAddr::V6(address) => !wants_v4 && !address.is_unicast_link_local(),
-        })
+        self.link
+            .routes
+            .addresses()
+            .iter()
+            .any(|own| match own.address {
+                IpAddr::V4(_) => wants_v4,
+                IpAddr::V6(address) => !wants_v4 && !address.is_unicast_link_local(),
+            })
     }
 }

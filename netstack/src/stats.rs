@@ -149,7 +149,10 @@ impl Stats {
         let counter = &mut self.drops[cause as usize];
         *counter += 1;
         if *counter == 1 {
-            warn!("net: dropping cause={} (said once, counted further)", cause.name());
+            warn!(
+                "net: dropping cause={} (said once, counted further)",
+                cause.name()
+            );
         }
     }
 }

@@ -38,7 +38,10 @@ const EPHEMERAL: core::ops::RangeInclusive<u16> = 49_152..=65_535;
 enum Place {
     Connection(usize),
     /// Until then; `sequence` is the next one expected from the peer.
-    TimeWait { until: Instant, sequence: u32 },
+    TimeWait {
+        until: Instant,
+        sequence: u32,
+    },
 }
 
 /// All TCP state of a stack.
@@ -173,7 +176,9 @@ impl Table {
     /// Whether a listener with exactly this address and port exists.
     pub(crate) fn is_listening(&self, address: Option<IpAddr>, port: u16) -> bool {
         let same = |key: &usize| self.listeners[*key].address == address;
-        self.by_port.get(&port).is_some_and(|keys| keys.iter().any(same))
+        self.by_port
+            .get(&port)
+            .is_some_and(|keys| keys.iter().any(same))
     }
 
     pub(crate) fn add_listener(&mut self, listener: Listener) -> usize {
@@ -199,23 +204,24 @@ impl Table {
     fn listener_for(&self, destination: SocketAddr) -> Option<usize> {
         let keys = self.by_port.get(&destination.port())?;
         let fit = |key: &&usize| self.listeners[**key].fit(destination.ip());
-        keys.iter().filter(|key| fit(key).is_some()).max_by_key(fit).copied()
+        keys.iter()
+            .filter(|key| fit(key).is_some())
+            .max_by_key(fit)
+            .copied()
     }
 
     /// A free local port to reach `remote` from. Ports in use towards other peers are free.
-    pub(crate) fn free_port(
-        &self,
-        local: IpAddr,
-        remote: SocketAddr,
-        random: u64,
-    ) -> Option<u16> {
+    pub(crate) fn free_port(&self, local: IpAddr, remote: SocketAddr, random: u64) -> Option<u16> {
         let count = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let first = (random % u64::from(count)) as u16;
         // Bounded by the ports there are; the first tries nearly always fit.
-        (0..count).map(|step| EPHEMERAL.start() + (first.wrapping_add(step)) % count).find(|port| {
-            let local = SocketAddr::new(local, *port);
-            !self.by_port.contains_key(port) && !self.by_flow.contains_key(&Flow { local, remote })
-        })
+        (0..count)
+            .map(|step| EPHEMERAL.start() + (first.wrapping_add(step)) % count)
+            .find(|port| {
+                let local = SocketAddr::new(local, *port);
+                !self.by_port.contains_key(port)
+                    && !self.by_flow.contains_key(&Flow { local, remote })
+            })
     }
 
     /// Turns a closed connection into an entry that only waits for late segments.
@@ -229,7 +235,8 @@ impl Table {
                 self.end_time_wait(until, &flow);
             }
         }
-        self.by_flow.insert(flow, Place::TimeWait { until, sequence });
+        self.by_flow
+            .insert(flow, Place::TimeWait { until, sequence });
         self.time_wait.push(until, flow);
     }
 

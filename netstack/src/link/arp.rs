@@ -46,16 +46,30 @@ impl Link {
 
     /// Asks who has `target`: everybody, or only its last known place.
     pub(super) fn send_arp_request(&mut self, target: Ipv4Addr, to: Option<EthernetAddress>) {
-        let Some(IpAddr::V4(source)) = self.routes.source_for(target.into()) else { return };
+        let Some(IpAddr::V4(source)) = self.routes.source_for(target.into()) else {
+            return;
+        };
         let to = to.unwrap_or(EthernetAddress::BROADCAST);
-        self.send_arp(ArpOperation::Request, source, target, EthernetAddress([0; 6]), to);
+        self.send_arp(
+            ArpOperation::Request,
+            source,
+            target,
+            EthernetAddress([0; 6]),
+            to,
+        );
     }
 
     /// Tells everybody that an address is ours now (RFC 5227 §3), so that caches filled by its
     /// former owner, perhaps ourselves before a restart, are corrected.
     pub(crate) fn announce_ipv4(&mut self, address: Ipv4Addr) {
         let everybody = EthernetAddress::BROADCAST;
-        self.send_arp(ArpOperation::Request, address, address, EthernetAddress([0; 6]), everybody);
+        self.send_arp(
+            ArpOperation::Request,
+            address,
+            address,
+            EthernetAddress([0; 6]),
+            everybody,
+        );
     }
 
     fn send_arp(
@@ -79,7 +93,10 @@ impl Link {
     }
 
     fn owns(&self, address: Ipv4Addr) -> bool {
-        self.routes.addresses().iter().any(|own| own.address == IpAddr::V4(address))
+        self.routes
+            .addresses()
+            .iter()
+            .any(|own| own.address == IpAddr::V4(address))
     }
 
     pub(super) fn report_conflict(&mut self, address: impl Into<IpAddr>, mac: EthernetAddress) {

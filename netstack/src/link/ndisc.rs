@@ -62,15 +62,26 @@ impl Link {
             return self.drop(DropCause::NeighborDiscovery);
         };
         match Icmpv6Repr::parse(&source, &destination, &packet, &self.checksums) {
-            Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, lladdr })) => {
+            Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit {
+                target_addr,
+                lladdr,
+            })) => {
                 self.process_solicitation(source, destination, target_addr, lladdr);
                 None
             }
-            Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { target_addr, lladdr, .. })) => {
+            Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+                target_addr,
+                lladdr,
+                ..
+            })) => {
                 self.process_advertisement(target_addr, lladdr);
                 None
             }
-            Ok(Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert { router_lifetime, lladdr, .. })) => {
+            Ok(Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
+                router_lifetime,
+                lladdr,
+                ..
+            })) => {
                 let lifetime = Duration::from_millis(router_lifetime.total_millis());
                 self.read_router(source, lifetime, lladdr, head.payload)
             }
@@ -88,7 +99,11 @@ impl Link {
         target: Ipv6Addr,
         lladdr: Option<RawHardwareAddress>,
     ) {
-        let owned = self.routes.addresses().iter().any(|own| own.address == IpAddr::V6(target));
+        let owned = self
+            .routes
+            .addresses()
+            .iter()
+            .any(|own| own.address == IpAddr::V6(target));
         if !owned {
             return;
         }
@@ -97,14 +112,18 @@ impl Link {
             // Somebody checks whether the address is free (RFC 4862 §5.4.3): it is not.
             return self.send_advertisement(target, ALL_NODES, false, multicast(ALL_NODES.into()));
         }
-        let Some(mac) = mac.or_else(|| self.known_mac(source)) else { return };
+        let Some(mac) = mac.or_else(|| self.known_mac(source)) else {
+            return;
+        };
         let _ = destination;
         self.learn(source.into(), mac, false);
         self.send_advertisement(target, source, true, mac);
     }
 
     fn process_advertisement(&mut self, target: Ipv6Addr, lladdr: Option<RawHardwareAddress>) {
-        let Some(mac) = lladdr.and_then(ethernet) else { return };
+        let Some(mac) = lladdr.and_then(ethernet) else {
+            return;
+        };
         if self.routes.is_own(target.into()) {
             return self.report_conflict(target, mac);
         }
@@ -148,25 +167,39 @@ impl Link {
         target: Ipv6Addr,
         to: Option<EthernetAddress>,
     ) {
-        let Some(IpAddr::V6(source)) = self.routes.source_for(target.into()) else { return };
-        let destination = if to.is_some() { target } else { solicited_node(target) };
+        let Some(IpAddr::V6(source)) = self.routes.source_for(target.into()) else {
+            return;
+        };
+        let destination = if to.is_some() {
+            target
+        } else {
+            solicited_node(target)
+        };
         let to = to.unwrap_or_else(|| multicast(destination.into()));
         let lladdr = Some(self.mac.into());
-        let message = NdiscRepr::NeighborSolicit { target_addr: target, lladdr };
+        let message = NdiscRepr::NeighborSolicit {
+            target_addr: target,
+            lladdr,
+        };
         self.send_ndisc(source, destination, to, message);
     }
 
     /// Asks whether anybody has `target` already (RFC 4862 §5.4.2).
     pub(crate) fn send_duplicate_probe(&mut self, target: Ipv6Addr) {
         let destination = solicited_node(target);
-        let message = NdiscRepr::NeighborSolicit { target_addr: target, lladdr: None };
+        let message = NdiscRepr::NeighborSolicit {
+            target_addr: target,
+            lladdr: None,
+        };
         let to = multicast(destination.into());
         self.send_ndisc(Ipv6Addr::UNSPECIFIED, destination, to, message);
     }
 
     /// Asks routers to advertise themselves (RFC 4861 §6.3.7).
     pub(crate) fn send_router_solicitation(&mut self, source: Ipv6Addr) {
-        let message = NdiscRepr::RouterSolicit { lladdr: Some(self.mac.into()) };
+        let message = NdiscRepr::RouterSolicit {
+            lladdr: Some(self.mac.into()),
+        };
         self.send_ndisc(source, ALL_ROUTERS, multicast(ALL_ROUTERS.into()), message);
     }
 
@@ -180,7 +213,11 @@ impl Link {
         let mut flags = NdiscNeighborFlags::OVERRIDE;
         flags.set(NdiscNeighborFlags::SOLICITED, solicited);
         let lladdr = Some(self.mac.into());
-        let message = NdiscRepr::NeighborAdvert { flags, target_addr: target, lladdr };
+        let message = NdiscRepr::NeighborAdvert {
+            flags,
+            target_addr: target,
+            lladdr,
+        };
         self.send_ndisc(target, destination, to, message);
     }
 
@@ -226,20 +263,25 @@ impl RouterAdvertisement {
                 }
                 _ => {}
             }
-            let Some(rest) = options.get(len..) else { return };
+            let Some(rest) = options.get(len..) else {
+                return;
+            };
             options = rest;
         }
     }
 
     /// RFC 8106 §5.1: type, length, 2 bytes reserved, lifetime, addresses.
     fn read_dns(&mut self, option: &[u8]) {
-        let Some(lifetime) = option.get(4..8) else { return };
+        let Some(lifetime) = option.get(4..8) else {
+            return;
+        };
         let seconds = u32::from_be_bytes([lifetime[0], lifetime[1], lifetime[2], lifetime[3]]);
         for chunk in option[8..].chunks_exact(16) {
             let mut octets = [0; 16];
             octets.copy_from_slice(chunk);
             if self.dns.len() < MAX_OPTIONS {
-                self.dns.push((octets.into(), Duration::from_secs(seconds.into())));
+                self.dns
+                    .push((octets.into(), Duration::from_secs(seconds.into())));
             }
         }
     }
@@ -254,8 +296,12 @@ fn read_prefix(option: &NdiscOption<&[u8]>) -> Option<Prefix> {
     Some(Prefix {
         prefix,
         bits: option.prefix_len(),
-        on_link: option.prefix_flags().contains(NdiscPrefixInfoFlags::ON_LINK),
-        autonomous: option.prefix_flags().contains(NdiscPrefixInfoFlags::ADDRCONF),
+        on_link: option
+            .prefix_flags()
+            .contains(NdiscPrefixInfoFlags::ON_LINK),
+        autonomous: option
+            .prefix_flags()
+            .contains(NdiscPrefixInfoFlags::ADDRCONF),
         valid: Duration::from_millis(option.valid_lifetime().total_millis()),
     })
 }

@@ -90,8 +90,12 @@ impl Neighbors {
     }
 
     pub(crate) fn lookup(&mut self, address: IpAddr, now: Instant) -> Lookup {
-        let Some(neighbor) = self.known.get_mut(&address) else { return Lookup::Unknown };
-        let Some(mac) = neighbor.mac else { return Lookup::Unknown };
+        let Some(neighbor) = self.known.get_mut(&address) else {
+            return Lookup::Unknown;
+        };
+        let Some(mac) = neighbor.mac else {
+            return Lookup::Unknown;
+        };
         let fresh = now.duration_since(neighbor.confirmed) < REACHABLE;
         if fresh || neighbor.requests > 0 || self.asking.len() == MAX_ASKING {
             return Lookup::Known(mac);
@@ -102,7 +106,9 @@ impl Neighbors {
 
     /// Whether the neighbour has told its address, however long ago.
     pub(crate) fn is_known(&self, address: IpAddr) -> bool {
-        self.known.get(&address).is_some_and(|neighbor| neighbor.mac.is_some())
+        self.known
+            .get(&address)
+            .is_some_and(|neighbor| neighbor.mac.is_some())
     }
 
     /// Notes where a neighbour is and hands back what waited for it, oldest first.
@@ -140,7 +146,10 @@ impl Neighbors {
 
     /// Lets a packet wait for a neighbour.
     pub(crate) fn wait(&mut self, address: IpAddr, packet: Vec<u8>, now: Instant) -> Waiting {
-        let asked = self.known.get(&address).is_some_and(|neighbor| neighbor.requests > 0);
+        let asked = self
+            .known
+            .get(&address)
+            .is_some_and(|neighbor| neighbor.requests > 0);
         if !asked && self.asking.len() == MAX_ASKING {
             return Waiting::Refused;
         }
@@ -196,7 +205,10 @@ impl Neighbors {
         if self.known.len() < MAX_NEIGHBORS || self.known.contains_key(&address) {
             return;
         }
-        let idle = self.known.iter().filter(|(_, neighbor)| neighbor.requests == 0);
+        let idle = self
+            .known
+            .iter()
+            .filter(|(_, neighbor)| neighbor.requests == 0);
         let oldest = idle.min_by_key(|(_, neighbor)| neighbor.confirmed);
         if let Some(oldest) = oldest.map(|(address, _)| *address) {
             self.known.remove(&oldest);
@@ -218,7 +230,11 @@ impl Neighbors {
     }
 
     fn update_deadline(&mut self) {
-        self.deadline = self.asking.iter().map(|address| self.known[address].request_again).min();
+        self.deadline = self
+            .asking
+            .iter()
+            .map(|address| self.known[address].request_again)
+            .min();
     }
 }
 
@@ -292,9 +308,15 @@ mod tests {
         assert_eq!(neighbors.known.len(), MAX_NEIGHBORS);
         assert!(neighbors.is_known(ip(4 * MAX_NEIGHBORS - 1)));
         for index in 0..MAX_ASKING {
-            assert_eq!(neighbors.wait(ip(100_000 + index), vec![0], at(0)), Waiting::Ask);
+            assert_eq!(
+                neighbors.wait(ip(100_000 + index), vec![0], at(0)),
+                Waiting::Ask
+            );
         }
-        assert_eq!(neighbors.wait(ip(200_000), vec![0], at(0)), Waiting::Refused);
+        assert_eq!(
+            neighbors.wait(ip(200_000), vec![0], at(0)),
+            Waiting::Refused
+        );
         assert!(neighbors.known.len() <= MAX_NEIGHBORS);
     }
 }

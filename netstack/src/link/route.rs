@@ -43,9 +43,9 @@ impl AddressPrefix {
     /// The broadcast address of the prefix; /31 (RFC 3021) and /32 have none.
     fn broadcast(&self) -> Option<Ipv4Addr> {
         match self.address {
-            IpAddr::V4(own) if self.prefix < 31 => {
-                Some(Ipv4Addr::from_bits(own.to_bits() | (u32::MAX >> self.prefix)))
-            }
+            IpAddr::V4(own) if self.prefix < 31 => Some(Ipv4Addr::from_bits(
+                own.to_bits() | (u32::MAX >> self.prefix),
+            )),
             _ => None,
         }
     }
@@ -84,12 +84,19 @@ impl Routes {
     /// Adds or replaces; false where there is no room.
     #[must_use]
     pub(crate) fn add(&mut self, new: AddressPrefix) -> bool {
-        match self.addresses.iter_mut().find(|old| old.address == new.address) {
-            Some(old) => *old = new,
-            None if self.addresses.len() < MAX_ADDRESSES => self.addresses.push(new),
-            None => return false,
+        if let Some(old) = self
+            .addresses
+            .iter_mut()
+            .find(|old| old.address == new.address)
+        {
+            *old = new;
+            return true;
         }
-        true
+        let fits = self.addresses.len() < MAX_ADDRESSES;
+        if fits {
+            self.addresses.push(new);
+        }
+        fits
     }
 
     pub(crate) fn remove(&mut self, address: IpAddr) {
@@ -139,7 +146,10 @@ impl Routes {
         match address {
             IpAddr::V4(address) => {
                 address.is_broadcast()
-                    || self.addresses.iter().any(|own| own.broadcast() == Some(address))
+                    || self
+                        .addresses
+                        .iter()
+                        .any(|own| own.broadcast() == Some(address))
             }
             IpAddr::V6(_) => false,
         }
@@ -147,7 +157,11 @@ impl Routes {
 
     pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
         matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
-            || self.addresses.iter().chain(&self.on_link).any(|own| own.contains(address))
+            || self
+                .addresses
+                .iter()
+                .chain(&self.on_link)
+                .any(|own| own.contains(address))
     }
 
     /// The next hop. The gateway need not lie in any prefix of ours: with a /32 address and the
@@ -180,7 +194,9 @@ impl Routes {
             return Some(destination);
         }
         let same_family = || {
-            self.addresses.iter().filter(|own| own.address.is_ipv4() == destination.is_ipv4())
+            self.addresses
+                .iter()
+                .filter(|own| own.address.is_ipv4() == destination.is_ipv4())
         };
         let near = same_family().find(|own| own.contains(destination));
         let global = || same_family().find(|own| !is_link_local(own.address));
@@ -190,7 +206,9 @@ impl Routes {
         } else {
             near.or_else(global)
         };
-        chosen.or_else(|| same_family().next()).map(|own| own.address)
+        chosen
+            .or_else(|| same_family().next())
+            .map(|own| own.address)
     }
 }
 
@@ -214,7 +232,10 @@ mod tests {
     fn routes(addresses: &[(&str, u8)]) -> Routes {
         let mut routes = Routes::default();
         for (address, prefix) in addresses {
-            assert!(routes.add(AddressPrefix { address: ip(address), prefix: *prefix }));
+            assert!(routes.add(AddressPrefix {
+                address: ip(address),
+                prefix: *prefix
+            }));
         }
         routes
     }
@@ -223,7 +244,10 @@ mod tests {
     fn a_slash_32_reaches_everything_through_a_gateway_that_is_not_in_it() {
         let mut routes = routes(&[("10.65.0.7", 32)]);
         routes.set_gateway_v4(Some(Ipv4Addr::new(169, 254, 1, 1)));
-        assert_eq!(routes.route(ip("10.65.0.8")), Route::Neighbor(ip("169.254.1.1")));
+        assert_eq!(
+            routes.route(ip("10.65.0.8")),
+            Route::Neighbor(ip("169.254.1.1"))
+        );
         assert_eq!(routes.route(ip("10.65.0.7")), Route::Local);
         assert_eq!(routes.source_for(ip("8.8.8.8")), Some(ip("10.65.0.7")));
     }
@@ -231,7 +255,10 @@ mod tests {
     #[test]
     fn prefix_broadcast_and_multicast_stay_on_the_link() {
         let routes = routes(&[("192.168.5.9", 24)]);
-        assert_eq!(routes.route(ip("192.168.5.77")), Route::Neighbor(ip("192.168.5.77")));
+        assert_eq!(
+            routes.route(ip("192.168.5.77")),
+            Route::Neighbor(ip("192.168.5.77"))
+        );
         assert_eq!(routes.route(ip("192.168.5.255")), Route::Broadcast);
         assert_eq!(routes.route(ip("255.255.255.255")), Route::Broadcast);
         assert_eq!(routes.route(ip("224.0.0.251")), Route::Multicast);
@@ -243,7 +270,10 @@ mod tests {
         let everything = routes(&[("10.0.0.1", 0)]);
         assert!(everything.is_on_link(ip("200.1.1.1")));
         let point_to_point = routes(&[("10.0.0.0", 31)]);
-        assert_eq!(point_to_point.route(ip("10.0.0.1")), Route::Neighbor(ip("10.0.0.1")));
+        assert_eq!(
+            point_to_point.route(ip("10.0.0.1")),
+            Route::Neighbor(ip("10.0.0.1"))
+        );
         let all_v6 = routes(&[("2001:db8::1", 0)]);
         assert!(all_v6.is_on_link(ip("2001:db9::1")));
     }
@@ -264,7 +294,13 @@ mod tests {
         for last in 0..=MAX_ADDRESSES as u8 {
             let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
             let fits = usize::from(last) < MAX_ADDRESSES;
-            assert_eq!(routes.add(AddressPrefix { address, prefix: 24 }), fits);
+            assert_eq!(
+                routes.add(AddressPrefix {
+                    address,
+                    prefix: 24
+                }),
+                fits
+            );
         }
     }
 }

@@ -11,8 +11,8 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 
 use super::flow::Flow;
 use super::observer::Observer;
-use crate::wakers::Wakers;
 use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
+use crate::wakers::Wakers;
 
 /// Probes that may stay unanswered before a kept-alive connection counts as dead.
 const KEEP_ALIVE_PROBES: u32 = 4;
@@ -168,7 +168,9 @@ impl Connection {
 
     /// When smoltcp wants to be polled; now or earlier: at once.
     pub(crate) fn poll_at(&self, interface: &mut Interface, now: Instant) -> Option<Instant> {
-        interface.poll_at(to_smoltcp(now), &self.set).map(from_smoltcp)
+        interface
+            .poll_at(to_smoltcp(now), &self.set)
+            .map(from_smoltcp)
     }
 
     /// Ends our sending side; what was written before still goes out.
@@ -193,7 +195,11 @@ impl Connection {
     pub(crate) fn after_egress(&mut self, before: Before, address_is_ours: bool) {
         let was_open = !matches!(before.state, State::Closed | State::TimeWait);
         if was_open && self.state() == State::Closed {
-            self.end = Some(if address_is_ours { End::TimedOut } else { End::Aborted });
+            self.end = Some(if address_is_ours {
+                End::TimedOut
+            } else {
+                End::Aborted
+            });
         }
         self.wake_since(before);
     }
@@ -218,7 +224,8 @@ impl Connection {
 
     /// Gives the connection up unless the peer is heard within `limit`, for the handshake.
     pub(crate) fn set_handshake_timeout(&mut self, limit: Duration) {
-        self.socket_mut().set_timeout(Some(to_smoltcp_duration(limit)));
+        self.socket_mut()
+            .set_timeout(Some(to_smoltcp_duration(limit)));
     }
 
     pub(crate) fn set_unacknowledged_timeout(&mut self, limit: Duration) {
@@ -239,8 +246,13 @@ impl Connection {
             return;
         }
         let outstanding = self.socket().send_queue() > 0
-            || matches!(self.state(), State::FinWait1 | State::Closing | State::LastAck);
-        let probes = self.keep_alive.map(|interval| interval * (KEEP_ALIVE_PROBES + 1));
+            || matches!(
+                self.state(),
+                State::FinWait1 | State::Closing | State::LastAck
+            );
+        let probes = self
+            .keep_alive
+            .map(|interval| interval * (KEEP_ALIVE_PROBES + 1));
         let limit = match (outstanding, probes) {
             (true, Some(probes)) => Some(probes.max(self.unacknowledged)),
             (true, None) => Some(self.unacknowledged),

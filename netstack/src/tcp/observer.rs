@@ -16,12 +16,19 @@ pub(crate) struct Observer {
 impl Observer {
     /// Sees an IP packet with a TCP segment.
     pub(crate) fn sent(&mut self, packet: &[u8]) {
-        let Ok(head) = IpHead::parse(packet) else { return };
-        let Some(header) = head.payload.get(..20) else { return };
+        let Ok(head) = IpHead::parse(packet) else {
+            return;
+        };
+        let Some(header) = head.payload.get(..20) else {
+            return;
+        };
         let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-        let data = head.payload.len().saturating_sub(usize::from(header[12] >> 4) * 4);
-        let control = u32::from(header[13] & flags::SYN != 0)
-            + u32::from(header[13] & flags::FIN != 0);
+        let data = head
+            .payload
+            .len()
+            .saturating_sub(usize::from(header[12] >> 4) * 4);
+        let control =
+            u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
         self.segment(sequence, data as u32 + control);
     }
 

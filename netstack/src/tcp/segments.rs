@@ -9,9 +9,7 @@ use reactor::time::Instant;
 use smoltcp::iface::PollResult;
 use smoltcp::phy::{Device, PacketMeta, TxToken};
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{
-    IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
-};
+use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
 
 use super::Place;
 use super::connection::{Connection, Role};
@@ -116,7 +114,11 @@ impl Engine {
         let now = self.link.now;
         let connection = &mut self.tcp.connections[key];
         let before = connection.before();
-        let interface = if connection.local { &mut self.local } else { &mut self.wire };
+        let interface = if connection.local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
         let mut device = Ingress {
             packet: Some(packet),
             token,
@@ -142,11 +144,15 @@ impl Engine {
     /// Acknowledges what a peer repeats after the end (RFC 9293 §3.10.7.4): the ACK follows from
     /// the segment itself, so nothing else has to be remembered.
     fn answer_late(&mut self, head: &IpHead<'_>, bits: u8) {
-        let Some((sequence, len)) = sequence_space(head) else { return };
+        let Some((sequence, len)) = sequence_space(head) else {
+            return;
+        };
         if bits & flags::RST != 0 || bits & flags::ACK == 0 || len == 0 {
             return;
         }
-        let Some((source, destination)) = head.ports() else { return };
+        let Some((source, destination)) = head.ports() else {
+            return;
+        };
         let acknowledged = &head.payload[8..12];
         let ours = i32::from_be_bytes([
             acknowledged[0],
@@ -168,16 +174,25 @@ impl Engine {
             timestamp: None,
             payload: &[],
         };
-        let (from, to) = (IpAddress::from(head.destination), IpAddress::from(head.source));
+        let (from, to) = (
+            IpAddress::from(head.destination),
+            IpAddress::from(head.source),
+        );
         let ip = IpRepr::new(from, to, IpProtocol::Tcp, segment.buffer_len(), 64);
         let checksums = self.link.checksums.clone();
         let len = ip.buffer_len();
         let no_token = None::<crate::device::NoToken>;
-        self.link.send(no_token, PacketMeta::default(), head.source, len, |buffer| {
-            ip.emit(&mut *buffer, &checksums);
-            let mut packet = TcpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
-            segment.emit(&mut packet, &from, &to, &checksums);
-        });
+        self.link.send(
+            no_token,
+            PacketMeta::default(),
+            head.source,
+            len,
+            |buffer| {
+                ip.emit(&mut *buffer, &checksums);
+                let mut packet = TcpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
+                segment.emit(&mut packet, &from, &to, &checksums);
+            },
+        );
     }
 
     /// Lets connections send whose deadline came or to which something happened. True: some have
@@ -189,7 +204,9 @@ impl Engine {
         }
         self.tcp.expire_time_wait(self.link.now);
         while *budget > 0 {
-            let Some(key) = self.tcp.pop_marked() else { return false };
+            let Some(key) = self.tcp.pop_marked() else {
+                return false;
+            };
             *budget -= 1;
             match self.send_connection(key, device, budget) {
                 Sent::Done => {}
@@ -218,7 +235,11 @@ impl Engine {
         for _ in 0..BURST.min(*budget + 1) {
             let connection = &mut self.tcp.connections[key];
             connection.update_timeout();
-            let interface = if connection.local { &mut self.local } else { &mut self.wire };
+            let interface = if connection.local {
+                &mut self.local
+            } else {
+                &mut self.wire
+            };
             deadline = connection.poll_at(interface, now);
             if deadline.is_none_or(|at| at > now) {
                 sent = Sent::Done;
@@ -237,14 +258,22 @@ impl Engine {
             }
         }
         self.settle(key, deadline);
-        if self.tcp.connections.contains(key) { sent } else { Sent::Done }
+        if self.tcp.connections.contains(key) {
+            sent
+        } else {
+            Sent::Done
+        }
     }
 
     /// One packet, if smoltcp has one.
     fn send_packet<D: Device>(&mut self, key: usize, device: &mut D) -> Sent {
         let connection = &mut self.tcp.connections[key];
         let before = connection.before();
-        let interface = if connection.local { &mut self.local } else { &mut self.wire };
+        let interface = if connection.local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
         let ours = self.link.routes.is_own(connection.flow.local.ip());
         let mut egress = Egress {
             device,
@@ -289,16 +318,13 @@ impl Engine {
         let (role, state) = (connection.role, connection.state());
         self.count_end(key);
         match role {
-            Role::HalfOpen(_) if matches!(state, State::Closed | State::Listen) => {
-                if self.tcp.connections[key].is_finished() || state == State::Listen {
-                    return self.tcp.remove(key);
-                }
+            // smoltcp goes back to listening when a reset ends the handshake.
+            Role::HalfOpen(_) if state == State::Listen => return self.tcp.remove(key),
+            Role::HalfOpen(_) | Role::Orphan(_) if self.tcp.connections[key].is_finished() => {
+                return self.tcp.remove(key);
             }
             Role::HalfOpen(listener) if self.tcp.connections[key].is_established() => {
                 self.establish(key, listener);
-            }
-            Role::Orphan(_) if self.tcp.connections[key].is_finished() => {
-                return self.tcp.remove(key);
             }
             Role::Orphan(_) if state == State::TimeWait => return self.start_time_wait(key),
             // The same ends may connect again, even though the stream is still held.
@@ -325,7 +351,8 @@ impl Engine {
     fn start_time_wait(&mut self, key: usize) {
         let until = self.link.now + self.config.timeouts.time_wait;
         let limit = self.config.limits.time_wait;
-        self.tcp.start_time_wait(key, until, limit, &mut self.link.stats);
+        self.tcp
+            .start_time_wait(key, until, limit, &mut self.link.stats);
     }
 
     fn count_end(&mut self, key: usize) {
@@ -347,9 +374,11 @@ impl Engine {
 fn sequence_space(head: &IpHead<'_>) -> Option<(u32, u32)> {
     let header = head.payload.get(..20)?;
     let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-    let data = head.payload.len().checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
-    let control =
-        u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
+    let data = head
+        .payload
+        .len()
+        .checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
+    let control = u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
     Some((sequence, data + control))
 }
 

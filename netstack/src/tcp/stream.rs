@@ -41,7 +41,11 @@ pub struct ListenOptions {
 /// 128 waiting connections and 16 KiB each way.
 impl Default for ListenOptions {
     fn default() -> ListenOptions {
-        ListenOptions { backlog: 128, receive_buffer: 16 * 1024, send_buffer: 16 * 1024 }
+        ListenOptions {
+            backlog: 128,
+            receive_buffer: 16 * 1024,
+            send_buffer: 16 * 1024,
+        }
     }
 }
 
@@ -75,7 +79,11 @@ impl TcpListener {
         let mut engine = stack.engine();
         let (key, local) = engine.listen(address.into(), options)?;
         drop(engine);
-        Ok(TcpListener { stack: stack.clone(), key, local })
+        Ok(TcpListener {
+            stack: stack.clone(),
+            key,
+            local,
+        })
     }
 
     /// Waits for the next connection. Several tasks may wait; each connection goes to one of them.
@@ -99,7 +107,9 @@ impl TcpListener {
         if let Some(accepted) = self.try_accept() {
             return Poll::Ready(accepted);
         }
-        self.stack.engine().tcp.listeners[self.key].wakers.register(cx.waker());
+        self.stack.engine().tcp.listeners[self.key]
+            .wakers
+            .register(cx.waker());
         Poll::Pending
     }
 
@@ -146,7 +156,9 @@ pub(super) struct Held {
 
 impl TcpStream {
     fn new(stack: Stack, key: usize) -> TcpStream {
-        TcpStream { held: Rc::new(Held { stack, key }) }
+        TcpStream {
+            held: Rc::new(Held { stack, key }),
+        }
     }
 
     /// Connects from a free ephemeral port, with the buffers of `ListenOptions::default()`.
@@ -209,13 +221,17 @@ impl TcpStream {
     /// Two halves that can live in different tasks. The connection is let go of when both are
     /// dropped; dropping the write half ends the sending side.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (OwnedReadHalf::new(self.held.clone()), OwnedWriteHalf::new(self.held))
+        (
+            OwnedReadHalf::new(self.held.clone()),
+            OwnedWriteHalf::new(self.held),
+        )
     }
 
     /// With `true`, the default, small writes are sent at once; with `false` they wait while
     /// others are unacknowledged (Nagle's algorithm, RFC 9293 §3.7.4).
     pub fn set_nodelay(&self, nodelay: bool) {
-        self.held.with(|connection| connection.socket_mut().set_nagle_enabled(!nodelay));
+        self.held
+            .with(|connection| connection.socket_mut().set_nagle_enabled(!nodelay));
         self.held.mark();
     }
 
@@ -223,14 +239,16 @@ impl TcpStream {
     /// the default: an idle connection lives as long as both ends do.
     pub fn set_keep_alive(&self, interval: Option<Duration>) {
         let now = self.held.stack.engine().link.now;
-        self.held.with(|connection| connection.set_keep_alive(interval, now));
+        self.held
+            .with(|connection| connection.set_keep_alive(interval, now));
         self.held.mark();
     }
 
     /// How long the peer may leave data unacknowledged without being heard (RFC 5482); the default
     /// is [`Timeouts::unacknowledged`](crate::Timeouts).
     pub fn set_timeout(&self, limit: Duration) {
-        self.held.with(|connection| connection.set_unacknowledged_timeout(limit));
+        self.held
+            .with(|connection| connection.set_unacknowledged_timeout(limit));
         self.held.mark();
     }
 
@@ -270,7 +288,8 @@ impl TcpStream {
 
 impl Pollable for TcpStream {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
-        self.held.with(|connection| connection.poll_readiness(interest, cx))
+        self.held
+            .with(|connection| connection.poll_readiness(interest, cx))
     }
 }
 
@@ -439,14 +458,19 @@ impl Engine {
         if self.tcp.listeners.len() >= MAX_LISTENERS {
             return Err(BindError::OutOfMemory);
         }
-        if wanted.address.is_some_and(|address| !self.link.routes.is_own(address)) {
+        if wanted
+            .address
+            .is_some_and(|address| !self.link.routes.is_own(address))
+        {
             return Err(BindError::NotOurs);
         }
         let port = match wanted.port {
             0 => {
                 let random = self.random();
                 let nobody = wanted.unspecified(0);
-                self.tcp.free_port(nobody.ip(), nobody, random).ok_or(BindError::NoPort)?
+                self.tcp
+                    .free_port(nobody.ip(), nobody, random)
+                    .ok_or(BindError::NoPort)?
             }
             port if self.tcp.is_listening(wanted.address, port) => return Err(BindError::InUse),
             port => port,
@@ -468,8 +492,15 @@ impl Engine {
     fn close_listener(&mut self, key: usize) {
         let listener = self.tcp.remove_listener(key);
         let half_open = |role: Role| role == Role::HalfOpen(key);
-        let open = self.tcp.connections.iter().filter(|(_, connection)| half_open(connection.role));
-        let abandoned = open.map(|(key, _)| key).chain(listener.ready).collect::<VecDeque<_>>();
+        let open = self
+            .tcp
+            .connections
+            .iter()
+            .filter(|(_, connection)| half_open(connection.role));
+        let abandoned = open
+            .map(|(key, _)| key)
+            .chain(listener.ready)
+            .collect::<VecDeque<_>>();
         for connection in abandoned {
             self.tcp.connections[connection].abort();
             self.orphan(connection);
@@ -484,21 +515,33 @@ impl Engine {
             return Err(ConnectError::InvalidAddress);
         }
         let routes = &self.link.routes;
-        let source = routes.source_for(remote.ip()).filter(|_| self.link.has_route(remote.ip()));
+        let source = routes
+            .source_for(remote.ip())
+            .filter(|_| self.link.has_route(remote.ip()));
         let source: IpAddr = source.ok_or(ConnectError::Unreachable)?;
         if self.tcp.connections.len() >= self.config.limits.connections {
             return Err(ConnectError::OutOfMemory);
         }
         let random = self.random();
-        let port = self.tcp.free_port(source, remote, random).ok_or(ConnectError::NoPort)?;
-        let flow = Flow { local: SocketAddr::new(source, port), remote };
+        let port = self
+            .tcp
+            .free_port(source, remote, random)
+            .ok_or(ConnectError::NoPort)?;
+        let flow = Flow {
+            local: SocketAddr::new(source, port),
+            remote,
+        };
         let local = self.link.is_local(remote.ip());
-        let mut connection = Connection::new(flow, local, Role::Stream, options)
-            .ok_or(ConnectError::OutOfMemory)?;
+        let mut connection =
+            Connection::new(flow, local, Role::Stream, options).ok_or(ConnectError::OutOfMemory)?;
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
         self.reseed(local);
-        let interface = if local { &mut self.local } else { &mut self.wire };
+        let interface = if local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
         let socket = connection.socket_mut();
         socket
             .connect(interface.context(), flow.remote, flow.local)
@@ -538,8 +581,15 @@ impl Engine {
     fn mark_if_due(&mut self, key: usize) {
         let now = self.link.now;
         let connection = &self.tcp.connections[key];
-        let interface = if connection.local { &mut self.local } else { &mut self.wire };
-        if connection.poll_at(interface, now).is_some_and(|at| at <= now) {
+        let interface = if connection.local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
+        if connection
+            .poll_at(interface, now)
+            .is_some_and(|at| at <= now)
+        {
             self.tcp.mark(key);
             self.notify();
         }

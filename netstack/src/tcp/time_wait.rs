@@ -29,7 +29,11 @@ impl TimeWait {
 
     /// Takes the oldest if its time is over.
     pub(crate) fn pop_over(&mut self, now: Instant) -> Option<(Instant, Flow)> {
-        if self.earliest()? > now { None } else { self.pop_oldest() }
+        if self.earliest()? > now {
+            None
+        } else {
+            self.pop_oldest()
+        }
     }
 
     pub(crate) fn pop_oldest(&mut self) -> Option<(Instant, Flow)> {
