@@ -68,9 +68,10 @@ test-miri:
 bench: build
     cargo run --quiet -p benches
 
-# Build the guest programs
+# Build the guest programs and the command `ukernel`
 [no-exit-message]
 build:
+    cargo build --quiet -p bundle-tool
     cargo build --quiet --profile guest --target {{ guest_target }} {{ guests }}
 
 # Format all sources

@@ -1,4 +1,4 @@
-//! Finds the guest programs that `./just build` made.
+//! Finds the programs that `./just build` made.
 
 use std::path::PathBuf;
 
@@ -11,18 +11,35 @@ pub fn repository() -> PathBuf {
         .to_path_buf()
 }
 
+fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| repository().join("target"))
+}
+
 /// The ELF of the guest program `name`.
 ///
 /// # Panics
 /// It has not been built.
 pub fn guest(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| repository().join("target"));
-    let elf = target.join("x86_64-unknown-none/guest").join(name);
+    let elf = target().join("x86_64-unknown-none/guest").join(name);
     assert!(
         elf.exists(),
         "{} is not there; build the guests first: ./just build",
         elf.display()
     );
     elf
+}
+
+/// The command `ukernel`.
+///
+/// # Panics
+/// It has not been built.
+pub fn tool() -> PathBuf {
+    let tool = target().join("debug/ukernel");
+    assert!(
+        tool.exists(),
+        "{} is not there; build it first: ./just build",
+        tool.display()
+    );
+    tool
 }

@@ -1,4 +1,5 @@
 //! Tests that boot machines. Each has a deadline and ports of its own; two run at a time.
 
 mod boot;
+mod cli;
 mod launch;

@@ -40,7 +40,7 @@ pub(super) struct Run {
     #[arg(long = "arg", value_name = "ARGUMENT", value_parser = workload_argument)]
     arguments: Vec<String>,
     /// Kill the guest after so many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", overrides_with = "timeout")]
     timeout: Option<u64>,
     /// The program that runs the guest
     #[arg(long, value_enum, default_value = "auto")]
@@ -154,9 +154,12 @@ fn stop_on_ctrl_c(machine: &Arc<Machine>) -> Result<(), Failure> {
             return;
         }
         eprintln!("ukernel: asking the guest to stop; Ctrl-C again kills it");
-        if let Err(error) = machine.stop() {
-            eprintln!("ukernel: {error}");
-        }
+        // On a thread of its own: a VMM that does not answer must not hold up the second Ctrl-C.
+        std::thread::spawn(move || {
+            if let Err(error) = machine.stop() {
+                eprintln!("ukernel: {error}");
+            }
+        });
     })
     .map_err(|error| Failure::new(format_args!("cannot handle Ctrl-C: {error}")))
 }

@@ -1,0 +1,149 @@
+//! The command `ukernel run` from the outside: what it prints where, and the status it ends with.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use system_tests::guest::tool;
+use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
+use tempfile::NamedTempFile;
+
+/// A running `ukernel run`. Its own `--timeout` ends it when a test fails.
+struct Run {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    _guest: NamedTempFile,
+}
+
+impl Run {
+    fn start(steps: &[Step], arguments: &[&str]) -> Run {
+        let guest = tiny_guest(steps);
+        let mut command = Command::new(tool());
+        command.args([
+            "run",
+            "--accel",
+            "tcg",
+            "--timeout",
+            "30",
+            "--memory",
+            "16M",
+            "--kernel",
+        ]);
+        command.arg(guest.path()).args(arguments);
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("ukernel runs");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        Run {
+            child,
+            stdout,
+            stderr,
+            _guest: guest,
+        }
+    }
+
+    fn await_output(&mut self, pattern: &str) {
+        await_line(&mut self.stdout, pattern);
+    }
+
+    fn await_words(&mut self, pattern: &str) {
+        await_line(&mut self.stderr, pattern);
+    }
+
+    fn interrupt(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::INT).expect("it still runs");
+    }
+
+    /// The status, and what is left of both outputs.
+    fn finish(mut self) -> (Option<i32>, String, String) {
+        let (mut output, mut words) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut output).expect("text");
+        self.stderr.read_to_string(&mut words).expect("text");
+        (self.child.wait().expect("a child").code(), output, words)
+    }
+}
+
+fn await_line(source: &mut impl BufRead, pattern: &str) {
+    let mut line = String::new();
+    while !line.contains(pattern) {
+        line.clear();
+        assert!(
+            source.read_line(&mut line).expect("text") > 0,
+            "no line with '{pattern}'"
+        );
+    }
+}
+
+fn print(text: &str) -> Step {
+    Step::Print(text.into())
+}
+
+#[test]
+fn the_log_is_data_and_the_status_is_the_guests() {
+    let steps = [print("hello\n"), exit_record(7), Step::Reset];
+    let (status, output, words) = Run::start(&steps, &["-p", "0:80", "-p", "0:7/udp"]).finish();
+    assert_eq!(status, Some(7), "{words}");
+    assert_eq!(output, "hello\nukernel: exit status=7\n");
+    assert!(words.contains("qemu with tcg (as asked)"), "{words}");
+    assert!(
+        words.contains("-> guest 80/tcp") && words.contains("-> guest 7/udp"),
+        "{words}"
+    );
+    assert!(words.contains("the guest ended with status 7"), "{words}");
+}
+
+#[test]
+fn ctrl_c_asks_the_guest_to_stop() {
+    let steps = [
+        print("up\n"),
+        Step::AwaitKeyboard(4),
+        exit_record(0),
+        Step::Reset,
+    ];
+    let mut run = Run::start(&steps, &[]);
+    run.await_output("up");
+    run.interrupt();
+    assert_eq!(run.finish().0, Some(0));
+}
+
+#[test]
+fn a_second_ctrl_c_kills_it() {
+    let mut run = Run::start(&[print("up\n"), Step::Hang], &[]);
+    run.await_output("up");
+    run.interrupt();
+    run.await_words("asking the guest to stop");
+    run.interrupt();
+    assert_eq!(run.finish().0, Some(130));
+}
+
+#[test]
+fn a_guest_that_says_no_status_failed() {
+    let (status, _, words) = Run::start(&[Step::TripleFault], &[]).finish();
+    assert_eq!(status, Some(125));
+    assert!(words.contains("without saying a status"), "{words}");
+}
+
+#[test]
+fn the_timeout_has_a_status_of_its_own() {
+    let (status, _, words) = Run::start(&[Step::Hang], &["--timeout", "1"]).finish();
+    assert_eq!(status, Some(124), "{words}");
+}
+
+#[test]
+fn a_taken_port_is_a_clear_error() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let (status, output, words) =
+        Run::start(&[Step::Hang], &["-p", &format!("{port}:80")]).finish();
+    assert_eq!((status, output.as_str()), (Some(125), ""));
+    assert!(words.contains(&format!(
+        "tcp port {port} of this machine is already in use"
+    )));
+    assert!(words.contains("hint: "), "{words}");
+}
