@@ -15,14 +15,17 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
 
-use crate::config::{Config, Ipv4Config, Ipv6Config};
+use crate::config::Config;
 use crate::convert::to_smoltcp;
 use crate::device::{Capabilities, Ingress, NoToken, ip_capabilities, loopback_capabilities};
+use crate::dhcp::Dhcp;
 use crate::link::route::AddressPrefix;
 use crate::link::{Link, ndisc};
 use crate::packet::{IpHead, Unreadable, protocol};
+use crate::slaac::Slaac;
 use crate::stats::DropCause;
 use crate::tcp::Table;
+use crate::udp;
 use crate::wakers::Wakers;
 
 /// Frames taken from the device in one turn; more wait for the next turn, so that tasks run in
@@ -36,6 +39,9 @@ const MAX_EGRESS: usize = 256;
 /// Everything but the device.
 pub(crate) struct Engine {
     pub(crate) config: Config,
+    pub(crate) udp: udp::Table,
+    pub(crate) dhcp: Option<Dhcp>,
+    pub(crate) slaac: Option<Slaac>,
     pub(crate) link: Link,
     pub(crate) tcp: Table,
     /// smoltcp's half for packets through the device, and for those to ourselves.
@@ -49,8 +55,6 @@ pub(crate) struct Engine {
     runner: Option<Waker>,
     notified: bool,
     link_up: bool,
-    /// DNS servers that DHCP, routers or the configuration named, best first.
-    pub(crate) dns: Vec<IpAddr>,
     /// Tasks that wait for an address.
     pub(crate) configured: Wakers,
 }
@@ -70,6 +74,9 @@ impl Engine {
         link.now = now;
         let mut engine = Engine {
             tcp: Table::new(random()),
+            udp: udp::Table::new(random()),
+            dhcp: None,
+            slaac: None,
             wire: interface(&wire_capabilities, random(), now),
             local: interface(&local_capabilities, random(), now),
             wire_capabilities,
@@ -79,12 +86,11 @@ impl Engine {
             runner: None,
             notified: false,
             link_up: true,
-            dns: Vec::new(),
             configured: Wakers::default(),
             link,
             config,
         };
-        engine.apply_static();
+        engine.configure();
         engine
     }
 
@@ -128,7 +134,7 @@ impl Engine {
         self.watch_link(device.is_up());
         let more_received = self.receive_frames(device);
         self.receive_looped();
-        self.link.tick();
+        self.tick_services();
         let more_to_send = self.send(device);
         device.flush();
         let more = more_received || more_to_send || self.link.has_loopback();
@@ -159,8 +165,12 @@ impl Engine {
     }
 
     fn watch_link(&mut self, up: bool) {
-        if core::mem::replace(&mut self.link_up, up) != up {
-            info!("net: link state={}", if up { "up" } else { "down" });
+        if core::mem::replace(&mut self.link_up, up) == up {
+            return;
+        }
+        info!("net: link state={}", if up { "up" } else { "down" });
+        if up {
+            self.link_is_up();
         }
     }
 
@@ -218,9 +228,8 @@ impl Engine {
         }
         match head.protocol {
             protocol::TCP => self.receive_tcp(&head, packet, token, local),
-            _ if discovery && !local => {
-                self.link.process_ndisc(&head);
-            }
+            protocol::UDP => self.receive_udp(&head, packet, token, local),
+            _ if discovery && !local => self.receive_discovery(&head),
             _ => self.receive_stray(&head, packet, token, local),
         }
     }
@@ -258,16 +267,21 @@ impl Engine {
             || head.destination.is_loopback()
     }
 
-    /// True where more could be sent, and the device has room.
+    /// True where more could be sent now. Each kind has a budget of its own, so that none starves.
     fn send<D: Device>(&mut self, device: &mut D) -> bool {
-        let mut budget = MAX_EGRESS;
-        let more = self.send_own_frames(device, &mut budget) && self.send_tcp(device, &mut budget);
-        more && budget == 0
+        let room = self.send_own_frames(device, MAX_EGRESS)
+            && self.send_udp(device, MAX_EGRESS)
+            && self.send_tcp(device, MAX_EGRESS);
+        self.link.stats.transmit_full += u64::from(!room);
+        room && (self.link.has_frames() || self.udp.has_marked() || self.tcp.has_marked())
     }
 
     /// Sends what the link queued; false where the device has no room.
-    fn send_own_frames<D: Device>(&mut self, device: &mut D, budget: &mut usize) -> bool {
-        while self.link.has_frames() && *budget > 0 {
+    fn send_own_frames<D: Device>(&mut self, device: &mut D, budget: usize) -> bool {
+        for _ in 0..budget {
+            if !self.link.has_frames() {
+                return true;
+            }
             let Some(token) = device.transmit(to_smoltcp(self.link.now)) else {
                 return false;
             };
@@ -276,41 +290,14 @@ impl Engine {
             };
             token.consume(frame.len(), |buffer| buffer.copy_from_slice(&frame));
             self.link.recycle(frame);
-            *budget -= 1;
         }
         true
     }
+}
 
-    fn apply_static(&mut self) {
-        if let Ipv4Config::Static(ipv4) = self.config.ipv4.clone() {
-            self.add_address(AddressPrefix {
-                address: ipv4.address.into(),
-                prefix: ipv4.prefix,
-            });
-            self.link.routes.set_gateway_v4(ipv4.gateway);
-            self.dns.extend(ipv4.dns.into_iter().map(IpAddr::V4));
-            self.link.announce_ipv4(ipv4.address);
-        }
-        if let Ipv6Config::Static(ipv6) = self.config.ipv6.clone() {
-            self.add_address(AddressPrefix {
-                address: ipv6.address.into(),
-                prefix: ipv6.prefix,
-            });
-            self.link.routes.set_gateway_v6(ipv6.gateway);
-            self.dns.extend(ipv6.dns.into_iter().map(IpAddr::V6));
-        }
-    }
-
-    fn add_address(&mut self, address: AddressPrefix) {
-        if !self.link.routes.add(address) {
-            return log::warn!("net: no room for another address addr={address}");
-        }
-        info!("net: address assigned addr={address}");
-        self.sync_addresses();
-        self.configured.wake_all();
-    }
-
-    fn sync_addresses(&mut self) {
+impl Engine {
+    /// Tells smoltcp our addresses.
+    pub(crate) fn sync_addresses(&mut self) {
         assign(&mut self.wire, self.link.routes.addresses());
         assign(&mut self.local, self.link.routes.addresses());
     }

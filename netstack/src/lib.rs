@@ -10,26 +10,30 @@
 //! connection, so that the work depends on the active ones only.
 #![cfg_attr(not(any(test, feature = "std", feature = "testing")), no_std)]
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "DHCP, SLAAC and UDP land next and use the rest")]
 
 extern crate alloc;
 
 mod address;
 mod config;
+mod configuration;
 mod convert;
 mod deadlines;
 mod device;
+mod dhcp;
+mod dns;
 mod engine;
 mod error;
 mod io;
 mod link;
 mod packet;
 mod runner;
+mod slaac;
 mod stack;
 mod stats;
 mod tcp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod udp;
 mod wakers;
 
 pub use address::BindAddress;
@@ -44,6 +48,8 @@ pub use stats::{DropCause, Stats};
 pub use tcp::{
     ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf,
 };
+
+pub use udp::{UdpOptions, UdpSocket};
 
 use alloc::boxed::Box;
 use reactor::Clock;

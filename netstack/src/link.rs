@@ -13,7 +13,7 @@ pub(crate) mod route;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use neighbor::{Lookup, Neighbors, Request, Waiting};
 use reactor::time::Instant;
 use route::{Route, Routes};
@@ -60,6 +60,8 @@ pub(crate) struct Link {
     spare: Vec<Vec<u8>>,
     /// An address of ours that another host claims is said once.
     conflict_said: bool,
+    /// Such an IPv6 address, for `slaac`.
+    pub(crate) conflict: Option<Ipv6Addr>,
 }
 
 impl Link {
@@ -81,6 +83,7 @@ impl Link {
             loopback: VecDeque::new(),
             spare: Vec::new(),
             conflict_said: false,
+            conflict: None,
         }
     }
 

@@ -8,7 +8,6 @@ use core::net::IpAddr;
 use core::task::Poll;
 use reactor::Clock;
 
-use crate::config::Ipv4Config;
 use crate::engine::Engine;
 use crate::link::route::AddressPrefix;
 use crate::stats::Stats;
@@ -77,7 +76,7 @@ impl Stack {
 
     /// The DNS servers known now, in the order they are asked.
     pub fn dns_servers(&self) -> Vec<IpAddr> {
-        self.engine().dns.clone()
+        self.engine().dns_servers()
     }
 
     /// What happened so far.
@@ -86,19 +85,5 @@ impl Stack {
         let engine = &mut *engine;
         engine.tcp.count(&mut engine.link.stats);
         engine.link.stats
-    }
-}
-
-impl Engine {
-    fn is_configured(&self) -> bool {
-        let wants_v4 = !matches!(self.config.ipv4, Ipv4Config::None);
-        self.link
-            .routes
-            .addresses()
-            .iter()
-            .any(|own| match own.address {
-                IpAddr::V4(_) => wants_v4,
-                IpAddr::V6(address) => !wants_v4 && !address.is_unicast_link_local(),
-            })
     }
 }

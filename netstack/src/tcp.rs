@@ -33,6 +33,13 @@ use crate::stats::Stats;
 /// Ephemeral ports (RFC 6335 §6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49_152..=65_535;
 
+/// All ephemeral ports, from a random one on: the first that is free is as good as any.
+pub(crate) fn ephemeral_ports(random: u64) -> impl Iterator<Item = u16> {
+    let count = EPHEMERAL.end() - EPHEMERAL.start() + 1;
+    let first = (random % u64::from(count)) as u16;
+    (0..count).map(move |step| EPHEMERAL.start() + (first + step) % count)
+}
+
 /// What a flow is known as.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -152,6 +159,16 @@ impl Table {
         }
     }
 
+    /// Queues all connections from an address that went away. A walk, but one per lost address.
+    pub(crate) fn mark_from(&mut self, address: IpAddr) {
+        for (key, connection) in &mut self.connections {
+            let affected = connection.flow.local.ip() == address;
+            if affected && !core::mem::replace(&mut connection.queued, true) {
+                self.dirty.push_back(key);
+            }
+        }
+    }
+
     /// Takes the next connection to be looked at.
     fn pop_marked(&mut self) -> Option<usize> {
         while let Some(key) = self.dirty.pop_front() {
@@ -212,16 +229,10 @@ impl Table {
 
     /// A free local port to reach `remote` from. Ports in use towards other peers are free.
     pub(crate) fn free_port(&self, local: IpAddr, remote: SocketAddr, random: u64) -> Option<u16> {
-        let count = EPHEMERAL.end() - EPHEMERAL.start() + 1;
-        let first = (random % u64::from(count)) as u16;
-        // Bounded by the ports there are; the first tries nearly always fit.
-        (0..count)
-            .map(|step| EPHEMERAL.start() + (first.wrapping_add(step)) % count)
-            .find(|port| {
-                let local = SocketAddr::new(local, *port);
-                !self.by_port.contains_key(port)
-                    && !self.by_flow.contains_key(&Flow { local, remote })
-            })
+        ephemeral_ports(random).find(|port| {
+            let local = SocketAddr::new(local, *port);
+            !self.by_port.contains_key(port) && !self.by_flow.contains_key(&Flow { local, remote })
+        })
     }
 
     /// Turns a closed connection into an entry that only waits for late segments.

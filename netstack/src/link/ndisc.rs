@@ -66,7 +66,7 @@ impl Link {
                 target_addr,
                 lladdr,
             })) => {
-                self.process_solicitation(source, destination, target_addr, lladdr);
+                self.process_solicitation(source, target_addr, lladdr);
                 None
             }
             Ok(Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
@@ -95,7 +95,6 @@ impl Link {
     fn process_solicitation(
         &mut self,
         source: Ipv6Addr,
-        destination: Ipv6Addr,
         target: Ipv6Addr,
         lladdr: Option<RawHardwareAddress>,
     ) {
@@ -115,7 +114,6 @@ impl Link {
         let Some(mac) = mac.or_else(|| self.known_mac(source)) else {
             return;
         };
-        let _ = destination;
         self.learn(source.into(), mac, false);
         self.send_advertisement(target, source, true, mac);
     }
@@ -125,6 +123,7 @@ impl Link {
             return;
         };
         if self.routes.is_own(target.into()) {
+            self.conflict = Some(target);
             return self.report_conflict(target, mac);
         }
         self.learn(target.into(), mac, true);

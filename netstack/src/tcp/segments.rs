@@ -195,20 +195,20 @@ impl Engine {
         );
     }
 
-    /// Lets connections send whose deadline came or to which something happened. True: some have
-    /// more to send, and the device has room.
-    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, budget: &mut usize) -> bool {
+    /// Lets connections send whose deadline came or to which something happened; false where the
+    /// device has no room.
+    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
         while let Some(key) = self.tcp.deadlines.pop_due(self.link.now) {
             self.link.stats.deadlines_fired += 1;
             self.tcp.mark(key);
         }
         self.tcp.expire_time_wait(self.link.now);
-        while *budget > 0 {
+        while budget > 0 {
             let Some(key) = self.tcp.pop_marked() else {
-                return false;
+                return true;
             };
-            *budget -= 1;
-            match self.send_connection(key, device, budget) {
+            budget -= 1;
+            match self.send_connection(key, device, &mut budget) {
                 Sent::Done => {}
                 Sent::More => self.tcp.mark(key),
                 Sent::Full => {
@@ -217,7 +217,7 @@ impl Engine {
                 }
             }
         }
-        self.tcp.has_marked()
+        true
     }
 
     fn send_connection<D: Device>(

@@ -17,6 +17,7 @@ pub(crate) struct Pair {
     pub(crate) reactor: Reactor,
     pub(crate) clock: Clock,
     pub(crate) spawner: Spawner,
+    #[expect(dead_code)]
     pub(crate) wire: Wire,
     pub(crate) client: Stack,
     pub(crate) server: Stack,

@@ -1,0 +1,300 @@
+//! UDP: sockets with bounded queues.
+//!
+//! Datagrams are written to and from rings of the socket's own, so none allocates. A full receive
+//! queue drops what comes, counted; a full send queue makes the sender wait.
+
+mod socket;
+
+pub use socket::{UdpOptions, UdpSocket};
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use foldhash::quality::FixedState;
+use hashbrown::HashMap;
+use slab::Slab;
+use smoltcp::phy::{ChecksumCapabilities, Device, PacketMeta, TxToken};
+use smoltcp::storage::{PacketBuffer, PacketMetadata};
+use smoltcp::wire::{
+    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv4Repr,
+    UDP_HEADER_LEN, UdpPacket, UdpRepr,
+};
+
+use crate::convert::to_smoltcp;
+use crate::device::NoToken;
+use crate::engine::Engine;
+use crate::link::Link;
+use crate::packet::IpHead;
+use crate::stats::DropCause;
+use crate::wakers::Wakers;
+
+/// Datagrams that one socket sends before the next one has its turn.
+const BURST: usize = 16;
+const HOP_LIMIT: u8 = 64;
+
+type Queue = PacketBuffer<'static, SocketAddr>;
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    address: Option<IpAddr>,
+    port: u16,
+    /// With the sender's address.
+    received: Queue,
+    /// With the receiver's address.
+    to_send: Queue,
+    readers: Wakers,
+    writers: Wakers,
+    queued: bool,
+}
+
+/// All UDP state of a stack.
+#[derive(Debug)]
+pub(crate) struct Table {
+    sockets: Slab<Socket>,
+    by_port: HashMap<u16, Vec<usize>, FixedState>,
+    dirty: VecDeque<usize>,
+}
+
+/// What came of letting a socket send.
+enum Sent {
+    Done,
+    More,
+    Full,
+}
+
+impl Table {
+    pub(crate) fn new(seed: u64) -> Table {
+        Table {
+            sockets: Slab::new(),
+            by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
+            dirty: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn has_marked(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    fn is_bound(&self, address: Option<IpAddr>, port: u16) -> bool {
+        let same = |key: &usize| self.sockets[*key].address == address;
+        self.by_port
+            .get(&port)
+            .is_some_and(|keys| keys.iter().any(same))
+    }
+
+    fn insert(&mut self, socket: Socket) -> usize {
+        let port = socket.port;
+        let key = self.sockets.insert(socket);
+        self.by_port.entry(port).or_default().push(key);
+        key
+    }
+
+    fn remove(&mut self, key: usize) {
+        let port = self.sockets.remove(key).port;
+        if let Some(keys) = self.by_port.get_mut(&port) {
+            keys.retain(|known| *known != key);
+            if keys.is_empty() {
+                self.by_port.remove(&port);
+            }
+        }
+    }
+
+    /// The socket bound to exactly this address, else the one bound to any.
+    fn find(&self, destination: IpAddr, port: u16) -> Option<usize> {
+        let keys = self.by_port.get(&port)?;
+        let bound = |wanted| {
+            keys.iter()
+                .find(|key| self.sockets[**key].address == wanted)
+                .copied()
+        };
+        bound(Some(destination)).or_else(|| bound(None))
+    }
+
+    fn mark(&mut self, key: usize) {
+        if !core::mem::replace(&mut self.sockets[key].queued, true) {
+            self.dirty.push_back(key);
+        }
+    }
+
+    fn pop_marked(&mut self) -> Option<usize> {
+        while let Some(key) = self.dirty.pop_front() {
+            if let Some(socket) = self.sockets.get_mut(key) {
+                socket.queued = false;
+                return Some(key);
+            }
+        }
+        None
+    }
+}
+
+fn queue(packets: usize, bytes: usize) -> Option<Queue> {
+    let mut payload = Vec::new();
+    payload.try_reserve_exact(bytes).ok()?;
+    payload.resize(bytes, 0);
+    Some(PacketBuffer::new(
+        vec![PacketMetadata::EMPTY; packets],
+        payload,
+    ))
+}
+
+impl Engine {
+    /// Delivers a UDP packet.
+    pub(crate) fn receive_udp<T: TxToken>(
+        &mut self,
+        head: &IpHead<'_>,
+        packet: &[u8],
+        token: Option<T>,
+        local: bool,
+    ) {
+        let Some((source, destination)) = head.ports() else {
+            return self.link.stats.count_drop(DropCause::UdpMalformed);
+        };
+        if !local && (source, destination) == (DHCP_SERVER_PORT, DHCP_CLIENT_PORT) {
+            if let Some(payload) = payload(head, packet, &self.link.checksums) {
+                self.receive_dhcp(payload);
+            }
+            return;
+        }
+        let to = head.destination;
+        let routes = &self.link.routes;
+        if !(routes.is_own(to) || routes.is_broadcast(to) || to.is_multicast()) {
+            return self.link.stats.count_drop(DropCause::OtherAddress);
+        }
+        let Some(key) = self.udp.find(to, destination) else {
+            return self.receive_stray(head, packet, token, local);
+        };
+        let ignored = ChecksumCapabilities::ignored();
+        let checksums = if local {
+            &ignored
+        } else {
+            &self.link.checksums
+        };
+        let Some(payload) = payload(head, packet, checksums) else {
+            return self.link.stats.count_drop(DropCause::UdpMalformed);
+        };
+        let socket = &mut self.udp.sockets[key];
+        let from = SocketAddr::new(head.source, source);
+        match socket.received.enqueue(payload.len(), from) {
+            Ok(buffer) => {
+                buffer.copy_from_slice(payload);
+                self.link.stats.datagrams_received += 1;
+                socket.readers.wake_all();
+            }
+            Err(_) => self.link.stats.count_drop(DropCause::UdpQueueFull),
+        }
+    }
+
+    /// Sends what sockets queued; false where the device has no room.
+    pub(crate) fn send_udp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
+        while budget > 0 {
+            let Some(key) = self.udp.pop_marked() else {
+                return true;
+            };
+            let sent = self.send_datagrams(key, device, &mut budget);
+            self.udp.sockets[key].writers.wake_all();
+            match sent {
+                Sent::Done => {}
+                Sent::More => self.udp.mark(key),
+                Sent::Full => {
+                    self.udp.sockets[key].queued = true;
+                    self.udp.dirty.push_front(key);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn send_datagrams<D: Device>(
+        &mut self,
+        key: usize,
+        device: &mut D,
+        budget: &mut usize,
+    ) -> Sent {
+        let socket = &mut self.udp.sockets[key];
+        for _ in 0..BURST.min(*budget) {
+            *budget -= 1;
+            let Ok((peer, _)) = socket.to_send.peek() else {
+                return Sent::Done;
+            };
+            let local = self.link.is_local(peer.ip());
+            let token = if local {
+                None
+            } else {
+                device.transmit(to_smoltcp(self.link.now))
+            };
+            if token.is_none() && !local {
+                return Sent::Full;
+            }
+            let from = (socket.address, socket.port);
+            let Ok((peer, payload)) = socket.to_send.dequeue() else {
+                return Sent::Done;
+            };
+            send_datagram(&mut self.link, token, from, peer, payload);
+        }
+        Sent::More
+    }
+}
+
+/// Checks a datagram and gives its payload.
+fn payload<'p>(
+    head: &IpHead<'p>,
+    packet: &[u8],
+    checksums: &ChecksumCapabilities,
+) -> Option<&'p [u8]> {
+    if head.source.is_ipv4() {
+        let packet = Ipv4Packet::new_checked(packet).ok()?;
+        Ipv4Repr::parse(&packet, checksums).ok()?;
+    }
+    let datagram = UdpPacket::new_checked(head.payload).ok()?;
+    let (from, to) = (
+        IpAddress::from(head.source),
+        IpAddress::from(head.destination),
+    );
+    UdpRepr::parse(&datagram, &from, &to, checksums).ok()?;
+    Some(datagram.payload())
+}
+
+/// Sends one datagram, through the device's buffer where there is a token.
+pub(crate) fn send_datagram(
+    link: &mut Link,
+    token: Option<impl TxToken>,
+    (address, port): (Option<IpAddr>, u16),
+    peer: SocketAddr,
+    payload: &[u8],
+) {
+    let Some(source) = address.or_else(|| link.routes.source_for(peer.ip())) else {
+        return link.stats.count_drop(DropCause::NoRoute);
+    };
+    let (from, to) = (IpAddress::from(source), IpAddress::from(peer.ip()));
+    let repr = UdpRepr {
+        src_port: port,
+        dst_port: peer.port(),
+    };
+    let ip = IpRepr::new(
+        from,
+        to,
+        IpProtocol::Udp,
+        UDP_HEADER_LEN + payload.len(),
+        HOP_LIMIT,
+    );
+    let checksums = link.checksums.clone();
+    link.stats.datagrams_sent += 1;
+    link.send(
+        token,
+        PacketMeta::default(),
+        peer.ip(),
+        ip.buffer_len(),
+        |buffer| {
+            ip.emit(&mut *buffer, &checksums);
+            let mut datagram = UdpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
+            let fill = |to: &mut [u8]| to.copy_from_slice(payload);
+            repr.emit(&mut datagram, &from, &to, payload.len(), fill, &checksums);
+        },
+    );
+}
+
+/// For datagrams that no device buffer waits for.
+pub(crate) const NO_TOKEN: Option<NoToken> = None;
