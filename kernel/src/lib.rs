@@ -9,6 +9,7 @@ pub mod arch;
 pub mod boot;
 pub mod clock;
 pub mod command_line;
+pub mod context;
 pub mod entropy;
 pub mod exclusive;
 #[cfg(target_os = "none")]
@@ -20,7 +21,36 @@ mod panic;
 pub mod random;
 #[cfg(target_os = "none")]
 pub mod runtime;
+pub mod shutdown;
+pub mod stats;
 pub mod termination;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod workload;
 
+pub use context::Context;
+pub use stats::Stats;
 pub use termination::{ExitCode, Termination};
+
+/// Disks.
+pub use drivers::block;
+/// Networks: TCP, UDP and DNS.
+pub use netstack as net;
+/// What tasks wait for each other with: channels, mutex, semaphore.
+pub use reactor::sync;
+/// Tasks: spawning, joining, cancelling, yielding.
+pub use reactor::task;
+
+/// What a workload fails with, if it has nothing more precise to say. `?` turns any error into it.
+pub type Error = alloc::boxed::Box<dyn core::error::Error>;
+
+/// The result of a function that fails with [`Error`] unless said otherwise.
+pub type Result<T = (), E = Error> = core::result::Result<T, E>;
+
+/// Time since boot, and waiting for it.
+pub mod time {
+    pub use reactor::Clock;
+    pub use reactor::time::{Duration, Instant};
+    pub use reactor::timers::{Elapsed, Interval, Sleep, Timeout};
+}
 pub use ukernel_macros::main;

@@ -1,12 +1,8 @@
 //! Which bytes of a disk a request asks for: `?offset=<bytes>&length=<bytes>`.
 //!
-//! Pure; called by the disk routes for every request. Devices read whole sectors, so a range is
-//! also cut into the [chunks](ByteRange::chunks) to read.
+//! Pure; called by the disk routes for every request.
 
 use core::fmt;
-
-/// What a device reads at least, and where it can begin (virtio 1.2, section 5.2.4).
-const SECTOR: u64 = 512;
 
 /// A range that lies on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,32 +31,22 @@ impl fmt::Display for RangeError {
     }
 }
 
-/// One read: whole sectors, of which a part is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk {
-    /// Where to read, in bytes; a multiple of the sector.
-    pub offset: u64,
-    /// How much to read, in bytes; a multiple of the sector.
-    pub length: usize,
-    /// How many of the first bytes read are not wanted.
-    pub skip: usize,
-    /// How many bytes behind those are wanted.
-    pub take: usize,
+/// What a query asks for, before it is known how long the disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RangeQuery {
+    offset: Option<u64>,
+    length: Option<u64>,
 }
 
-impl ByteRange {
+impl RangeQuery {
     /// Reads the query of a request. What is absent means the whole disk, or the rest of it.
-    pub fn parse(query: Option<&str>, disk_length: u64) -> Result<Self, RangeError> {
-        let (mut offset, mut length) = (None, None);
-        for part in query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|part| !part.is_empty())
-        {
+    pub fn parse(query: &str) -> Result<Self, RangeError> {
+        let mut parsed = RangeQuery::default();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let place = match name {
-                "offset" => &mut offset,
-                "length" => &mut length,
+                "offset" => &mut parsed.offset,
+                "length" => &mut parsed.length,
                 _ => {
                     return Err(RangeError::Malformed(
                         "the parameters are offset and length",
@@ -71,37 +57,35 @@ impl ByteRange {
                 return Err(RangeError::Malformed("a parameter is given twice"));
             }
         }
-        let offset = offset.unwrap_or(0);
+        Ok(parsed)
+    }
+
+    /// The range on a disk of `disk_length` bytes.
+    pub fn on(self, disk_length: u64) -> Result<ByteRange, RangeError> {
+        let offset = self.offset.unwrap_or(0);
         let rest = disk_length.checked_sub(offset).ok_or(RangeError::Outside)?;
-        let length = length.unwrap_or(rest);
+        let length = self.length.unwrap_or(rest);
         if length > rest {
             return Err(RangeError::Outside);
         }
         Ok(ByteRange { offset, length })
     }
+}
 
-    /// The reads that cover the range, each of at most `chunk_length` bytes, a positive multiple of
-    /// the sector.
-    pub fn chunks(self, chunk_length: usize) -> impl Iterator<Item = Chunk> {
+impl ByteRange {
+    /// Cuts the range into reads of `length` bytes, a power of two. They begin and end at multiples of
+    /// it, so that only the first and the last can be off a device's blocks.
+    pub fn chunks(self, length: u64) -> impl Iterator<Item = ByteRange> {
         let end = self.offset + self.length;
-        let mut at = self.offset;
+        let mut offset = self.offset;
         core::iter::from_fn(move || {
-            if at >= end {
-                return None;
-            }
-            let start = at - at % SECTOR;
-            let stop = end
-                .next_multiple_of(SECTOR)
-                .min(start + chunk_length as u64);
-            let skip = at - start;
-            let take = stop.min(end) - at;
-            at += take;
-            Some(Chunk {
-                offset: start,
-                length: (stop - start) as usize,
-                skip: skip as usize,
-                take: take as usize,
-            })
+            let stop = (offset + 1).next_multiple_of(length).min(end);
+            let chunk = ByteRange {
+                offset,
+                length: stop.checked_sub(offset)?,
+            };
+            offset = stop;
+            (chunk.length > 0).then_some(chunk)
         })
     }
 }
@@ -126,18 +110,13 @@ mod tests {
     const DISK: u64 = 4096;
 
     fn parse(query: &str) -> Result<(u64, u64), RangeError> {
-        ByteRange::parse(Some(query), DISK).map(|range| (range.offset, range.length))
+        RangeQuery::parse(query)?
+            .on(DISK)
+            .map(|range| (range.offset, range.length))
     }
 
     #[test]
     fn what_is_absent_means_the_rest() {
-        assert_eq!(
-            ByteRange::parse(None, DISK),
-            Ok(ByteRange {
-                offset: 0,
-                length: DISK
-            })
-        );
         assert_eq!(parse(""), Ok((0, DISK)));
         assert_eq!(parse("offset=96"), Ok((96, 4000)));
         assert_eq!(parse("length=10"), Ok((0, 10)));
@@ -189,12 +168,10 @@ mod tests {
         ] {
             let mut at = offset;
             for chunk in (ByteRange { offset, length }).chunks(1024) {
-                assert_eq!(chunk.offset % SECTOR, 0);
-                assert_eq!(chunk.length as u64 % SECTOR, 0);
-                assert!(chunk.length <= 1024 && chunk.skip + chunk.take <= chunk.length);
-                assert!(chunk.take > 0);
-                assert_eq!(chunk.offset + chunk.skip as u64, at);
-                at += chunk.take as u64;
+                assert!((1..=1024).contains(&chunk.length));
+                assert_eq!(chunk.offset, at);
+                assert!(at == offset || at % 1024 == 0);
+                at += chunk.length;
             }
             assert_eq!(at, offset + length);
         }
@@ -202,13 +179,11 @@ mod tests {
 
     #[test]
     fn an_aligned_range_is_read_in_full_chunks() {
-        let lengths: Vec<_> = (ByteRange {
+        let range = ByteRange {
             offset: 0,
             length: 2500,
-        })
-        .chunks(1024)
-        .map(|chunk| (chunk.length, chunk.take))
-        .collect();
-        assert_eq!(lengths, [(1024, 1024), (1024, 1024), (512, 452)]);
+        };
+        let lengths: Vec<_> = range.chunks(1024).map(|chunk| chunk.length).collect();
+        assert_eq!(lengths, [1024, 1024, 452]);
     }
 }

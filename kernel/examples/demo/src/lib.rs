@@ -1,13 +1,25 @@
-//! The demonstration worker's parts that need no machine: what it computes, parses and prints.
+//! The demonstration worker: an HTTP server, an echo server and a job queue on one kernel.
 //!
-//! The binary beside this library wires them to the network, the disks and the clock.
+//! A library beside its binary, so that its tests run on the host: the pure parts by themselves, the
+//! server over a network stack that talks to itself in virtual time.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod answer;
 pub mod byte_range;
+pub mod disk_routes;
+pub mod disk_stream;
+pub mod echo;
+pub mod heartbeat;
+pub mod http;
+pub mod job_queue;
+pub mod job_routes;
 pub mod jobs;
 pub mod metrics;
+pub mod routes;
 pub mod settings;
+pub mod stats;
 pub mod summary;
+pub mod worker;

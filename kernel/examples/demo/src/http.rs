@@ -1,0 +1,110 @@
+//! The HTTP server: one task per connection, picoserve inside each.
+
+pub mod check;
+pub mod socket;
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec;
+use core::pin::pin;
+use core::time::Duration;
+
+use futures_util::future::select;
+use picoserve::time::Duration as HttpDuration;
+use picoserve::{Config, Error, Server, Timeouts};
+use ukernel::Result;
+use ukernel::net::{ListenOptions, TcpListener, TcpStream};
+use ukernel::sync::{OwnedPermit, Semaphore};
+
+use crate::routes;
+use crate::worker::Worker;
+use socket::{Connection, ReactorTimer};
+
+/// Where the server listens.
+const PORT: u16 = 8080;
+/// Connections that may wait to be accepted.
+const BACKLOG: usize = 1024;
+/// Longest head of a request, in bytes; a longer one is answered with 400.
+const REQUEST_BYTES: usize = 4096;
+/// How long requests under way may take once the machine is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a client may be silent. A connection holds memory, so whoever holds one has to use it.
+const CONFIG: Config = Config::new(Timeouts {
+    start_read_request: HttpDuration::from_secs(10),
+    persistent_start_read_request: HttpDuration::from_secs(60),
+    read_request: HttpDuration::from_secs(10),
+    write: HttpDuration::from_secs(30),
+})
+.keep_connection_alive();
+
+/// What the routes know of the connection they answer on.
+#[derive(Clone)]
+pub struct Session {
+    /// The machine-wide state.
+    pub worker: Rc<Worker>,
+    /// The connection, beside picoserve's use of it.
+    pub connection: Connection,
+}
+
+/// Serves until the machine is told to stop, then lets the requests under way finish.
+pub async fn serve(worker: Rc<Worker>) -> Result {
+    let options = ListenOptions {
+        backlog: BACKLOG,
+        ..ListenOptions::default()
+    };
+    let listener = TcpListener::bind(worker.ctx.network()?, PORT, options)?;
+    let slots = Rc::new(Semaphore::new(worker.max_connections));
+    log::info!(
+        "http: listening port={PORT} max_connections={}",
+        worker.max_connections
+    );
+
+    // Boxed, so that the listener is gone when the machine is told to stop.
+    let accepting = Box::pin(accept(worker.clone(), listener, slots.clone()));
+    let shutdown = worker.ctx.shutdown();
+    drop(select(accepting, pin!(shutdown.requested())).await);
+    log::info!("http: stopping connections={}", worker.connections.get());
+    let all_ended = slots.acquire(worker.max_connections);
+    if worker.ctx.clock().timeout(GRACE, all_ended).await.is_err() {
+        log::warn!("http: cut off connections={}", worker.connections.get());
+    }
+    Ok(())
+}
+
+/// Gives each connection a task, as many at a time as there are slots.
+async fn accept(worker: Rc<Worker>, listener: TcpListener, slots: Rc<Semaphore>) {
+    while let Ok(slot) = slots.clone().acquire_owned(1).await {
+        let (stream, _) = listener.accept().await;
+        let connection = serve_connection(worker.clone(), stream, slot);
+        worker.ctx.task("http").spawn(connection);
+    }
+}
+
+/// Answers the requests of one connection, until either side is done with it.
+async fn serve_connection(worker: Rc<Worker>, stream: TcpStream, _slot: OwnedPermit) {
+    let connection = Connection::new(stream);
+    let session = Session {
+        worker: worker.clone(),
+        connection: connection.clone(),
+    };
+    let router = routes::router(session);
+    let timer = ReactorTimer(worker.ctx.clock());
+    let grace = HttpDuration::from_millis(GRACE.as_millis() as u64);
+    let shutdown = worker.ctx.shutdown();
+    let mut buffer = vec![0; REQUEST_BYTES];
+    let server = Server::custom(&router, timer, &CONFIG, &mut buffer)
+        .with_graceful_shutdown(shutdown.requested(), grace);
+    worker.connections.set(worker.connections.get() + 1);
+    match server.serve(connection.clone()).await {
+        Ok(_) | Err(Error::BadRequest) => connection.close(&worker.ctx.clock()).await,
+        Err(error) => {
+            log::debug!("http: connection lost error=\"{error}\"");
+            connection.cut();
+        }
+    }
+    worker.connections.set(worker.connections.get() - 1);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What a workload's `main` is handed: the machine's devices, clock, tasks and arguments, as values.
+//!
+//! Built once by `runtime`. There are no globals beside it: a function that is not given the
+//! context, or something out of it, cannot reach the machine.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use drivers::block::Disk;
+use netstack::Stack;
+use reactor::task::{JoinHandle, TaskBuilder};
+use reactor::{Clock, Spawner};
+
+use crate::random::Random;
+use crate::shutdown::Shutdown;
+use crate::stats::{Gauges, Stats};
+
+/// The machine, as the workload sees it. Cheap to clone; used from tasks; not `Send`. Dropping it
+/// stops nothing.
+///
+/// ```no_run
+/// # extern crate alloc;
+/// use ukernel::{Context, Result};
+///
+/// # fn main() {} // there is none on bare metal
+/// #[ukernel::main]
+/// async fn work(ctx: Context) -> Result {
+///     let disk = ctx.disk(0)?;
+///     log::info!("demo: disk bytes={} arguments={:?}", disk.len_bytes(), ctx.args());
+///     ctx.shutdown().await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Context(Rc<Parts>);
+
+/// What a context hands out; filled in by `runtime`.
+pub struct Parts {
+    /// The network stacks, in the order of their devices.
+    pub networks: Vec<Stack>,
+    /// The disks, in the order of their devices.
+    pub disks: Vec<Disk>,
+    /// The reactor's clock.
+    pub clock: Clock,
+    /// The reactor's tasks.
+    pub spawner: Spawner,
+    /// The workload's arguments.
+    pub arguments: Vec<&'static str>,
+    /// The random source.
+    pub random: Random,
+    /// The request to stop.
+    pub shutdown: Shutdown,
+    /// The gauges that the machine itself keeps.
+    pub gauges: Gauges,
+}
+
+/// There is no device of that number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDevice {
+    kind: &'static str,
+    number: usize,
+    count: usize,
+}
+
+impl fmt::Display for NoDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoDevice {
+            kind,
+            number,
+            count,
+        } = self;
+        write!(f, "there is no {kind} {number}: the machine has {count}")
+    }
+}
+
+impl core::error::Error for NoDevice {}
+
+impl Context {
+    /// Puts a context together. A workload is given one; this is for `runtime` and for tests.
+    pub fn new(parts: Parts) -> Self {
+        Context(Rc::new(parts))
+    }
+
+    /// The first network. It may still be without an address: binding works at once, and
+    /// `wait_config_up` waits for one.
+    ///
+    /// # Errors
+    /// The machine has no network interface, or none that is used.
+    pub fn network(&self) -> Result<&Stack, NoDevice> {
+        let missing = NoDevice {
+            kind: "network",
+            number: 0,
+            count: 0,
+        };
+        self.0.networks.first().ok_or(missing)
+    }
+
+    /// All networks, in the order of their devices; those that `net=off` names are left out.
+    pub fn networks(&self) -> &[Stack] {
+        &self.0.networks
+    }
+
+    /// Disk `number`, counted from 0 in the order of their devices.
+    ///
+    /// # Errors
+    /// The machine has no such disk.
+    pub fn disk(&self, number: usize) -> Result<Disk, NoDevice> {
+        let disks = &self.0.disks;
+        let missing = NoDevice {
+            kind: "disk",
+            number,
+            count: disks.len(),
+        };
+        disks.get(number).cloned().ok_or(missing)
+    }
+
+    /// All disks, in the order of their devices.
+    pub fn disks(&self) -> &[Disk] {
+        &self.0.disks
+    }
+
+    /// Time since boot, and everything that waits for it.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
+    /// Spawns tasks; can be kept without the rest of the context.
+    pub fn spawner(&self) -> Spawner {
+        self.0.spawner.clone()
+    }
+
+    /// Spawns a task of normal priority. Dropping the handle leaves the task running.
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.0.spawner.spawn(future)
+    }
+
+    /// Begins a task with a name, which logs and statistics show.
+    pub fn task(&self, name: &'static str) -> TaskBuilder<'_> {
+        self.0.spawner.task(name)
+    }
+
+    /// The request to stop (Ctrl-Alt-Del), which can be awaited. Returning from `main` is then the
+    /// workload's answer; nothing stops by itself.
+    pub fn shutdown(&self) -> Shutdown {
+        self.0.shutdown.clone()
+    }
+
+    /// The words behind ` -- ` on the kernel's command line.
+    pub fn args(&self) -> &[&'static str] {
+        &self.0.arguments
+    }
+
+    /// The cryptographic random source.
+    pub fn random(&self) -> Random {
+        self.0.random.clone()
+    }
+
+    /// The time since 1 January 1970, UTC, where the hypervisor tells it. It may jump; spans are
+    /// measured with [`clock`](Self::clock).
+    pub fn wall_clock(&self) -> Option<Duration> {
+        (self.0.gauges.wall_clock)()
+    }
+
+    /// What the kernel has counted up to now. Copies some hundred numbers.
+    pub fn stats(&self) -> Stats {
+        let Parts {
+            networks,
+            disks,
+            spawner,
+            clock,
+            gauges,
+            ..
+        } = &*self.0;
+        Stats {
+            uptime: clock.now().duration_since(reactor::time::Instant::ZERO),
+            reactor: spawner.stats(),
+            memory: (gauges.memory)(),
+            interrupts: (gauges.interrupts)(),
+            log_lines_dropped: (gauges.log_lines_dropped)(),
+            networks: networks.iter().map(Stack::stats).collect(),
+            disks: disks.iter().map(Disk::stats).collect(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A machine for tests of workloads on the host: virtual time, no devices but a network, and at the
+//! other end of the wire a peer to talk to the workload from.
+//!
+//! Time moves only when everything waits, so a test of an hour takes no time, and a hang fails as
+//! "nothing can wake". Needs the feature `testing`, which needs std; not part of a kernel.
+//!
+//! ```
+//! use ukernel::net::{ListenOptions, TcpListener, TcpStream};
+//! use ukernel::testing::Machine;
+//!
+//! let machine = Machine::new();
+//! let ctx = machine.context();
+//! let done: ukernel::Result = machine.block_on(async {
+//!     let listener = TcpListener::bind(ctx.network()?, 80, ListenOptions::default())?;
+//!     let client = TcpStream::connect(machine.peer(), machine.address(80)).await?;
+//!     let (server, peer) = listener.accept().await;
+//!     assert_eq!(client.local_addr(), peer);
+//!     Ok(())
+//! });
+//! assert!(done.is_ok());
+//! ```
+
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
+
+use netstack::testing::{Conditions, Wire, WireEnd, random};
+use netstack::{Config, Ipv4Config, Stack, StaticIpv4};
+use reactor::Reactor;
+use reactor::testing::VirtualClock;
+
+use crate::Context;
+use crate::context::Parts;
+use crate::random::Random;
+use crate::shutdown::Shutdown;
+use crate::stats::{Gauges, MemoryStats};
+
+/// The workload's address.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The peer's address.
+const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+/// What a context says that the machine has.
+const MEMORY: MemoryStats = MemoryStats {
+    ram_bytes: 64 << 20,
+    heap_used_bytes: 1 << 20,
+    heap_free_bytes: 63 << 20,
+};
+
+/// A machine, and a peer beside it.
+pub struct Machine {
+    reactor: Reactor,
+    context: Context,
+    peer: Stack,
+    shutdown: Shutdown,
+}
+
+impl Machine {
+    /// A machine without arguments.
+    pub fn new() -> Self {
+        Self::with_arguments(&[])
+    }
+
+    /// A machine whose kernel was given arguments for its workload.
+    pub fn with_arguments(arguments: &[&'static str]) -> Self {
+        let reactor = Reactor::new(VirtualClock::new());
+        let (_, near, far) = Wire::new(&reactor.clock(), 1, Conditions::default());
+        let shutdown = Shutdown::new();
+        let context = Context::new(Parts {
+            networks: [stack(&reactor, near, ADDRESS)].into(),
+            disks: Vec::new(),
+            clock: reactor.clock(),
+            spawner: reactor.spawner(),
+            arguments: arguments.into(),
+            random: Random::from_seed([1; 32]),
+            shutdown: shutdown.clone(),
+            gauges: Gauges {
+                wall_clock: || None,
+                memory: || MEMORY,
+                interrupts: || 0,
+                log_lines_dropped: || 0,
+            },
+        });
+        let peer = stack(&reactor, far, PEER);
+        Machine {
+            reactor,
+            context,
+            peer,
+            shutdown,
+        }
+    }
+
+    /// What `main` is handed.
+    pub fn context(&self) -> Context {
+        self.context.clone()
+    }
+
+    /// The network stack of the peer.
+    pub fn peer(&self) -> &Stack {
+        &self.peer
+    }
+
+    /// Where the peer reaches a port of the workload.
+    pub fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(ADDRESS.into(), port)
+    }
+
+    /// Asks the workload to stop, as Ctrl-Alt-Del does.
+    pub fn request_shutdown(&self) {
+        self.shutdown.request();
+    }
+
+    /// Runs a future, and everything that is spawned meanwhile, until it is done.
+    ///
+    /// # Panics
+    /// When nothing can wake the future any more.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.reactor.block_on(future)
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn stack(reactor: &Reactor, device: WireEnd, address: Ipv4Addr) -> Stack {
+    let mut config = Config::new([2, 0, 0, 0, 0, address.octets()[3]]);
+    config.ipv4 = Ipv4Config::Static(StaticIpv4 {
+        address,
+        prefix: 24,
+        gateway: None,
+        dns: Vec::new(),
+    });
+    let random = random(address.to_bits().into());
+    let (stack, runner) = netstack::new(device, config, reactor.clock(), random)
+        .expect("the addresses above are a host's");
+    reactor.spawner().task("net").spawn(runner.run());
+    stack
+}
