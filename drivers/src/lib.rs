@@ -13,6 +13,8 @@ extern crate std;
 pub mod block;
 mod error;
 pub mod net;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod virtio;
 
 pub use error::InitError;

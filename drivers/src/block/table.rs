@@ -159,28 +159,31 @@ impl Table {
             self.leave_line(ticket);
             return Poll::Ready(Err(DiskError::DeviceFailed));
         }
-        if !self.is_first(ticket.as_ref()) || !self.has_free_slot() {
+        let place = ticket.as_ref().and_then(|ticket| self.place(ticket));
+        if place.unwrap_or(self.waiting.len()) >= self.free_slots() {
             self.stand_in_line(ticket, cx);
             return Poll::Pending;
         }
+        // Who stands behind moves up by one and finds one slot less: nobody new can go.
+        *ticket = None;
+        let place = place.and_then(|place| self.waiting.remove(place));
+        self.due.extend(place.map(|(_, waker)| waker));
         let Some(request) = request.take() else {
             return Poll::Pending;
         };
-        let inserted = self.insert(request).ok_or(DiskError::OutOfMemory);
-        self.leave_line(ticket);
-        Poll::Ready(inserted)
+        Poll::Ready(self.insert(request).ok_or(DiskError::OutOfMemory))
     }
 
     /// Gives up a place in the line, if there is one.
     pub(super) fn leave_line(&mut self, ticket: &mut Option<Ticket>) {
-        let Some(Ticket(left)) = ticket.take() else {
+        let Some(place) = ticket.take().and_then(|ticket| self.place(&ticket)) else {
             return;
         };
-        if let Some(place) = self.waiting.iter().position(|&(number, _)| number == left) {
-            self.due
-                .extend(self.waiting.remove(place).map(|(_, waker)| waker));
+        self.due
+            .extend(self.waiting.remove(place).map(|(_, waker)| waker));
+        if place < self.free_slots() {
+            self.call_last();
         }
-        self.call_next();
     }
 
     /// Takes the outcome of a request and frees its slot, or registers the waker.
@@ -304,16 +307,18 @@ impl Table {
     fn release(&mut self, id: SlotId) {
         self.slots[usize::from(id)].state = State::Free;
         self.free.push(id);
-        self.call_next();
+        self.call_last();
     }
 
-    fn has_free_slot(&self) -> bool {
-        !self.free.is_empty() || self.slots.len() < MAX_REQUESTS
+    fn free_slots(&self) -> usize {
+        self.free.len() + (MAX_REQUESTS - self.slots.len())
     }
 
-    /// Whether nobody stands before the holder of this ticket, or before a newcomer.
-    fn is_first(&self, ticket: Option<&Ticket>) -> bool {
-        self.waiting.front().map(|&(first, _)| first) == ticket.map(|ticket| ticket.0)
+    /// How many stand before the holder of this ticket.
+    fn place(&self, ticket: &Ticket) -> Option<usize> {
+        self.waiting
+            .binary_search_by_key(&ticket.0, |&(number, _)| number)
+            .ok()
     }
 
     fn stand_in_line(&mut self, ticket: &mut Option<Ticket>, cx: &mut Context<'_>) {
@@ -321,18 +326,25 @@ impl Table {
             self.next_ticket += 1;
             Ticket(self.next_ticket)
         });
-        match self.waiting.iter_mut().find(|place| place.0 == number.0) {
+        let number = number.0;
+        let place = self
+            .waiting
+            .binary_search_by_key(&number, |&(number, _)| number);
+        match place.ok().and_then(|place| self.waiting.get_mut(place)) {
             Some((_, waker)) if waker.will_wake(cx.waker()) => {}
             Some((_, waker)) => self.due.push_back(mem::replace(waker, cx.waker().clone())),
-            None => self.waiting.push_back((number.0, cx.waker().clone())),
+            None => self.waiting.push_back((number, cx.waker().clone())),
         }
     }
 
-    /// Wakes the first in the line if there is a slot for it.
-    fn call_next(&mut self) {
-        if let Some((_, waker)) = self.waiting.front()
-            && self.has_free_slot()
-        {
+    /// Wakes the last in the line for whom there is a slot. Those before it were woken already, so
+    /// they come first.
+    fn call_last(&mut self) {
+        let last = self
+            .free_slots()
+            .checked_sub(1)
+            .and_then(|last| self.waiting.get(last));
+        if let Some((_, waker)) = last {
             self.due.push_back(waker.clone());
         }
     }
