@@ -4,10 +4,14 @@
 //! is killed when the test ends, however that happens. Nothing here sleeps in order to synchronise.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod client;
+pub mod demo;
 pub mod guest;
 pub mod http;
+pub mod image;
 pub mod load;
 pub mod skip;
 pub mod tiny_guest;
+pub mod tls_server;
 pub mod vm;

@@ -2,4 +2,10 @@
 
 mod boot;
 mod cli;
+mod disk;
+mod examples;
+mod http;
 mod launch;
+mod lifecycle;
+mod network;
+mod page;

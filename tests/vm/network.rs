@@ -1,0 +1,117 @@
+//! The demo's network: echo over TCP and UDP, addresses, a cable that is pulled, garbage on the wire.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use bundle_tool::machine::Nic;
+use system_tests::client::{Pattern, ask_udp, echo_tcp};
+use system_tests::demo::{Demo, demo_config};
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn sixty_four_mib_come_back_unchanged() {
+    let demo = Demo::boot(demo_config());
+    echo_tcp(demo.echo, 64 * MIB, 1).unwrap();
+    demo.stop_and_expect_success();
+}
+
+#[test]
+#[ignore = "long: a gibibyte"]
+fn a_gibibyte_comes_back_unchanged() {
+    let demo = Demo::on(system_tests::vm::boot_within(
+        bundle_tool::machine::Qemu::new(demo_config()),
+        Duration::from_secs(600),
+    ));
+    echo_tcp(demo.echo, 1024 * MIB, 2).unwrap();
+    demo.stop_and_expect_success();
+}
+
+#[test]
+fn connections_echo_side_by_side() {
+    let demo = Demo::boot(demo_config());
+    std::thread::scope(|scope| {
+        for seed in 1..=16 {
+            scope.spawn(move || echo_tcp(demo.echo, MIB, seed).unwrap());
+        }
+    });
+}
+
+#[test]
+fn datagrams_come_back() {
+    let demo = Demo::boot(demo_config());
+    for length in [1, 2, 511, 1400, 1472] {
+        let mut datagram = vec![0; length];
+        Pattern::new(length as u64).fill(&mut datagram);
+        let answer = ask_udp(demo.udp_echo, &datagram, 10);
+        assert!(answer.unwrap() == datagram, "{length} bytes differ");
+    }
+}
+
+#[test]
+fn a_static_address_serves_as_well() {
+    let config = demo_config().options("net=10.0.2.15/24,gw=10.0.2.2,dns=10.0.2.3");
+    let demo = Demo::boot(config);
+    demo.expect_healthy();
+    assert!(!demo.log().text().contains("dhcp"), "nobody asked for DHCP");
+    echo_tcp(demo.echo, MIB, 1).unwrap();
+}
+
+#[test]
+fn a_cable_may_be_pulled_and_plugged_in() {
+    let demo = Demo::boot(demo_config());
+    demo.expect_healthy();
+    let before = demo.log().line_count();
+    demo.set_link(0, false).unwrap();
+    demo.log()
+        .wait_for("down", before, Duration::from_secs(10))
+        .unwrap();
+    demo.set_link(0, true).unwrap();
+    demo.log()
+        .wait_for("up", before, Duration::from_secs(10))
+        .unwrap();
+    demo.expect_healthy();
+    echo_tcp(demo.echo, MIB, 1).unwrap();
+}
+
+/// The test is the network of a second interface: it sends frames of every length, random or nearly
+/// right, to everybody and to nobody.
+#[test]
+fn garbage_on_the_wire_stops_nothing() {
+    const FRAMES: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (guest, here) = (folder.path().join("guest"), folder.path().join("here"));
+    let wire = UnixDatagram::bind(&here).unwrap();
+    let demo = Demo::boot(demo_config().nic(Nic::datagram(&guest, &here)));
+    let before = demo.log().line_count();
+    let mut pattern = Pattern::new(1);
+    let mut frame = [0; 2048];
+    for number in 0..FRAMES {
+        pattern.fill(&mut frame);
+        dress(&mut frame, number);
+        let length = 1 + number * 7 % 1600;
+        wire.send_to(&frame[..length], &guest).unwrap();
+    }
+    demo.expect_healthy();
+    echo_tcp(demo.echo, MIB, 1).unwrap();
+    let lines = demo.log().line_count() - before;
+    assert!(
+        lines < 100,
+        "{lines} lines about {FRAMES} frames:\n{}",
+        demo.log().text()
+    );
+    demo.stop_and_expect_success();
+}
+
+/// Makes a random frame look ever more like a real one, so that each layer gets its garbage.
+fn dress(frame: &mut [u8], number: usize) {
+    if !number.is_multiple_of(5) {
+        frame[..6].fill(0xff);
+    }
+    match number % 5 {
+        2 => frame[12..14].copy_from_slice(&[0x08, 0x06]),
+        3 => frame[12..15].copy_from_slice(&[0x08, 0x00, 0x45]),
+        4 => frame[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]),
+        _ => {}
+    }
+}
