@@ -9,3 +9,4 @@ mod launch;
 mod lifecycle;
 mod network;
 mod page;
+mod virtio;
