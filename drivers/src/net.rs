@@ -23,8 +23,6 @@ mod config;
 mod counters;
 mod header;
 mod receive;
-#[cfg(test)]
-mod tests;
 mod transmit;
 
 use alloc::vec::Vec;

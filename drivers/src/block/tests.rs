@@ -484,7 +484,7 @@ fn futures_may_be_dropped_anywhere() {
             kept.push(Box::pin(async move { disk.read(sector * 512, 512).await }));
         }
         for future in &mut kept {
-            poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await);
         }
         settle().await;
         assert_eq!(

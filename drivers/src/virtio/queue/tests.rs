@@ -40,7 +40,10 @@ fn submit(queue: &mut Queue, segments: Vec<Segment>) -> Option<Token> {
     queue.submit(segments.into_iter()).ok()
 }
 
-fn pop(queue: &mut Queue) -> Result<Option<(Used, Vec<Vec<u8>>)>, Fault> {
+/// A used element and its buffers.
+type Popped = (Used, Vec<Vec<u8>>);
+
+fn pop(queue: &mut Queue) -> Result<Option<Popped>, Fault> {
     let mut buffers = Vec::new();
     let used = queue.pop(|buffer| buffers.push(buffer.into_vec()))?;
     Ok(used.map(|used| (used, buffers)))
