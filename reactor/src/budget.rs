@@ -1,6 +1,7 @@
 //! Names tasks whose polls take too long, since they hold up every other task.
 //!
-//! Owns the budget of one poll and the rate limit of the log line. Called by the executor after each poll.
+//! Owns the budget of one poll and the rate limit of the log line. Called by the executor after
+//! each poll.
 
 use core::cell::Cell;
 

@@ -10,8 +10,8 @@ use crate::timers::{Interval, Sleep, Timeout};
 
 /// Tells the time and makes timers; from [`Reactor::clock`](crate::Reactor::clock).
 ///
-/// Cheap to clone, not `Send`. Timers never fire early; they fire in the first turn at or after their
-/// deadline, or a few turns later when thousands are due at once.
+/// Cheap to clone, not `Send`. Timers never fire early; they fire in the first turn at or after
+/// their deadline, or a few turns later when thousands are due at once.
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock, time::{Duration, Instant}, timers::Elapsed};

@@ -1,8 +1,8 @@
-//! Which task is being polled right now, for those who cannot ask the executor: a panic handler, a watchdog
-//! in a timer interrupt, another thread.
+//! Which task is being polled right now, for those who cannot ask the executor: a panic handler, a
+//! watchdog in a timer interrupt, another thread.
 //!
-//! Owns the cell that the executor writes at the start and the end of each poll. Made of atomics only:
-//! reading takes no lock and never waits.
+//! Owns the cell that the executor writes at the start and the end of each poll. Made of atomics
+//! only: reading takes no lock and never waits.
 #![allow(
     unsafe_code,
     reason = "puts a static string together again from its two atomic halves"
@@ -28,10 +28,11 @@ pub struct RunningTask {
     pub since: Instant,
 }
 
-/// Tells which task a reactor polls right now; from [`Reactor::current_task`](crate::Reactor::current_task).
+/// Tells which task a reactor polls right now; from
+/// [`Reactor::current_task`](crate::Reactor::current_task).
 ///
-/// May be kept in a static, sent to other threads, and read from an interrupt or panic handler. It outlives
-/// its reactor harmlessly.
+/// May be kept in a static, sent to other threads, and read from an interrupt or panic handler. It
+/// outlives its reactor harmlessly.
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock};
@@ -48,8 +49,8 @@ pub struct RunningTask {
 pub struct CurrentTask(pub(crate) Arc<Shared>);
 
 impl CurrentTask {
-    /// The task that is being polled, or whose future is being dropped. `None` between polls, and if the
-    /// writer was caught in the middle of a change. Never waits.
+    /// The task that is being polled, or whose future is being dropped. `None` between polls, and
+    /// if the writer was caught in the middle of a change. Never waits.
     pub fn get(&self) -> Option<RunningTask> {
         self.0.current.get()
     }
@@ -61,8 +62,8 @@ impl fmt::Debug for CurrentTask {
     }
 }
 
-/// A sequence lock with one writer whose readers give up instead of trying again: one that interrupted the
-/// writer would try for ever.
+/// A sequence lock with one writer whose readers give up instead of trying again: one that
+/// interrupted the writer would try for ever.
 #[derive(Default)]
 pub(crate) struct CurrentCell {
     /// Odd while the fields below are being changed.
@@ -105,8 +106,9 @@ impl CurrentCell {
         if name.is_null() || !unchanged || before % 2 == 1 {
             return None;
         }
-        // SAFETY: `begin` wrote pointer and length of one `&'static str` between two changes of the sequence,
-        // and the sequence was even and the same before and after they were read: they belong together.
+        // SAFETY: `begin` wrote pointer and length of one `&'static str` between two changes of the
+        // sequence, and the sequence was even and the same before and after they were read: they
+        // belong together.
         let name = unsafe { str::from_utf8_unchecked(slice::from_raw_parts(name, len)) };
         Some(RunningTask { name, id, since })
     }

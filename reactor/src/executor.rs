@@ -1,8 +1,8 @@
 //! Runs tasks: spawn, one poll, completion.
 //!
-//! Owns [`Core`], the state that a reactor shares with its spawners, clocks and timers within its own
-//! context. The run loop in `reactor` decides when a batch runs; this file decides what one poll means.
-//! Must never run a task from inside another's poll.
+//! Owns [`Core`], the state that a reactor shares with its spawners, clocks and timers within its
+//! own context. The run loop in `reactor` decides when a batch runs; this file decides what one
+//! poll means. Must never run a task from inside another's poll.
 
 use alloc::sync::Arc;
 use core::cell::Cell;
@@ -18,8 +18,8 @@ use crate::task::{Priority, TaskInfo};
 use crate::time::{Duration, Instant};
 use crate::timers::wheel::Wheel;
 
-/// How many tasks of one priority run in a turn. Keeps the way back to interrupts and timers short when
-/// thousands are ready; those left over come first in the next turn.
+/// How many tasks of one priority run in a turn. Keeps the way back to interrupts and timers short
+/// when thousands are ready; those left over come first in the next turn.
 pub(crate) const MAX_BATCH: usize = 128;
 
 /// Everything in the reactor's own context.
@@ -65,7 +65,8 @@ impl Core {
         self.counters.tasks_spawned.get() + 1
     }
 
-    /// Takes on a new task and queues it. A task that comes when the reactor is gone is cancelled at once.
+    /// Takes on a new task and queues it. A task that comes when the reactor is gone is cancelled
+    /// at once.
     pub(crate) fn start(&self, task: LocalTask) {
         self.counters.tasks_spawned.add(1);
         self.tasks.push(&task);
@@ -101,19 +102,26 @@ impl Core {
             self.counters.polls.add(1);
             running.task().poll()
         };
-        let took = self.refresh_now() - start;
+        self.account(running.task(), start, !cancelled);
         let task = running.end();
-        task.header().count_run(took, !cancelled);
-        if self.budget.is_exceeded_by(took) {
-            self.counters.slow_polls.add(1);
-            self.budget.report(task.header(), took, self.now.get());
-        }
         if ended {
             self.complete(task);
         } else if task.header().has(QUEUED) {
+            task.header().unset(RUNNING);
             self.shared.queue.push(task);
         } else {
+            task.header().unset(RUNNING);
             task.wait();
+        }
+    }
+
+    /// Counts what a poll took; one look at the clock, which is also the next poll's start.
+    fn account(&self, task: &LocalTask, start: Instant, polled: bool) {
+        let took = self.refresh_now() - start;
+        task.header().count_run(took, polled);
+        if self.budget.is_exceeded_by(took) {
+            self.counters.slow_polls.add(1);
+            self.budget.report(task.header(), took, self.now.get());
         }
     }
 
@@ -130,8 +138,8 @@ impl Core {
         task.complete();
     }
 
-    /// The reactor goes: drops every future. What their destructors spawn is dropped at once, what they wake
-    /// is not run.
+    /// The reactor goes: drops every future. What their destructors spawn is dropped at once, what
+    /// they wake is not run.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         loop {
@@ -154,7 +162,8 @@ impl Core {
         while let Some(task) = next {
             let header = task.header();
             f(TaskInfo::from(header));
-            // Outside of `block_on`, `f` may run the reactor and so end the task: it has no neighbours then.
+            // Outside of `block_on`, `f` may run the reactor and so end the task: it has no
+            // neighbours then.
             next = if header.has(COMPLETE) {
                 self.tasks.first_after(header.id)
             } else {
@@ -211,11 +220,10 @@ impl Running<'_> {
             .expect("taken only by `end`, which consumes the guard")
     }
 
-    /// The poll is over, and did not unwind.
+    /// The poll is over, and did not unwind. The task counts as running until its token is laid down:
+    /// a logger may wake it, and only the token's owner may queue it.
     fn end(mut self) -> LocalTask {
-        let task = self.task.take().expect("taken only here");
-        task.header().unset(RUNNING);
-        task
+        self.task.take().expect("taken only here")
     }
 }
 
@@ -231,7 +239,6 @@ impl Drop for Running<'_> {
             );
             header.set(PANICKED);
             task.clear();
-            header.unset(RUNNING);
             self.core.complete(task);
         }
         self.core.shared.current.end();

@@ -1,9 +1,9 @@
 //! From interrupt handlers to tasks: the only place where an interrupt enters.
 //!
-//! Owns [`IrqLines`], the bits that handlers set, and [`IrqEvent`], a task's view of one line. The run loop
-//! takes the bits at the start of each turn and wakes the waiters, in task context. A handler does nothing
-//! but [`IrqLines::raise`]: it never wakes, since a waker can free memory and the run queue may be the very
-//! thing that it interrupted.
+//! Owns [`IrqLines`], the bits that handlers set, and [`IrqEvent`], a task's view of one line. The
+//! run loop takes the bits at the start of each turn and wakes the waiters, in task context. A
+//! handler does nothing but [`IrqLines::raise`]: it never wakes, since a waker can free memory and
+//! the run queue may be the very thing that it interrupted.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -40,8 +40,8 @@ impl IrqLines {
         IrqLines(AtomicU64::new(0))
     }
 
-    /// Marks a line as raised: one atomic OR. From any context, interrupt handlers above all. A line from 64
-    /// on does not exist and is ignored.
+    /// Marks a line as raised: one atomic OR. From any context, interrupt handlers above all. A
+    /// line from 64 on does not exist and is ignored.
     pub fn raise(&self, line: u8) {
         // Release: what the handler read from its device is visible to the turn that takes the bit.
         self.0.fetch_or(bit(line), Ordering::Release);
@@ -64,8 +64,9 @@ fn bit(line: u8) -> u64 {
 
 /// A task's view of one interrupt line; from [`Reactor::irq_event`](crate::Reactor::irq_event).
 ///
-/// Remembers one bit: whether the line was raised since the event was last consumed. Serves one waiter;
-/// several events may share a line, and each sees every interrupt. Not `Send`. Dropping it unregisters it.
+/// Remembers one bit: whether the line was raised since the event was last consumed. Serves one
+/// waiter; several events may share a line, and each sees every interrupt. Not `Send`. Dropping it
+/// unregisters it.
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock};
@@ -95,8 +96,8 @@ impl IrqEvent {
         IrqEvent { core, source }
     }
 
-    /// Consumes the bit: `Ready` if the line was raised since the last time. Otherwise registers the waker
-    /// of `cx`, in place of the one before.
+    /// Consumes the bit: `Ready` if the line was raised since the last time. Otherwise registers
+    /// the waker of `cx`, in place of the one before.
     pub fn poll_raised(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.source.raised.replace(false) {
             return Poll::Ready(());
@@ -105,7 +106,8 @@ impl IrqEvent {
         Poll::Pending
     }
 
-    /// Waits until the line was raised since the bit was last consumed. Dropping the future loses nothing.
+    /// Waits until the line was raised since the bit was last consumed. Dropping the future loses
+    /// nothing.
     pub async fn raised(&self) {
         poll_fn(|cx| self.poll_raised(cx)).await;
     }

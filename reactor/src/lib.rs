@@ -1,8 +1,9 @@
 //! Tasks, timers and readiness for one asynchronous program: no device, no CPU, no std.
 //!
-//! The executor that everything else runs on. A [`Reactor`] runs futures as tasks in the context (the core,
-//! or on a host the thread) that made it, and sleeps through its [`Platform`](platform::Platform) when nothing
-//! is ready. One allocation for a spawned task, none for a wake or a timer.
+//! The executor that everything else runs on. A [`Reactor`] runs futures as tasks in the context
+//! (the core, or on a host the thread) that made it, and sleeps through its
+//! [`Platform`](platform::Platform) when nothing is ready. One allocation for a spawned task, none
+//! for a wake or a timer.
 //!
 //! | to | use |
 //! | --- | --- |
@@ -17,9 +18,9 @@
 //!
 //! # What may be called from where
 //!
-//! Everything belongs to the reactor's own context, with these exceptions: a `Waker` may be used anywhere but
-//! in an interrupt handler; [`irq::IrqLines::raise`] and [`task::CurrentTask::get`] also there. Nothing in
-//! this crate waits, but [`Reactor::block_on`].
+//! Everything belongs to the reactor's own context, with these exceptions: a `Waker` may be used
+//! anywhere but in an interrupt handler; [`irq::IrqLines::raise`] and [`task::CurrentTask::get`]
+//! also there. Nothing in this crate waits, but [`Reactor::block_on`].
 #![no_std]
 
 extern crate alloc;

@@ -34,8 +34,8 @@ impl<T> MainTask<T> {
                 Priority::Normal,
             )
         };
-        // SAFETY: `main` stays in this function, and its destructor, which runs when `run` returns or
-        // unwinds, takes or drops future and output. What they borrow outlives this call.
+        // SAFETY: `main` stays in this function, and its destructor, which runs when `run` returns
+        // or unwinds, takes or drops future and output. What they borrow outlives this call.
         let task = unsafe { cell::allocate_unchecked(future, header) };
         let Ok((task, handle)) = task else {
             handle_alloc_error(Layout::new::<F>())
@@ -55,8 +55,9 @@ impl<T> Drop for MainTask<T> {
     fn drop(&mut self) {
         if !self.handle.is_finished() {
             self.handle.cancel();
-            // SAFETY: the future is not being polled: `run` has ended, and a poll that unwinds completes its
-            // task on the way. In the context. When the cancelled task's turn comes, its future is gone.
+            // SAFETY: the future is not being polled: `run` has ended, and a poll that unwinds
+            // completes its task on the way. In the context. When the cancelled task's turn comes,
+            // its future is gone.
             unsafe { self.handle.task().clear() };
         }
         // The output of a finished one, if it was not taken, goes with the join handle.

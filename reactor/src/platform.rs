@@ -1,8 +1,8 @@
 //! The only door to a machine: the [`Platform`] trait.
 //!
-//! Owns nothing. The run loop calls it once a turn at most; the kernel implements it over its clock and
-//! `hlt`, [`crate::testing`] over a virtual or a host clock. Nothing else in this crate may read a clock,
-//! touch a device or wait.
+//! Owns nothing. The run loop calls it once a turn at most; the kernel implements it over its clock
+//! and `hlt`, [`crate::testing`] over a virtual or a host clock. Nothing else in this crate may
+//! read a clock, touch a device or wait.
 #![allow(
     unsafe_code,
     reason = "declares an unsafe trait: who is where decides what wakers touch"
@@ -14,25 +14,28 @@ use crate::time::Instant;
 /// What a reactor needs of the machine it runs on.
 ///
 /// `now`, `context` and `unpark` may be called from any thread; `park` only by the run loop, on the
-/// context that made the reactor. No method may wake a task, poll a future or call back into the reactor.
+/// context that made the reactor. No method may wake a task, poll a future or call back into the
+/// reactor.
 ///
 /// # Safety
 ///
-/// * [`context`](Platform::context) returns different values in any two threads (or cores) that can run at
-///   the same time, and the same value for as long as a thread lives. Wakers decide by it whether they may
-///   touch the reactor's unsynchronised run queue.
-/// * Code that interrupts a context without being a thread of its own, such as an interrupt handler, never
-///   wakes, clones or drops a waker: it only calls [`IrqLines::raise`].
+/// * [`context`](Platform::context) returns different values in any two threads (or cores) that can
+///   run at the same time, and the same value for as long as a thread lives. Wakers decide by it
+///   whether they may touch the reactor's unsynchronised run queue.
+/// * Code that interrupts a context without being a thread of its own, such as an interrupt
+///   handler, never wakes, clones or drops a waker: it only calls [`IrqLines::raise`].
 pub unsafe trait Platform: Send + Sync {
-    /// Time since boot. Never goes back, never faults, and is cheap: it is read once per poll of a task.
+    /// Time since boot. Never goes back, never faults, and is cheap: it is read once per poll of a
+    /// task.
     fn now(&self) -> Instant;
 
     /// Sleeps until `until` (for ever if `None`), an interrupt that raised a line, or an
     /// [`unpark`](Platform::unpark).
     ///
-    /// Returns at once if a line is raised or `has_work` says so, looked at in such a way that neither can
-    /// happen unseen between the look and the sleep: the kernel looks with interrupts off, a host relies on
-    /// the token that `unpark` leaves. Returning early is always allowed, and costs one turn.
+    /// Returns at once if a line is raised or `has_work` says so, looked at in such a way that
+    /// neither can happen unseen between the look and the sleep: the kernel looks with interrupts
+    /// off, a host relies on the token that `unpark` leaves. Returning early is always allowed, and
+    /// costs one turn.
     fn park(&self, until: Option<Instant>, has_work: &dyn Fn() -> bool);
 
     /// The lines that interrupt handlers raise.
@@ -41,7 +44,7 @@ pub unsafe trait Platform: Send + Sync {
     /// Names the running thread: constant in the kernel, a thread's identity on a host.
     fn context(&self) -> usize;
 
-    /// Ends a [`park`](Platform::park) that is going on, or the next one. Called from other threads after
-    /// they queued a wake; does nothing in the kernel, where there are none.
+    /// Ends a [`park`](Platform::park) that is going on, or the next one. Called from other threads
+    /// after they queued a wake; does nothing in the kernel, where there are none.
     fn unpark(&self);
 }

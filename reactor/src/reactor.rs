@@ -1,8 +1,8 @@
 //! The run loop.
 //!
-//! Owns [`Reactor`], which ties platform, tasks, timers and interrupts together. A turn is: take raised
-//! lines, accept wakes from other threads, fire due timers, run a batch of each priority; then sleep if
-//! nothing is ready. Nothing else in the kernel may wait.
+//! Owns [`Reactor`], which ties platform, tasks, timers and interrupts together. A turn is: take
+//! raised lines, accept wakes from other threads, fire due timers, run a batch of each priority;
+//! then sleep if nothing is ready. Nothing else in the kernel may wait.
 
 use alloc::rc::Rc;
 use alloc::sync::Arc;
@@ -23,8 +23,9 @@ use crate::time::Duration;
 
 /// A run loop with its tasks and timers.
 ///
-/// Belongs to the thread (the core) that makes it: neither `Send` nor `Sync`; only wakers may leave. Dropping
-/// it drops the futures of all tasks, whose join handles then give [`JoinError::Cancelled`].
+/// Belongs to the thread (the core) that makes it: neither `Send` nor `Sync`; only wakers may
+/// leave. Dropping it drops the futures of all tasks, whose join handles then give
+/// [`JoinError::Cancelled`].
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock, time::Duration};
@@ -89,14 +90,14 @@ impl Reactor {
 
     /// Runs everything until `future` is ready; gives its output.
     ///
-    /// The future is queued and polled as a task named "main" of normal priority, only when it was woken, but
-    /// may borrow. Sleeps through the platform while nothing is ready. Other tasks stay when it returns, and
-    /// go on in the next call. Allocates once.
+    /// The future is queued and polled as a task named "main" of normal priority, only when it was
+    /// woken, but may borrow. Sleeps through the platform while nothing is ready. Other tasks stay
+    /// when it returns, and go on in the next call. Allocates once.
     ///
     /// # Panics
     ///
-    /// When called from a task of this reactor: a run loop inside a poll could wait for the very task
-    /// that waits for it. And with any panic of a task, after that task has ended: the others
+    /// When called from a task of this reactor: a run loop inside a poll could wait for the very
+    /// task that waits for it. And with any panic of a task, after that task has ended: the others
     /// stay intact.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = Entered::new(&self.entered);
@@ -115,7 +116,8 @@ impl Reactor {
         })
     }
 
-    /// One round: interrupts, wakes from elsewhere, timers, then a batch of each priority. Does not wait.
+    /// One round: interrupts, wakes from elsewhere, timers, then a batch of each priority. Does not
+    /// wait.
     fn turn(&self) {
         let core = &*self.core;
         core.counters.turns.add(1);
@@ -134,7 +136,8 @@ impl Reactor {
         }
     }
 
-    /// Sleeps until the next deadline, interrupt or wake from elsewhere, unless there is something to do.
+    /// Sleeps until the next deadline, interrupt or wake from elsewhere, unless there is something
+    /// to do.
     fn park_if_idle(&self) {
         let core = &*self.core;
         let platform = &*core.shared.platform;

@@ -1,8 +1,8 @@
 //! What a waiter wants of an object, and what the object has: level-triggered readiness.
 //!
-//! Owns the two bit sets with the numbers of the kernel's ABI, and the [`Pollable`] trait that `io_poll`
-//! asks. Readiness is recomputed at every look and never cached: a reused handle can then carry no stale
-//! event, and a reader that took half of the data is told again.
+//! Owns the two bit sets with the numbers of the kernel's ABI, and the [`Pollable`] trait that
+//! `io_poll` asks. Readiness is recomputed at every look and never cached: a reused handle can then
+//! carry no stale event, and a reader that took half of the data is told again.
 
 use core::fmt;
 use core::ops::{BitAnd, BitOr, BitOrAssign};
@@ -112,7 +112,8 @@ bit_set! {
 }
 
 impl Readiness {
-    /// Whether a waiter with this interest has something to do: a bit it asked for, a hang-up or an error.
+    /// Whether a waiter with this interest has something to do: a bit it asked for, a hang-up or an
+    /// error.
     pub const fn answers(self, interest: Interest) -> bool {
         self.0 & (interest.0 | Readiness::HANGUP.0 | Readiness::ERROR.0) != 0
     }
@@ -122,9 +123,9 @@ impl Readiness {
 ///
 /// Called in task context only.
 pub trait Pollable {
-    /// Looks at the object now. Where the answer does not [answer](Readiness::answers) `interest`, the waker
-    /// of `cx` is registered and woken once it might; registering again replaces what the same waker
-    /// registered before. Bits beyond `interest` may be reported too.
+    /// Looks at the object now. Where the answer does not [answer](Readiness::answers) `interest`,
+    /// the waker of `cx` is registered and woken once it might; registering again replaces what the
+    /// same waker registered before. Bits beyond `interest` may be reported too.
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness;
 }
 

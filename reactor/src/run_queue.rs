@@ -1,9 +1,10 @@
 //! The tasks that are ready to run: one first-in-first-out list for each priority.
 //!
-//! Owns the link `next_queued` in the headers, and the executor's token of every task in it. Filled by wakes
-//! from the reactor's own context, emptied by the executor. Needs no bound of its own: a task is in it at
-//! most once, so it is never longer than there are tasks, and pushing allocates nothing. Must never be
-//! touched from another thread (those go through the injection queue in `shared`) or an interrupt handler.
+//! Owns the link `next_queued` in the headers, and the executor's token of every task in it. Filled
+//! by wakes from the reactor's own context, emptied by the executor. Needs no bound of its own: a
+//! task is in it at most once, so it is never longer than there are tasks, and pushing allocates
+//! nothing. Must never be touched from another thread (those go through the injection queue in
+//! `shared`) or an interrupt handler.
 #![allow(
     unsafe_code,
     reason = "an intrusive list: no allocation beyond the task's"

@@ -1,8 +1,8 @@
 //! What wakers on any thread can reach: the way into the run queue, and the platform.
 //!
-//! Owns the injection queue for wakes from elsewhere, the run queue for wakes from the reactor's own context,
-//! and the test that tells the two apart. Lives until the last task's memory is freed, so that a waker which
-//! outlives its reactor finds a closed door instead of freed memory.
+//! Owns the injection queue for wakes from elsewhere, the run queue for wakes from the reactor's
+//! own context, and the test that tells the two apart. Lives until the last task's memory is freed,
+//! so that a waker which outlives its reactor finds a closed door instead of freed memory.
 #![allow(
     unsafe_code,
     reason = "shared between threads, with one part that belongs to the context alone"
@@ -18,8 +18,8 @@ use crate::platform::Platform;
 use crate::run_queue::RunQueue;
 use crate::task::header::TaskRef;
 
-/// How many injected wakes one turn accepts; the rest wait for the next turn, so that threads that wake
-/// without pause cannot hold the run loop.
+/// How many injected wakes one turn accepts; the rest wait for the next turn, so that threads that
+/// wake without pause cannot hold the run loop.
 const MAX_INJECTED_PER_TURN: usize = 1024;
 
 pub(crate) struct Shared {
@@ -28,18 +28,19 @@ pub(crate) struct Shared {
     context: usize,
     /// Touched in the reactor's own context only.
     pub(crate) queue: RunQueue,
-    /// At most one entry for each task (`Header::injected`). `SegQueue` allocates a block every 31 pushes:
-    /// the price of a wake from elsewhere only.
+    /// At most one entry for each task (`Header::injected`). `SegQueue` allocates a block every 31
+    /// pushes: the price of a wake from elsewhere only.
     injected: SegQueue<TaskRef>,
     injections: AtomicU64,
     closed: AtomicBool,
     pub(crate) current: CurrentCell,
 }
 
-// SAFETY: all fields but `queue` are thread-safe by themselves. `queue` is reached by `TaskRef::wake_local`
-// after `is_local`, and by the executor and join handles, which never leave the context; `Platform`'s contract
-// makes "local" mean that no other thread with that answer runs at the same time. Dropping an empty run
-// queue (elsewhere, with the last reference) touches no task, and `close` has emptied it.
+// SAFETY: all fields but `queue` are thread-safe by themselves. `queue` is reached by
+// `TaskRef::wake_local` after `is_local`, and by the executor and join handles, which never leave
+// the context; `Platform`'s contract makes "local" mean that no other thread with that answer runs
+// at the same time. Dropping an empty run queue (elsewhere, with the last reference) touches no
+// task, and `close` has emptied it.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -94,7 +95,8 @@ impl Shared {
         }
     }
 
-    /// Turns wakes from elsewhere away from now on. Called when the reactor is dropped, all tasks complete.
+    /// Turns wakes from elsewhere away from now on. Called when the reactor is dropped, all tasks
+    /// complete.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst); // pairs with `inject`

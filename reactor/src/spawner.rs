@@ -14,8 +14,8 @@ use crate::task::{JoinHandle, Priority, TaskInfo};
 /// Spawns tasks onto its reactor; from [`Reactor::spawner`](crate::Reactor::spawner).
 ///
 /// Cheap to clone, and not `Send`: futures need not be either. May be used inside and outside of
-/// [`block_on`](crate::Reactor::block_on), but tasks run inside only. A task that is spawned after its
-/// reactor was dropped is cancelled at once.
+/// [`block_on`](crate::Reactor::block_on), but tasks run inside only. A task that is spawned after
+/// its reactor was dropped is cancelled at once.
 ///
 /// ```
 /// use reactor::{Reactor, task::Priority, testing::VirtualClock};
@@ -36,10 +36,11 @@ impl Spawner {
         Spawner { core }
     }
 
-    /// Spawns a task named "task" of normal priority. It is polled for the first time in this or the next
-    /// turn, never inside this call. Allocates once.
+    /// Spawns a task named "task" of normal priority. It is polled for the first time in this or
+    /// the next turn, never inside this call. Allocates once.
     ///
-    /// Where the allocator has no memory, the program's allocation error handler runs, as for a `Box`;
+    /// Where the allocator has no memory, the program's allocation error handler runs, as for a
+    /// `Box`;
     /// [`TaskBuilder::try_spawn`] gives an error instead.
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.task("task").spawn(future)

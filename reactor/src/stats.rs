@@ -1,6 +1,7 @@
 //! What a reactor has counted since it was made.
 //!
-//! Owns the public [`Stats`] and the private counters behind it. Counting costs one memory access each.
+//! Owns the public [`Stats`] and the private counters behind it. Counting costs one memory access
+//! each.
 
 use core::cell::Cell;
 
@@ -20,7 +21,8 @@ pub struct Stats {
     pub polls: u64,
     /// Polls that took longer than the budget.
     pub slow_polls: u64,
-    /// Times that a task entered the run queue: spawns, wakes, cancellations, without the repeated ones.
+    /// Times that a task entered the run queue: spawns, wakes, cancellations, without the repeated
+    /// ones.
     pub wakes: u64,
     /// Those of them that came from other threads.
     pub remote_wakes: u64,

@@ -1,9 +1,9 @@
 //! What the tasks of one reactor wait for each other with.
 //!
-//! Owns channels ([`mpsc`], [`oneshot`]), [`Mutex`], [`Semaphore`], [`Notify`], [`Event`] and the bare
-//! [`WakerSlot`]. All of it is single-context (not `Send`) and built on two things: a slot for one waker, and
-//! a queue of waiters that lives in the waiting futures, so no wait allocates. Waiters are served in the
-//! order they came.
+//! Owns channels ([`mpsc`], [`oneshot`]), [`Mutex`], [`Semaphore`], [`Notify`], [`Event`] and the
+//! bare [`WakerSlot`]. All of it is single-context (not `Send`) and built on two things: a slot for
+//! one waker, and a queue of waiters that lives in the waiting futures, so no wait allocates.
+//! Waiters are served in the order they came.
 
 mod event;
 pub mod mpsc;

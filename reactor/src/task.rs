@@ -1,7 +1,7 @@
 //! Tasks: what a spawned future becomes.
 //!
-//! Owns the public types around a task ([`JoinHandle`], [`Priority`], [`TaskInfo`]) and, in its submodules, a
-//! task's memory and its wakers. The executor runs them; nothing here decides when.
+//! Owns the public types around a task ([`JoinHandle`], [`Priority`], [`TaskInfo`]) and, in its
+//! submodules, a task's memory and its wakers. The executor runs them; nothing here decides when.
 
 pub(crate) mod cell;
 pub(crate) mod header;
@@ -19,8 +19,8 @@ pub use yield_now::{YieldNow, yield_now};
 use crate::task::header::Header;
 use crate::time::Duration;
 
-/// The class a task is queued in. Every class gets its batch in every turn, so none starves; a higher one
-/// gets it earlier.
+/// The class a task is queued in. Every class gets its batch in every turn, so none starves; a
+/// higher one gets it earlier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// First in the turn: Runners of devices, whose completions make others ready.

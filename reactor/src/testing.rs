@@ -8,7 +8,8 @@ mod virtual_clock;
 pub use thread_platform::ThreadPlatform;
 pub use virtual_clock::VirtualClock;
 
-/// The identity of the running thread, as [`Platform::context`](crate::platform::Platform::context) wants it.
+/// The identity of the running thread, as [`Platform::context`](crate::platform::Platform::context)
+/// wants it.
 fn thread_context() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(1);

@@ -1,8 +1,9 @@
 //! Points in time as nanoseconds since boot.
 //!
-//! Owns the [`Instant`] type that every deadline is made of. Only a [`Platform`](crate::platform::Platform)
-//! makes instants from a clock; everything else computes with them. Arithmetic saturates, so that
-//! no deadline that a peer or a program asks for can overflow.
+//! Owns the [`Instant`] type that every deadline is made of. Only a
+//! [`Platform`](crate::platform::Platform) makes instants from a clock; everything else computes
+//! with them. Arithmetic saturates, so that no deadline that a peer or a program asks for can
+//! overflow.
 
 pub use core::time::Duration;
 
@@ -24,7 +25,8 @@ impl Instant {
     /// Boot.
     pub const ZERO: Instant = Instant(0);
 
-    /// The last instant there is; where additions saturate. A timer set to it never fires in practice.
+    /// The last instant there is; where additions saturate. A timer set to it never fires in
+    /// practice.
     pub const FAR_FUTURE: Instant = Instant(u64::MAX);
 
     /// The instant `nanos` nanoseconds after boot.

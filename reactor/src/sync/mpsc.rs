@@ -13,13 +13,15 @@ use futures_core::Stream;
 use crate::sync::WakerSlot;
 use crate::sync::semaphore::Semaphore;
 
-/// Room that is allocated with the channel; more follows when it is first needed, up to the capacity.
+/// Room that is allocated with the channel; more follows when it is first needed, up to the
+/// capacity.
 const INITIAL_ROOM: usize = 32;
 
 /// A channel for at most `capacity` messages at a time (at least one).
 ///
-/// Senders wait for room in the order they came. Once the room has been used, neither sending, receiving nor
-/// waiting allocates. To share the work among several receivers, put the receiver into a
+/// Senders wait for room in the order they came. Once the room has been used, neither sending,
+/// receiving nor waiting allocates. To share the work among several receivers, put the receiver
+/// into a
 /// [`Mutex`](crate::sync::Mutex).
 ///
 /// ```
@@ -106,14 +108,15 @@ pub enum TryRecvError {
     Closed,
 }
 
-/// Sends messages; clone it for more senders. When the last one is dropped, the receiver gets what was sent,
-/// then `None`.
+/// Sends messages; clone it for more senders. When the last one is dropped, the receiver gets what
+/// was sent, then `None`.
 pub struct Sender<T> {
     channel: Rc<Channel<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Waits for room, then sends. Dropping the future before that sends nothing, and drops the message.
+    /// Waits for room, then sends. Dropping the future before that sends nothing, and drops the
+    /// message.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.reserve().await {
             Ok(slot) => {
@@ -182,7 +185,8 @@ pub struct Slot<'a, T> {
 }
 
 impl<T> Slot<'_, T> {
-    /// Sends into the room. Never waits; if the channel was closed since, the message is dropped with it.
+    /// Sends into the room. Never waits; if the channel was closed since, the message is dropped
+    /// with it.
     pub fn send(self, message: T) {
         self.channel.push(message);
         core::mem::forget(self); // the permit went with the message
@@ -195,7 +199,8 @@ impl<T> Drop for Slot<'_, T> {
     }
 }
 
-/// Receives messages, in the order they were sent. Dropping it closes the channel and drops what is in it.
+/// Receives messages, in the order they were sent. Dropping it closes the channel and drops what is
+/// in it.
 ///
 /// A [`Stream`].
 pub struct Receiver<T> {
@@ -203,8 +208,8 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits for a message; `None` when there are neither messages nor senders. Dropping the future loses
-    /// nothing.
+    /// Waits for a message; `None` when there are neither messages nor senders. Dropping the future
+    /// loses nothing.
     pub async fn recv(&mut self) -> Option<T> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }

@@ -6,8 +6,8 @@ use core::ops::{Deref, DerefMut};
 
 use crate::sync::semaphore::{Permit, Semaphore};
 
-/// Mutual exclusion for a value that is kept across awaits. (Within one poll a `RefCell` is enough: tasks of
-/// one reactor never run at the same time.)
+/// Mutual exclusion for a value that is kept across awaits. (Within one poll a `RefCell` is enough:
+/// tasks of one reactor never run at the same time.)
 ///
 /// Fair: first come, first served. Waiting allocates nothing. Not poisoned by a panic. Not `Send`.
 ///

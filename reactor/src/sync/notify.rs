@@ -12,8 +12,9 @@ use crate::sync::wait_queue::{Progress, Release, Wait, WaitQueue};
 
 /// Tells one waiter, or all of them, to look again.
 ///
-/// A notification for one is never lost: if nobody waits it is kept (once) for the next who does, and if the
-/// waiter that got it goes away, the next one gets it. Waiting allocates nothing. Not `Send`.
+/// A notification for one is never lost: if nobody waits it is kept (once) for the next who does,
+/// and if the waiter that got it goes away, the next one gets it. Waiting allocates nothing. Not
+/// `Send`.
 ///
 /// ```
 /// use reactor::{Reactor, sync::Notify, testing::VirtualClock};

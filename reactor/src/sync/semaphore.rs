@@ -25,8 +25,8 @@ impl core::error::Error for Closed {}
 
 /// Limits how many may do something at once.
 ///
-/// Fair: permits go to whoever waits longest, and nobody overtakes a waiter that wants many. Waiting allocates
-/// nothing. For the tasks of one reactor: not `Send`.
+/// Fair: permits go to whoever waits longest, and nobody overtakes a waiter that wants many.
+/// Waiting allocates nothing. For the tasks of one reactor: not `Send`.
 ///
 /// ```
 /// use reactor::{Reactor, sync::Semaphore, testing::VirtualClock};
@@ -56,8 +56,8 @@ impl Semaphore {
         }
     }
 
-    /// Waits for `count` permits at once. Dropping the future leaves the queue, or gives the permits back
-    /// if they had been granted meanwhile.
+    /// Waits for `count` permits at once. Dropping the future leaves the queue, or gives the
+    /// permits back if they had been granted meanwhile.
     pub fn acquire(&self, count: usize) -> Acquire<'_> {
         Acquire {
             semaphore: self,
@@ -76,7 +76,8 @@ impl Semaphore {
 
     /// Takes `count` permits if they are there and nobody waits before.
     pub fn try_acquire(&self, count: usize) -> Option<Permit<'_>> {
-        self.take(count).then_some(Permit {
+        // Lazily: a permit that is made is given back when dropped.
+        self.take(count).then(|| Permit {
             semaphore: self,
             count,
         })
@@ -133,7 +134,8 @@ impl fmt::Debug for Semaphore {
 }
 
 pin_project! {
-    /// The future of [`Semaphore::acquire`]. Gives its permit once; polled after that, it waits for more.
+    /// The future of [`Semaphore::acquire`]. Gives its permit once; polled after that, it waits for
+    /// more.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Acquire<'a> {
         semaphore: &'a Semaphore,

@@ -1,7 +1,7 @@
 //! Who waits, in the order they came; without an allocation for a wait.
 //!
-//! Owns the intrusive queue that semaphores, mutexes, channels and notifications wait in. The entries are
-//! inside the pinned futures that wait. Single-context.
+//! Owns the intrusive queue that semaphores, mutexes, channels and notifications wait in. The
+//! entries are inside the pinned futures that wait. Single-context.
 #![allow(unsafe_code, reason = "an intrusive list: no allocation for a wait")]
 
 use core::cell::Cell;

@@ -8,9 +8,9 @@ use core::task::Waker;
 
 /// Holds the waker of one waiter, for use within one reactor's context.
 ///
-/// Keeps the waker after waking it, so that a task which waits here again and again costs no reference
-/// counting. It therefore keeps the memory (not the future) of a task that ended, until the slot is dropped
-/// or another waiter registers.
+/// Keeps the waker after waking it, so that a task which waits here again and again costs no
+/// reference counting. It therefore keeps the memory (not the future) of a task that ended, until
+/// the slot is dropped or another waiter registers.
 ///
 /// ```
 /// use core::task::Waker;
@@ -36,8 +36,8 @@ impl WakerSlot {
         }
     }
 
-    /// Makes `waker` the one to wake; whoever registered before is forgotten. Look again at what you wait
-    /// for after this, if it can have changed in between.
+    /// Makes `waker` the one to wake; whoever registered before is forgotten. Look again at what
+    /// you wait for after this, if it can have changed in between.
     pub fn register(&self, waker: &Waker) {
         self.waiting.set(true);
         let old = self.waker.take();

@@ -1,7 +1,8 @@
 //! A task's allocation: the header and, behind it, the future that becomes its output.
 //!
-//! Owns allocation, the typed side of the header's vtable, and freeing. Called by `Spawner` (allocate) and
-//! through the vtable. The future is polled, and dropped, only in the reactor's context.
+//! Owns allocation, the typed side of the header's vtable, and freeing. Called by `Spawner`
+//! (allocate) and through the vtable. The future is polled, and dropped, only in the reactor's
+//! context.
 #![allow(
     unsafe_code,
     reason = "typed access behind the header's untyped pointer"
@@ -43,8 +44,9 @@ impl<F: Future> Typed<F> {
     };
 }
 
-/// Makes a task that will run `future`: the executor's token, which goes to `Core::start`, and the join
-/// handle. `header` makes its header, given the vtable. Hands the future back if there is no memory.
+/// Makes a task that will run `future`: the executor's token, which goes to `Core::start`, and the
+/// join handle. `header` makes its header, given the vtable. Hands the future back if there is no
+/// memory.
 pub(crate) fn allocate<F: Future + 'static>(
     future: F,
     header: impl FnOnce(&'static Vtable) -> Header,
@@ -73,8 +75,8 @@ pub(crate) unsafe fn allocate_unchecked<F: Future>(
     };
     // SAFETY: fresh memory with the layout of a `Task<F>`.
     unsafe { memory.write(task) };
-    // SAFETY: `Header::new` counted two references, one for each of these, and set `JOINABLE`. The token is
-    // the first. The callers are in the reactor's context, where spawners stay.
+    // SAFETY: `Header::new` counted two references, one for each of these, and set `JOINABLE`. The
+    // token is the first. The callers are in the reactor's context, where spawners stay.
     Ok(unsafe {
         let handle = JoinHandle::new(TaskRef::from_counted(memory.cast()));
         (LocalTask::from_token(memory.cast()), handle)
@@ -83,10 +85,11 @@ pub(crate) unsafe fn allocate_unchecked<F: Future>(
 
 /// # Safety
 ///
-/// `header` heads a live `Task<F>`, and nobody else is at its stage: the caller is the executor while the
-/// task is `RUNNING`, or is the owner of the output of a `COMPLETE` one.
+/// `header` heads a live `Task<F>`, and nobody else is at its stage: the caller is the executor
+/// while the task is `RUNNING`, or is the owner of the output of a `COMPLETE` one.
 unsafe fn stage<'a, F: Future>(header: NonNull<Header>) -> &'a mut Stage<F> {
-    // SAFETY: the pointer has the whole task's provenance (`allocate` made it); exclusive by the contract.
+    // SAFETY: the pointer has the whole task's provenance (`allocate` made it); exclusive by the
+    // contract.
     unsafe { &mut *header.cast::<Task<F>>().as_ref().stage.get() }
 }
 

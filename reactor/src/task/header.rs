@@ -1,14 +1,14 @@
 //! The part of a task that does not depend on its future: state, links, counters, reference count.
 //!
-//! Owns the layout of a task in memory (one allocation: this header, then the future or its output) and the
-//! proof of who may touch what. Called by the executor, wakers and join handles of this crate. Must never
-//! be reached from an interrupt handler.
+//! Owns the layout of a task in memory (one allocation: this header, then the future or its output)
+//! and the proof of who may touch what. Called by the executor, wakers and join handles of this
+//! crate. Must never be reached from an interrupt handler.
 //!
 //! # Who touches what
 //!
-//! *The context* is the thread (the core) that made the reactor; [`Shared::is_local`] tells whether one is
-//! on it. Any thread may use `refs`, `injected` and `shared`. Everything else, the cells included, is touched
-//! in the context only.
+//! *The context* is the thread (the core) that made the reactor; [`Shared::is_local`] tells whether
+//! one is on it. Any thread may use `refs`, `injected` and `shared`. Everything else, the cells
+//! included, is touched in the context only.
 //!
 //! # States
 //!
@@ -21,16 +21,17 @@
 //!                       └───────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `QUEUED` with `RUNNING` means: woken during its own poll, to be queued when that poll is over. A task that
-//! completes is therefore never in the run queue.
+//! `QUEUED` with `RUNNING` means: woken during its own poll, to be queued when that poll is over. A
+//! task that completes is therefore never in the run queue.
 //!
 //! # Reference count
 //!
-//! One for the executor until `COMPLETE`, one for the join handle, one for each waker, one while the task is
-//! in the injection queue. The executor's is the [`LocalTask`] token: in the run queue while `QUEUED`, in the
-//! executor's hands while `RUNNING`, and resting in the header while the task waits. The future is dropped
-//! before the executor's reference is given up, the output before the join handle's is, so the last owner,
-//! which may be a waker on another thread, frees memory and drops nothing of the program's.
+//! One for the executor until `COMPLETE`, one for the join handle, one for each waker, one while
+//! the task is in the injection queue. The executor's is the [`LocalTask`] token: in the run queue
+//! while `QUEUED`, in the executor's hands while `RUNNING`, and resting in the header while the
+//! task waits. The future is dropped before the executor's reference is given up, the output before
+//! the join handle's is, so the last owner, which may be a waker on another thread, frees memory
+//! and drops nothing of the program's.
 #![allow(
     unsafe_code,
     reason = "one allocation per task, shared by untyped pointers"
@@ -66,7 +67,8 @@ pub(crate) struct Vtable {
     pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> bool,
     /// Drops the future or the output, whichever is there.
     pub(crate) clear: unsafe fn(NonNull<Header>),
-    /// Moves the output into the `Option<Output>` behind the pointer; leaves it alone if there is none.
+    /// Moves the output into the `Option<Output>` behind the pointer; leaves it alone if there is
+    /// none.
     pub(crate) take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Frees the allocation.
     pub(crate) free: unsafe fn(NonNull<Header>),
@@ -96,7 +98,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// A header in state `QUEUED | JOINABLE` with two references: the executor's and the join handle's.
+    /// A header in state `QUEUED | JOINABLE` with two references: the executor's and the join
+    /// handle's.
     pub(crate) fn new(
         shared: Arc<Shared>,
         vtable: &'static Vtable,
@@ -164,8 +167,8 @@ impl Header {
 /// One counted reference to a task. May be sent to, used and dropped on any thread.
 pub(crate) struct TaskRef(NonNull<Header>);
 
-// SAFETY: through a `TaskRef` other threads reach only what the module's text lists as theirs: `refs`,
-// `injected` and `shared`. `wake` checks the context before it touches anything else.
+// SAFETY: through a `TaskRef` other threads reach only what the module's text lists as theirs:
+// `refs`, `injected` and `shared`. `wake` checks the context before it touches anything else.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -184,7 +187,8 @@ impl TaskRef {
     ///
     /// # Safety
     ///
-    /// `header` comes from `cell::allocate` and the task is live: some counted reference outlasts this call.
+    /// `header` comes from `cell::allocate` and the task is live: some counted reference outlasts
+    /// this call.
     pub(crate) unsafe fn count(header: NonNull<Header>) -> TaskRef {
         // SAFETY: the contract; `ManuallyDrop` leaves that other reference in place.
         let other = ManuallyDrop::new(unsafe { TaskRef::from_counted(header) });
@@ -221,8 +225,8 @@ impl TaskRef {
         }
         header.set(QUEUED);
         if state & RUNNING == 0 {
-            // SAFETY: neither queued, running nor complete, so the executor's token rests in the header
-            // (the module's text), and the flag just set makes that untrue from now on.
+            // SAFETY: neither queued, running nor complete, so the executor's token rests in the
+            // header (the module's text), and the flag just set makes that untrue from now on.
             header
                 .shared
                 .queue
@@ -238,7 +242,8 @@ impl TaskRef {
         }
     }
 
-    /// The context took the task out of the injection queue: lets it be injected again, and queues it.
+    /// The context took the task out of the injection queue: lets it be injected again, and queues
+    /// it.
     pub(crate) fn accept(self) {
         self.header().injected.swap(false, Ordering::AcqRel);
         self.wake_local();
@@ -251,7 +256,8 @@ impl TaskRef {
     /// `T` is the output type of the task's future, and the task is complete. In the context only.
     pub(crate) unsafe fn take_output<T>(&self) -> Option<T> {
         let mut output: Option<T> = None;
-        // SAFETY: `output` has the type that the caller vouches for; complete, so nobody else is at the cell.
+        // SAFETY: `output` has the type that the caller vouches for; complete, so nobody else is at
+        // the cell.
         unsafe { (self.header().vtable.take_output)(self.0, (&raw mut output).cast()) };
         output
     }
@@ -269,8 +275,9 @@ impl TaskRef {
 
 impl Clone for TaskRef {
     fn clone(&self) -> TaskRef {
-        // Relaxed, as in `Arc`: a new reference is made from one that keeps the task alive meanwhile.
-        // Overflow takes 2^64 wakers forgotten in a loop: centuries, so it is not checked.
+        // Relaxed, as in `Arc`: a new reference is made from one that keeps the task alive
+        // meanwhile. Overflow takes 2^64 wakers forgotten in a loop: centuries, so it is not
+        // checked.
         self.header().refs.fetch_add(1, Ordering::Relaxed);
         TaskRef(self.0)
     }

@@ -33,8 +33,8 @@ impl core::error::Error for JoinError {}
 
 /// Awaits, cancels or detaches a spawned task.
 ///
-/// Awaiting it gives the output, or a [`JoinError`]; after that it must not be polled again. Dropping it
-/// detaches the task, which goes on, and drops an output that was not taken.
+/// Awaiting it gives the output, or a [`JoinError`]; after that it must not be polled again.
+/// Dropping it detaches the task, which goes on, and drops an output that was not taken.
 ///
 /// ```
 /// use reactor::{Reactor, task::JoinError, testing::VirtualClock, time::Duration};
@@ -67,9 +67,9 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Asks the task to end. The executor drops its future when the task's turn comes (also if the task is
-    /// cancelling itself: then once its poll returns), never inside this call. An output that is there
-    /// before stays; otherwise awaiting the handle gives [`JoinError::Cancelled`].
+    /// Asks the task to end. The executor drops its future when the task's turn comes (also if the
+    /// task is cancelling itself: then once its poll returns), never inside this call. An output
+    /// that is there before stays; otherwise awaiting the handle gives [`JoinError::Cancelled`].
     pub fn cancel(&self) {
         let header = self.task.header();
         if !header.has(COMPLETE) {
@@ -78,8 +78,8 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Lets the task go on by itself; its output will be dropped. The same as dropping the handle, but says
-    /// so.
+    /// Lets the task go on by itself; its output will be dropped. The same as dropping the handle,
+    /// but says so.
     pub fn detach(self) {}
 
     /// Whether the task has ended, in whatever way. Its future is gone then.

@@ -1,8 +1,8 @@
 //! The list of all live tasks, in the order of their ids.
 //!
-//! Owns the links `previous` and `next` in the headers. Called by the executor at spawn and completion, and
-//! by `for_each_task`. It counts no reference of its own: a task is unlinked before the executor gives up its
-//! reference. In the reactor's context only.
+//! Owns the links `previous` and `next` in the headers. Called by the executor at spawn and
+//! completion, and by `for_each_task`. It counts no reference of its own: a task is unlinked before
+//! the executor gives up its reference. In the reactor's context only.
 #![allow(
     unsafe_code,
     reason = "an intrusive list: no allocation beyond the task's"

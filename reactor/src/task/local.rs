@@ -1,7 +1,8 @@
 //! The executor's own reference to a task, as a token that exists once.
 //!
-//! Owns the operations that only the executor may do: poll, clear, complete. Because there is one token per
-//! live task, and each operation that ends its use consumes it, the executor itself is safe code.
+//! Owns the operations that only the executor may do: poll, clear, complete. Because there is one
+//! token per live task, and each operation that ends its use consumes it, the executor itself is
+//! safe code.
 #![allow(
     unsafe_code,
     reason = "untyped calls into a task; the token proves they are exclusive"
@@ -22,7 +23,8 @@ impl LocalTask {
     ///
     /// # Safety
     ///
-    /// The task is not complete, its token is not held anywhere else, and this is its reactor's context.
+    /// The task is not complete, its token is not held anywhere else, and this is its reactor's
+    /// context.
     pub(crate) unsafe fn from_token(header: NonNull<Header>) -> LocalTask {
         LocalTask(header)
     }
@@ -42,7 +44,8 @@ impl LocalTask {
         unsafe { self.0.as_ref() }
     }
 
-    /// Polls the future once; true when it gave its output. Only between `RUNNING` being set and unset.
+    /// Polls the future once; true when it gave its output. Only between `RUNNING` being set and
+    /// unset.
     pub(crate) fn poll(&self) -> bool {
         debug_assert!(self.header().has(RUNNING) && !self.header().has(COMPLETE));
         // SAFETY: the token outlives the poll.
@@ -51,7 +54,8 @@ impl LocalTask {
         unsafe { (self.header().vtable.poll)(self.0, &mut Context::from_waker(&waker)) }
     }
 
-    /// Drops the future (or an output that was just made). Only between `RUNNING` being set and unset.
+    /// Drops the future (or an output that was just made). Only between `RUNNING` being set and
+    /// unset.
     pub(crate) fn clear(&self) {
         debug_assert!(self.header().has(RUNNING) && !self.header().has(COMPLETE));
         // SAFETY: as for `poll`.
@@ -63,13 +67,14 @@ impl LocalTask {
         debug_assert!(!self.header().has(QUEUED | RUNNING | COMPLETE));
     }
 
-    /// Ends the task, whose future is gone: drops an output that nobody can take, wakes who joins it, and
-    /// gives up the executor's reference.
+    /// Ends the task, whose future is gone: drops an output that nobody can take, wakes who joins
+    /// it, and gives up the executor's reference.
     pub(crate) fn complete(self) {
         // SAFETY: the token is the executor's counted reference, and `self` ends here.
         let task = unsafe { TaskRef::from_counted(self.0) };
         let header = task.header();
         header.set(COMPLETE);
+        header.unset(RUNNING);
         if !header.has(JOINABLE) {
             // SAFETY: not running any more, and in the context, where tokens stay.
             unsafe { task.clear() };

@@ -1,7 +1,7 @@
 //! A waker is one counted reference to a task.
 //!
-//! Owns the four functions behind `core::task::Waker`. A wake of a task from the reactor's own context
-//! touches no lock and no atomic but (when the waker is consumed) the reference count.
+//! Owns the four functions behind `core::task::Waker`. A wake of a task from the reactor's own
+//! context touches no lock and no atomic but (when the waker is consumed) the reference count.
 #![allow(
     unsafe_code,
     reason = "RawWaker is the only way to make a waker without an allocation"
@@ -22,11 +22,13 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 /// The task outlives the returned waker. (Clones of the waker are counted, and independent.)
 pub(crate) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
     let raw = RawWaker::new(header.as_ptr().cast_const().cast(), &VTABLE);
-    // SAFETY: the functions below keep `RawWakerVTable`'s contract; `TaskRef` makes them thread-safe.
+    // SAFETY: the functions below keep `RawWakerVTable`'s contract; `TaskRef` makes them
+    // thread-safe.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
 }
 
-/// The task behind a waker's data pointer, without taking over the reference that the waker counts as.
+/// The task behind a waker's data pointer, without taking over the reference that the waker counts
+/// as.
 ///
 /// # Safety
 ///

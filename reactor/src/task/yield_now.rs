@@ -6,8 +6,8 @@ use core::task::{Context, Poll};
 
 /// Lets every other ready task, and every device, have its turn before the caller goes on.
 ///
-/// The caller runs again in the next turn, so a task in a loop of yields runs once a turn. Does not sleep: a
-/// program that only yields keeps the processor busy.
+/// The caller runs again in the next turn, so a task in a loop of yields runs once a turn. Does not
+/// sleep: a program that only yields keeps the processor busy.
 ///
 /// ```
 /// use reactor::{Reactor, task::yield_now, testing::VirtualClock};

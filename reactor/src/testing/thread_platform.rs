@@ -8,8 +8,8 @@ use crate::irq::IrqLines;
 use crate::platform::Platform;
 use crate::time::Instant;
 
-/// Real time on the thread that makes it: sleeps in `std::thread::park`. For tests and measurements with
-/// several threads.
+/// Real time on the thread that makes it: sleeps in `std::thread::park`. For tests and measurements
+/// with several threads.
 ///
 /// ```
 /// use reactor::{Reactor, sync::WakerSlot, testing::ThreadPlatform};

@@ -11,11 +11,12 @@ use crate::irq::IrqLines;
 use crate::platform::Platform;
 use crate::time::{Duration, Instant};
 
-/// Virtual time: jumps to the next deadline when everything waits, and panics when nothing can wake.
+/// Virtual time: jumps to the next deadline when everything waits, and panics when nothing can
+/// wake.
 ///
-/// Starts at [`Instant::ZERO`]. A test of an hour takes no time, gives the same result every run, and a hang
-/// fails as "nothing can wake". Interrupts can be raised now or planned for an instant. Wakes from other
-/// threads are seen when they come before the reactor parks; to wait for them, use
+/// Starts at [`Instant::ZERO`]. A test of an hour takes no time, gives the same result every run,
+/// and a hang fails as "nothing can wake". Interrupts can be raised now or planned for an instant.
+/// Wakes from other threads are seen when they come before the reactor parks; to wait for them, use
 /// [`ThreadPlatform`](crate::testing::ThreadPlatform).
 ///
 /// ```
@@ -43,8 +44,8 @@ impl VirtualClock {
         Arc::new(VirtualClock::default())
     }
 
-    /// A clock whose sleeps end at the first multiple of `step` at or after the deadline, as those of a
-    /// hardware timer do.
+    /// A clock whose sleeps end at the first multiple of `step` at or after the deadline, as those
+    /// of a hardware timer do.
     pub fn with_step(step: Duration) -> Arc<VirtualClock> {
         Arc::new(VirtualClock {
             step,
@@ -57,7 +58,8 @@ impl VirtualClock {
         Instant::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
-    /// Moves time on: what a computation that takes so long does. Raises the interrupts planned meanwhile.
+    /// Moves time on: what a computation that takes so long does. Raises the interrupts planned
+    /// meanwhile.
     pub fn advance(&self, span: Duration) {
         self.move_to(self.now() + span);
     }

@@ -8,8 +8,8 @@ use crate::time::{Duration, Instant};
 /// What an [`Interval`] does when its task comes too late for one or more ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTicks {
-    /// The missed ticks are left out; the next one is at the next multiple of the period. The default: after
-    /// a machine was stopped for an hour, nobody wants 3600 ticks at once.
+    /// The missed ticks are left out; the next one is at the next multiple of the period. The
+    /// default: after a machine was stopped for an hour, nobody wants 3600 ticks at once.
     #[default]
     Skip,
     /// The next tick is one period after the late one.
@@ -20,7 +20,8 @@ pub enum MissedTicks {
 
 /// Ticks at a fixed period; from [`Clock::interval`](crate::Clock::interval).
 ///
-/// Needs no pinning and no allocation: each [`tick`](Interval::tick) has a timer of its own on its stack.
+/// Needs no pinning and no allocation: each [`tick`](Interval::tick) has a timer of its own on its
+/// stack.
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock, time::{Duration, Instant}};
@@ -61,8 +62,8 @@ impl Interval {
         self.period
     }
 
-    /// Waits for the next tick and gives the instant it was planned for. Dropping the future loses nothing:
-    /// the tick is waited for again by the next call.
+    /// Waits for the next tick and gives the instant it was planned for. Dropping the future loses
+    /// nothing: the tick is waited for again by the next call.
     pub async fn tick(&mut self) -> Instant {
         let planned = self.next;
         self.clock.sleep_until(planned).await;

@@ -14,9 +14,10 @@ use crate::timers::wheel::Entry;
 
 /// Waits for a deadline; from [`Clock::sleep`](crate::Clock::sleep).
 ///
-/// Ready in the first turn at or after its deadline, never before; a deadline in the past is ready at once.
-/// Stays ready until it is [reset](Sleep::reset). Allocates nothing: the timer is part of the future, which
-/// therefore has to be pinned. Arming (at the first poll), resetting and dropping cost O(1).
+/// Ready in the first turn at or after its deadline, never before; a deadline in the past is ready
+/// at once. Stays ready until it is [reset](Sleep::reset). Allocates nothing: the timer is part of
+/// the future, which therefore has to be pinned. Arming (at the first poll), resetting and dropping
+/// cost O(1).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     core: Rc<Core>,
@@ -41,8 +42,8 @@ impl Sleep {
         self.entry.has_fired()
     }
 
-    /// Waits for another deadline instead, also if the old one has come. Whoever polled it last is woken
-    /// at the new deadline; if it was ready since, it has to be polled again first.
+    /// Waits for another deadline instead, also if the old one has come. Whoever polled it last is
+    /// woken at the new deadline; if it was ready since, it has to be polled again first.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.as_ref();
         let was_armed = this.disarm();

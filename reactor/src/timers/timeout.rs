@@ -24,8 +24,8 @@ impl core::error::Error for Elapsed {}
 pin_project! {
     /// Runs a future until a deadline; from [`Clock::timeout`](crate::Clock::timeout).
     ///
-    /// The inner future is polled first: if both are ready, its output wins. When the deadline wins, the
-    /// inner future is dropped with this one, not before.
+    /// The inner future is polled first: if both are ready, its output wins. When the deadline
+    /// wins, the inner future is dropped with this one, not before.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Timeout<F> {

@@ -1,22 +1,25 @@
 //! A hierarchical timer wheel: deadlines to wakers, O(1) to arm and to cancel.
 //!
-//! Owns the slots; the entries live in the pinned `Sleep` futures. Called by `Sleep` (arm, cancel) and by the
-//! run loop (fire what is due, tell the next deadline). In the reactor's context only. Must never fire early.
+//! Owns the slots; the entries live in the pinned `Sleep` futures. Called by `Sleep` (arm, cancel)
+//! and by the run loop (fire what is due, tell the next deadline). In the reactor's context only.
+//! Must never fire early.
 //!
 //! # How it works
 //!
-//! Level `l` has 64 slots of 64^l ticks each; nine levels cover all 64 bits of nanoseconds. `elapsed` is a
-//! tick that has passed. An entry is in the level of the highest six-bit digit in which its tick differs from
-//! `elapsed`, in the slot that this digit names. So every slot of a level is before every slot of
-//! the next, and *the earliest slot is the lowest set bit of the lowest level that has one*.
+//! Level `l` has 64 slots of 64^l ticks each; nine levels cover all 64 bits of nanoseconds.
+//! `elapsed` is a tick that has passed. An entry is in the level of the highest six-bit digit in
+//! which its tick differs from `elapsed`, in the slot that this digit names. So every slot of a
+//! level is before every slot of the next, and *the earliest slot is the lowest set bit of the
+//! lowest level that has one*.
 //!
-//! A slot knows a lower bound of its deadlines, exact unless the earliest entry was cancelled. The run loop
-//! sleeps until that bound, not until the slot begins: no wake-ups for the sake of the wheel. When the bound
-//! has passed, the slot's entries are looked at one by one: those due fire, the others move to finer slots,
-//! whose bounds are exact again. At most [`MAX_LOOKED_AT_PER_TURN`] are looked at in a turn.
+//! A slot knows a lower bound of its deadlines, exact unless the earliest entry was cancelled. The
+//! run loop sleeps until that bound, not until the slot begins: no wake-ups for the sake of the
+//! wheel. When the bound has passed, the slot's entries are looked at one by one: those due fire,
+//! the others move to finer slots, whose bounds are exact again. At most [`MAX_LOOKED_AT_PER_TURN`]
+//! are looked at in a turn.
 //!
-//! `elapsed` follows the clock, but enters a slot above level 0 only when that slot is taken apart; until
-//! then new entries that belong there just join it, which is coarser but not wrong.
+//! `elapsed` follows the clock, but enters a slot above level 0 only when that slot is taken apart;
+//! until then new entries that belong there just join it, which is coarser but not wrong.
 #![allow(unsafe_code, reason = "intrusive entries: no allocation for a timer")]
 
 use alloc::boxed::Box;
@@ -28,11 +31,12 @@ use core::task::Waker;
 use crate::stats::Counter;
 use crate::time::Instant;
 
-/// How many entries one turn fires or moves; the rest is due in the next turn, which does not park first.
-/// Bounds what 100,000 timers of one deadline can do to the latency of everything else.
+/// How many entries one turn fires or moves; the rest is due in the next turn, which does not park
+/// first. Bounds what 100,000 timers of one deadline can do to the latency of everything else.
 const MAX_LOOKED_AT_PER_TURN: usize = 1024;
 
-/// A tick is 2^10 ns: what a slot of level 0 holds. Finer than any timer hardware here can be told apart.
+/// A tick is 2^10 ns: what a slot of level 0 holds. Finer than any timer hardware here can be told
+/// apart.
 const TICK_SHIFT: u32 = 10;
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
@@ -104,7 +108,8 @@ impl Entry {
     }
 }
 
-/// A circular list of entries, and a lower bound of their deadlines (meaningful while there are any).
+/// A circular list of entries, and a lower bound of their deadlines (meaningful while there are
+/// any).
 struct List {
     first: Link,
     bound: Cell<Instant>,
@@ -192,8 +197,8 @@ impl Wheel {
         self.live.get()
     }
 
-    /// Arms an entry: its waker is woken in the first turn at or after its deadline. `now` is a time that has
-    /// passed, the later the better.
+    /// Arms an entry: its waker is woken in the first turn at or after its deadline. `now` is a
+    /// time that has passed, the later the better.
     ///
     /// # Safety
     ///
@@ -212,8 +217,8 @@ impl Wheel {
         let place = usize::from(entry.place.replace(IDLE));
         let next = unlink(entry);
         self.live.set(self.live.get() - 1);
-        // Only a list's first entry is known to it. An entry is the first of one list at most: of the one it
-        // was put in, or of the pending ones if that slot was taken apart since.
+        // Only a list's first entry is known to it. An entry is the first of one list at most: of
+        // the one it was put in, or of the pending ones if that slot was taken apart since.
         if self.is_first(PENDING, entry) {
             self.lists[PENDING].first.set(next);
         } else if self.is_first(place, entry) {
@@ -241,8 +246,8 @@ impl Wheel {
         self.fired.add(fired);
     }
 
-    /// When `fire_due` has to be called next: never later than the earliest deadline, and earlier only if a
-    /// timer of the same slot was cancelled.
+    /// When `fire_due` has to be called next: never later than the earliest deadline, and earlier
+    /// only if a timer of the same slot was cancelled.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         if self.lists[PENDING].first.get().is_some() {
             return Some(Instant::ZERO);
@@ -368,3 +373,6 @@ impl Wheel {
 fn tick(instant: Instant) -> u64 {
     instant.as_nanos() >> TICK_SHIFT
 }
+
+#[cfg(test)]
+mod tests;
