@@ -4,44 +4,90 @@
 //! All RAM is mapped where it is, so the address of anything on the heap is also the address that a
 //! device uses for it. Nothing here may be called from an interrupt handler.
 
+pub mod address_ranges;
 pub mod frames;
+pub mod page_table;
 pub mod range_set;
 
 #[cfg(target_os = "none")]
+pub mod fault;
+#[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
+mod mapping;
+#[cfg(target_os = "none")]
+pub mod region;
+#[cfg(target_os = "none")]
 mod setup;
+#[cfg(target_os = "none")]
+pub mod stack;
 
 #[cfg(target_os = "none")]
-pub use heap::{HeapStats, failed_allocation};
-#[cfg(target_os = "none")]
-pub use setup::{Setup, init};
-
-use exclusive::Exclusive;
-use frames::{FrameAllocator, FrameRange};
-
-use crate::exclusive;
-
+pub use machine::*;
 /// Bytes of a page and of a frame.
 pub const PAGE_SIZE: u64 = 4096;
 
-/// The machine's frames, once `init` has read the memory map.
-static FRAMES: Exclusive<Option<FrameAllocator>> = Exclusive::new(None);
+/// What needs a machine.
+#[cfg(target_os = "none")]
+mod machine {
+    use super::frames::{FrameAllocator, FrameRange};
+    use super::range_set::RangeSet;
+    use crate::exclusive::Exclusive;
 
-/// Takes `count` neighbouring frames; their contents are whatever was there. `None` where there is no such row.
-pub fn allocate_frames(count: u64) -> Option<FrameRange> {
-    FRAMES.try_with(|frames| frames.as_mut()?.allocate(count))?
-}
+    pub use super::heap::{HeapStats, failed_allocation};
+    pub use super::mapping::{DeviceError, is_mapped, map_device};
+    pub(crate) use super::setup::init;
+    pub use super::setup::{Setup, SetupError};
 
-/// Gives frames back that [`allocate_frames`] gave.
-///
-/// # Panics
-///
-/// If one of them is free already.
-pub fn free_frames(range: FrameRange) {
-    FRAMES.try_with(|frames| {
-        if let Some(frames) = frames {
-            frames.free(range);
-        }
-    });
+    /// The machine's frames, once `init` has read the memory map.
+    pub(super) static FRAMES: Exclusive<Option<FrameAllocator>> = Exclusive::new(None);
+    /// All RAM of the machine, in use or not.
+    pub(super) static RAM: Exclusive<RangeSet> = Exclusive::new(RangeSet::new());
+
+    /// The frames' figures.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct FrameStats {
+        /// Frames that can be allocated now.
+        pub free: u64,
+        /// Frames that the kernel gives out, free or not.
+        pub total: u64,
+    }
+
+    /// The frames' figures of this moment.
+    pub fn frame_stats() -> FrameStats {
+        FRAMES
+            .try_with(|frames| {
+                frames.as_ref().map(|frames| FrameStats {
+                    free: frames.free_frames(),
+                    total: frames.total_frames(),
+                })
+            })
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// Takes `count` neighbouring frames; their contents are whatever was there. `None` where there
+    /// is no such row.
+    pub fn allocate_frames(count: u64) -> Option<FrameRange> {
+        FRAMES.try_with(|frames| frames.as_mut()?.allocate(count))?
+    }
+
+    /// Gives frames back that [`allocate_frames`] gave.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is free already.
+    pub fn free_frames(range: FrameRange) {
+        FRAMES.try_with(|frames| {
+            if let Some(frames) = frames {
+                frames.free(range);
+            }
+        });
+    }
+
+    /// Asks something about the machine's RAM.
+    pub(super) fn installed_ram(question: impl FnOnce(&RangeSet) -> bool) -> bool {
+        // Nobody holds it while asking, so it is never in use; if it were, `true` refuses most.
+        RAM.try_with(|ram| question(ram)).unwrap_or(true)
+    }
 }

@@ -1,22 +1,27 @@
-//! Takes the machine's RAM into the kernel's hands, once, at boot.
+//! Takes the machine's RAM into the kernel's hands, once, at boot: the frame allocator, and page
+//! tables in which nothing is both writable and executable.
 #![allow(
     unsafe_code,
     reason = "turns addresses from the linker and the loader into memory"
 )]
 
 use super::frames::{Chunk, FrameAllocator};
+use super::mapping::{self, Tables};
+use super::page_table::{Access, AddressSpace, MapError};
 use super::range_set::{Range, RangeSet};
-use super::{FRAMES, PAGE_SIZE};
+use super::{FRAMES, PAGE_SIZE, RAM, fault};
 use crate::boot::LoaderInfo;
 use core::mem::MaybeUninit;
 
 unsafe extern "C" {
     static __kernel_start: u8;
+    static __text_end: u8;
+    static __rodata_end: u8;
     static __kernel_end: u8;
     static __boot_mapped_end: u8;
 }
 
-/// What `init` did, for the log, which does not exist yet when it runs.
+/// What `init` did, for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     /// RAM that the loader's map offers, in bytes.
@@ -27,46 +32,61 @@ pub struct Setup {
     pub dropped: u32,
 }
 
-/// The image with its .bss.
-fn kernel_image() -> Range {
-    Range::new(
-        &raw const __kernel_start as u64,
-        &raw const __kernel_end as u64,
-    )
+/// Why the memory cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// There is no RAM behind the kernel for the kernel's tables.
+    TooLittleMemory,
+    /// The memory map and the kernel's image contradict each other.
+    Map(MapError),
 }
 
-/// Reads the memory map, and lets the frame allocator own all RAM but page 0, the kernel and the
-/// modules. `None` where there is not enough RAM to begin with.
+/// Reads the memory map, lets the frame allocator own all RAM but page 0, the kernel and the
+/// modules, and switches to the kernel's own page tables. `guards` are the pages of the image that
+/// are left unmapped, each below a stack.
 ///
 /// What the loader left in low memory is overwritten from now on, so it must have been copied.
-pub fn init(info: &LoaderInfo) -> Option<Setup> {
+pub(crate) fn init(
+    info: &LoaderInfo,
+    guards: &[u64],
+    gigabyte_pages: bool,
+) -> Result<Setup, SetupError> {
     let mut ram = RangeSet::new();
     for range in info.ram.as_slice() {
         ram.insert(range.shrink_to(PAGE_SIZE));
     }
-    let offered = ram.total();
-    let image = kernel_image();
     ram.remove(Range::new(0, PAGE_SIZE));
-    ram.remove(image);
+    let mut free = ram.clone();
+    free.remove(image(&raw const __kernel_start, &raw const __kernel_end));
     for module in info.modules() {
-        ram.remove(module.grow_to(PAGE_SIZE));
+        free.remove(module.grow_to(PAGE_SIZE));
     }
-    let records = take_records(&mut ram)?;
-    let frames = FrameAllocator::new(&ram, records);
-    let free = frames.free_frames() * PAGE_SIZE;
-    FRAMES.try_with(|slot| *slot = Some(frames))?;
-    Some(Setup {
-        ram: offered,
-        free,
-        dropped: info.ram.dropped() + ram.dropped(),
-    })
+    let records = take_records(&mut free).ok_or(SetupError::TooLittleMemory)?;
+    let frames = FrameAllocator::new(&free, records);
+    let setup = Setup {
+        ram: ram.total(),
+        free: frames.free_frames() * PAGE_SIZE,
+        dropped: info.ram.dropped() + free.dropped(),
+    };
+    FRAMES.try_with(|slot| *slot = Some(frames));
+    let space = build_space(&ram, guards, gigabyte_pages).map_err(SetupError::Map)?;
+    mapping::install(space);
+    fault::set_static_guards(guards);
+    RAM.try_with(|slot| *slot = ram);
+    Ok(setup)
+}
+
+/// The part of the image between two symbols of the linker script.
+fn image(start: *const u8, end: *const u8) -> Range {
+    Range::new(start as u64, end as u64)
 }
 
 /// Takes the frame allocator's records out of `ram`: behind the kernel, in memory that the boot code
-/// has mapped. Leaves out RAM at the top where there is no room for that many.
+/// has mapped, which is enough for hundreds of GiB.
 fn take_records(ram: &mut RangeSet) -> Option<&'static mut [MaybeUninit<Chunk>]> {
-    let bytes = (FrameAllocator::records_for(ram) * size_of::<Chunk>()) as u64;
-    let reachable = Range::new(kernel_image().end, &raw const __boot_mapped_end as u64);
+    let count = FrameAllocator::records_for(ram);
+    let bytes = (count * size_of::<Chunk>()) as u64;
+    let reachable = image(&raw const __kernel_end, &raw const __boot_mapped_end);
     let place = ram
         .as_slice()
         .iter()
@@ -76,16 +96,36 @@ fn take_records(ram: &mut RangeSet) -> Option<&'static mut [MaybeUninit<Chunk>]>
                 range.end.min(reachable.end),
             )
         })
-        .map(|range| range.shrink_to(PAGE_SIZE))
         .find(|range| range.size() >= bytes)?;
     let taken = Range::with_size(place.start, bytes).grow_to(PAGE_SIZE);
     ram.remove(taken);
     // SAFETY: the range is RAM that the boot code mapped, and was just taken out of what anybody
-    // else can get. A chunk's record needs no initial value here.
-    Some(unsafe {
-        core::slice::from_raw_parts_mut(
-            taken.start as *mut MaybeUninit<Chunk>,
-            bytes as usize / size_of::<Chunk>(),
-        )
-    })
+    // else can get. A record needs no initial value here.
+    Some(unsafe { core::slice::from_raw_parts_mut(taken.start as *mut MaybeUninit<Chunk>, count) })
+}
+
+/// All RAM where it is, readable and writable; of the kernel's image, code executable, constants
+/// read-only, and the guard pages left out.
+fn build_space(
+    ram: &RangeSet,
+    guards: &[u64],
+    gigabyte_pages: bool,
+) -> Result<AddressSpace, MapError> {
+    let space = AddressSpace::new(&mut Tables, gigabyte_pages).ok_or(MapError::OutOfMemory)?;
+    let map = |range: Range, access| space.map(&mut Tables, range, range.start, access);
+    let text = image(&raw const __kernel_start, &raw const __text_end);
+    let constants = image(&raw const __text_end, &raw const __rodata_end);
+    map(text, Access::Execute)?;
+    map(constants, Access::Read)?;
+    let mut writable = ram.clone();
+    writable.insert(image(&raw const __rodata_end, &raw const __kernel_end));
+    writable.remove(text);
+    writable.remove(constants);
+    for &guard in guards {
+        writable.remove(Range::with_size(guard, PAGE_SIZE));
+    }
+    for &range in writable.as_slice() {
+        map(range, Access::Write)?;
+    }
+    Ok(space)
 }

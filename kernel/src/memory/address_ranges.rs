@@ -1,0 +1,128 @@
+//! Which parts of a window of addresses are in use: the bookkeeping behind regions.
+//!
+//! ```
+//! use ukernel::memory::address_ranges::AddressRanges;
+//! use ukernel::memory::range_set::Range;
+//!
+//! let mut ranges = AddressRanges::new(Range::new(0x10_0000, 0x20_0000));
+//! let range = ranges.reserve(0x3000, "stack").unwrap();
+//! assert_eq!(ranges.find(range.start + 5), Some((range, &"stack")));
+//! assert_eq!(ranges.release(range.start), Some("stack"));
+//! assert_eq!(ranges.find(range.start), None);
+//! ```
+
+use super::range_set::Range;
+use alloc::collections::BTreeMap;
+
+/// Reserved ranges of a window, each with a note of type `T`. Reserving and releasing take a number
+/// of steps that grows with the number of gaps, finding one with its logarithm.
+#[derive(Debug)]
+pub struct AddressRanges<T> {
+    window: Range,
+    /// By first address: the end, and the note.
+    reserved: BTreeMap<u64, (u64, T)>,
+}
+
+impl<T> AddressRanges<T> {
+    /// A window with nothing reserved.
+    pub const fn new(window: Range) -> AddressRanges<T> {
+        AddressRanges {
+            window,
+            reserved: BTreeMap::new(),
+        }
+    }
+
+    /// Reserves the lowest gap of `size` addresses. `None` where there is none, or `size` is zero.
+    pub fn reserve(&mut self, size: u64, note: T) -> Option<Range> {
+        let start = self.find_gap(size)?;
+        let range = Range::with_size(start, size);
+        self.reserved.insert(start, (range.end, note));
+        Some(range)
+    }
+
+    fn find_gap(&self, size: u64) -> Option<u64> {
+        let mut gap_start = self.window.start;
+        for (&start, &(end, _)) in &self.reserved {
+            if start - gap_start >= size {
+                break;
+            }
+            gap_start = end;
+        }
+        let fits = size > 0 && gap_start.checked_add(size)? <= self.window.end;
+        fits.then_some(gap_start)
+    }
+
+    /// Gives the range that begins at `start` back; answers its note, or `None` where none does.
+    pub fn release(&mut self, start: u64) -> Option<T> {
+        self.reserved.remove(&start).map(|(_, note)| note)
+    }
+
+    /// The reserved range that `address` lies in.
+    pub fn find(&self, address: u64) -> Option<(Range, &T)> {
+        let (&start, (end, note)) = self.reserved.range(..=address).next_back()?;
+        (address < *end).then(|| (Range::new(start, *end), note))
+    }
+
+    /// How many ranges are reserved.
+    pub fn len(&self) -> usize {
+        self.reserved.len()
+    }
+
+    /// Whether nothing is reserved.
+    pub fn is_empty(&self) -> bool {
+        self.reserved.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_gap_is_used_again() {
+        let mut ranges = AddressRanges::new(Range::new(100, 200));
+        let first = ranges.reserve(30, ()).unwrap();
+        ranges.reserve(30, ()).unwrap();
+        ranges.release(first.start).unwrap();
+        assert_eq!(ranges.reserve(31, ()).unwrap(), Range::new(160, 191));
+        assert_eq!(ranges.reserve(30, ()).unwrap(), first);
+        assert_eq!(ranges.reserve(10, ()), None);
+        assert_eq!(ranges.reserve(9, ()).unwrap(), Range::new(191, 200));
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let mut ranges = AddressRanges::new(Range::new(100, 200));
+        assert_eq!(ranges.reserve(0, ()), None);
+        assert_eq!(ranges.reserve(u64::MAX, ()), None);
+        assert!(ranges.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_disjoint_and_found(steps in prop::collection::vec((any::<bool>(), 1u64..40, any::<prop::sample::Index>()), 1..50)) {
+            let mut ranges = AddressRanges::new(Range::new(1000, 1500));
+            let mut held: Vec<(Range, usize)> = Vec::new();
+            for (number, (reserve, size, index)) in steps.into_iter().enumerate() {
+                if reserve {
+                    if let Some(range) = ranges.reserve(size, number) {
+                        prop_assert!(held.iter().all(|(old, _)| !old.overlaps(range)));
+                        held.push((range, number));
+                    }
+                } else if !held.is_empty() {
+                    let (range, note) = held.swap_remove(index.index(held.len()));
+                    prop_assert_eq!(ranges.release(range.start), Some(note));
+                }
+                prop_assert_eq!(ranges.len(), held.len());
+                for address in 990..1510 {
+                    let expected = held.iter().find(|(range, _)| range.contains(address));
+                    let found = ranges.find(address).map(|(range, note)| (range, *note));
+                    prop_assert_eq!(found, expected.copied());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Page tables of four levels (Intel SDM vol. 3, section 4.5): maps ranges of addresses with the
+//! largest pages that fit, and takes them away again.
+//!
+//! The tables are reached through [`TableMemory`], so all of this runs on a host, too. Changing a
+//! mapping that is in use needs a flush of the translation cache afterwards, which is the caller's.
+
+use super::PAGE_SIZE;
+use super::range_set::Range;
+use x86_64::PhysAddr;
+use x86_64::structures::paging::page_table::PageTableEntry;
+use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
+
+/// The level of the root table; level 1 holds 4 KiB pages.
+const ROOT_LEVEL: u32 = 4;
+/// Entries of a table.
+const ENTRIES: u64 = 512;
+/// The first address that four levels do not reach in the lower half, where the kernel lives.
+pub const ADDRESS_LIMIT: u64 = 1 << 47;
+
+/// What may be done with memory. No memory can be both written and executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and write.
+    Write,
+    /// Read and execute.
+    Execute,
+    /// Read and write the registers of a device, past the caches.
+    Device,
+}
+
+impl Access {
+    fn flags(self) -> Flags {
+        let flags = Flags::PRESENT;
+        match self {
+            Access::Read => flags | Flags::NO_EXECUTE,
+            Access::Write => flags | Flags::NO_EXECUTE | Flags::WRITABLE,
+            Access::Execute => flags,
+            Access::Device => {
+                let uncached = Flags::NO_CACHE | Flags::WRITE_THROUGH;
+                flags | Flags::NO_EXECUTE | Flags::WRITABLE | uncached
+            }
+        }
+    }
+}
+
+/// Why a mapping was not made. What came before the failing page is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// There is no frame for another table.
+    OutOfMemory,
+    /// Something is mapped there already.
+    Occupied,
+    /// Beyond [`ADDRESS_LIMIT`], or not on a page's boundary.
+    BadAddress,
+}
+
+/// Where tables come from and how they are reached.
+pub trait TableMemory {
+    /// The address of a new table with no entry set.
+    fn allocate(&mut self) -> Option<u64>;
+    /// The table at an address that `allocate` gave.
+    fn table(&mut self, address: u64) -> &mut PageTable;
+}
+
+/// A tree of tables.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressSpace {
+    root: u64,
+    /// Whether the processor knows pages of 1 GiB.
+    gigabyte_pages: bool,
+}
+
+/// A stretch of memory on its way into the tables.
+#[derive(Clone, Copy)]
+struct Mapping {
+    address: u64,
+    frame: u64,
+    size: u64,
+    flags: Flags,
+}
+
+impl Mapping {
+    /// The next `size` bytes, which are then no longer part of `self`.
+    fn split(&mut self, size: u64) -> Mapping {
+        let piece = Mapping { size, ..*self };
+        self.address += size;
+        self.frame += size;
+        self.size -= size;
+        piece
+    }
+}
+
+impl AddressSpace {
+    /// An address space with nothing in it; `None` without a frame for the root.
+    pub fn new(memory: &mut impl TableMemory, gigabyte_pages: bool) -> Option<AddressSpace> {
+        Some(AddressSpace {
+            root: memory.allocate()?,
+            gigabyte_pages,
+        })
+    }
+
+    /// The address of the root table, for CR3.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// Maps the pages of `range` to the frames from `frame` on.
+    ///
+    /// # Errors
+    ///
+    /// Pages before the one that failed stay mapped.
+    pub fn map(
+        &self,
+        memory: &mut impl TableMemory,
+        range: Range,
+        frame: u64,
+        access: Access,
+    ) -> Result<(), MapError> {
+        let aligned = (range.start | range.end | frame).is_multiple_of(PAGE_SIZE);
+        if !aligned || range.end > ADDRESS_LIMIT {
+            return Err(MapError::BadAddress);
+        }
+        let mapping = Mapping {
+            address: range.start,
+            frame,
+            size: range.size(),
+            flags: access.flags(),
+        };
+        self.map_in(memory, self.root, ROOT_LEVEL, mapping)
+    }
+
+    /// Maps what lies under one table.
+    fn map_in(
+        &self,
+        memory: &mut impl TableMemory,
+        table: u64,
+        level: u32,
+        mut rest: Mapping,
+    ) -> Result<(), MapError> {
+        let span = span(level);
+        while rest.size > 0 {
+            let index = index(rest.address, level);
+            let whole = self.whole_pages(level, &rest).min(ENTRIES - index);
+            if whole > 0 {
+                let pages = rest.split(whole * span);
+                set_pages(memory.table(table), index as usize, level, pages)?;
+            } else {
+                let child = child(memory, table, index as usize)?;
+                let piece = (span - rest.address % span).min(rest.size);
+                let piece = rest.split(piece);
+                self.map_in(memory, child, level - 1, piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many pages of this level's size a mapping begins with.
+    fn whole_pages(&self, level: u32, mapping: &Mapping) -> u64 {
+        let span = span(level);
+        let possible = match level {
+            1 | 2 => true,
+            3 => self.gigabyte_pages,
+            _ => false,
+        };
+        if possible && (mapping.address | mapping.frame).is_multiple_of(span) {
+            mapping.size / span
+        } else {
+            0
+        }
+    }
+
+    /// The page that `address` lies in: its entry and its size.
+    fn find<'a, M: TableMemory>(
+        &self,
+        memory: &'a mut M,
+        address: u64,
+    ) -> Option<(&'a mut PageTableEntry, u64)> {
+        if address >= ADDRESS_LIMIT {
+            return None;
+        }
+        let mut table = self.root;
+        let mut level = ROOT_LEVEL;
+        loop {
+            let slot = index(address, level) as usize;
+            let entry = &memory.table(table)[slot];
+            let flags = entry.flags();
+            if !flags.contains(Flags::PRESENT) {
+                return None;
+            }
+            if level == 1 || flags.contains(Flags::HUGE_PAGE) {
+                return Some((&mut memory.table(table)[slot], span(level)));
+            }
+            table = entry.addr().as_u64();
+            level -= 1;
+        }
+    }
+
+    /// Where `address` is mapped to, or `None` where an access would fault.
+    pub fn translate(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
+        let (entry, size) = self.find(memory, address)?;
+        Some(entry.addr().as_u64() + address % size)
+    }
+
+    /// Takes the 4 KiB page at `address` out; answers the frame that was there. `None`, with
+    /// nothing changed, where there is no page or it is a larger one.
+    pub fn unmap_page(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
+        let (entry, size) = self.find(memory, address)?;
+        if size != PAGE_SIZE {
+            return None;
+        }
+        let frame = entry.addr().as_u64();
+        entry.set_unused();
+        Some(frame)
+    }
+
+    /// Changes what may be done with the 4 KiB page at `address`. False where there is none.
+    pub fn protect_page(
+        &self,
+        memory: &mut impl TableMemory,
+        address: u64,
+        access: Access,
+    ) -> bool {
+        match self.find(memory, address) {
+            Some((entry, PAGE_SIZE)) => {
+                entry.set_flags(access.flags());
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How much memory an entry of this level stands for.
+fn span(level: u32) -> u64 {
+    PAGE_SIZE << (9 * (level - 1))
+}
+
+/// Which entry of a table of this level an address belongs to.
+fn index(address: u64, level: u32) -> u64 {
+    address / span(level) % ENTRIES
+}
+
+/// Fills the entries from `first` on with the pages of `mapping`.
+fn set_pages(
+    table: &mut PageTable,
+    first: usize,
+    level: u32,
+    mapping: Mapping,
+) -> Result<(), MapError> {
+    let huge = if level > 1 {
+        Flags::HUGE_PAGE
+    } else {
+        Flags::empty()
+    };
+    let count = (mapping.size / span(level)) as usize;
+    let mut frame = mapping.frame;
+    for entry in table.iter_mut().skip(first).take(count) {
+        if !entry.is_unused() {
+            return Err(MapError::Occupied);
+        }
+        entry.set_addr(PhysAddr::new_truncate(frame), mapping.flags | huge);
+        frame += span(level);
+    }
+    Ok(())
+}
+
+/// The table that an entry points to, made if there is none. The pages at the end decide what may
+/// be done with memory, so tables allow everything.
+fn child(memory: &mut impl TableMemory, table: u64, slot: usize) -> Result<u64, MapError> {
+    let entry = &memory.table(table)[slot];
+    if entry.flags().contains(Flags::HUGE_PAGE) {
+        return Err(MapError::Occupied);
+    }
+    if !entry.is_unused() {
+        return Ok(entry.addr().as_u64());
+    }
+    let child = memory.allocate().ok_or(MapError::OutOfMemory)?;
+    let flags = Flags::PRESENT | Flags::WRITABLE;
+    memory.table(table)[slot].set_addr(PhysAddr::new_truncate(child), flags);
+    Ok(child)
+}
+
+#[cfg(test)]
+mod tests;
