@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod exclusive;
 #[cfg(target_os = "none")]
 pub mod exit;
+pub mod input_ring;
 pub mod log;
 pub mod memory;
 #[cfg(target_os = "none")]
@@ -21,6 +22,7 @@ mod panic;
 pub mod random;
 #[cfg(target_os = "none")]
 pub mod runtime;
+pub mod scancodes;
 pub mod shutdown;
 pub mod stats;
 pub mod termination;

@@ -2,8 +2,11 @@
 //! parts in the order in which they need each other.
 #![allow(unsafe_code, reason = "entered from assembly with physical addresses")]
 
-use super::serial;
+use super::cpu::{self, Features};
+use super::{descriptors, lapic, line, pic, serial, time, timer, traps};
 use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
+use crate::clock::rate::Rate;
+use crate::memory::SetupError;
 use crate::memory::range_set::Range;
 use crate::{exit, log, memory, runtime};
 use abi::exit::UNSUPPORTED_MACHINE;
@@ -47,28 +50,60 @@ impl PhysicalMemory for BootMapping {
 
 /// Called by `boot.s`, once, in 64-bit mode with interrupts off.
 extern "C" fn kernel_entry(protocol: u32, address: u64) -> ! {
+    descriptors::init();
+    traps::init();
     serial::init();
     log::init();
+    let features = Features::detect();
+    let entry = &raw const ENTRY_TSC;
+    // SAFETY: written by `boot.s` before this function was called, and never again.
+    let entry = unsafe { entry.read() };
+    time::init(features, entry);
     let protocol = match protocol {
         0 => Protocol::Pvh,
         _ => Protocol::Linux,
     };
     let info = boot::parse(protocol, &BootMapping, address);
     if !info.valid {
-        serial::emergency(b"boot: the loader passed no start information\n");
-        exit::exit(UNSUPPORTED_MACHINE);
+        give_up("the loader passed no start information");
     }
     let command_line = keep_command_line(info.command_line);
-    let Some(memory) = memory::init(&info) else {
-        serial::emergency(b"boot: not enough memory\n");
-        exit::exit(UNSUPPORTED_MACHINE);
-    };
+    let memory = memory::init(&info, &descriptors::guard_pages(), features.gigabyte_pages)
+        .unwrap_or_else(|error| match error {
+            SetupError::TooLittleMemory => give_up("there is too little memory"),
+            SetupError::Map(_) => give_up("the memory map cannot be used"),
+        });
+    cpu::enable_vector_state(features);
+    start_interrupts(features, entry);
     runtime::start(BootInfo {
         protocol,
         command_line,
         modules: keep_modules(info.modules()),
         memory,
     })
+}
+
+/// Ends a boot that cannot go on.
+fn give_up(reason: &str) -> ! {
+    ::log::error!("boot: {reason}");
+    exit::exit(UNSUPPORTED_MACHINE)
+}
+
+/// Takes the interrupt controllers and the timer into use, and lets interrupts in.
+fn start_interrupts(features: Features, entry: u64) {
+    let has_lapic = features.lapic && lapic::init();
+    let begun = cpu::tsc();
+    timer::init(features, has_lapic);
+    pic::init();
+    pic::unmask(line::KEYBOARD);
+    pic::unmask(line::SERIAL);
+    let bus_hz = time::finish_init(features, entry);
+    let elapsed = Rate::from_hz(time::tsc_hz()).nanos(cpu::tsc() - begun);
+    timer::finish_init(bus_hz, elapsed);
+    if timer::device() == timer::Device::Pit {
+        pic::unmask(line::TIMER);
+    }
+    x86_64::instructions::interrupts::enable();
 }
 
 fn keep_command_line(place: Range) -> &'static str {

@@ -1,15 +1,17 @@
 //! One line of the log as text, formatted on the stack.
 //!
 //! ```
+//! use reactor::time::Instant;
 //! use ukernel::log::line::Line;
 //!
-//! let now = 12_345_678;
+//! let now = Instant::from_nanos(12_345_678);
 //! let line = Line::compose(now, log::Level::Info, format_args!("net: up mtu={}", 1500));
 //! assert_eq!(line.as_bytes(), b"[    0.012345] INFO  net: up mtu=1500\n");
 //! ```
 
 use core::fmt::{self, Write};
 use log::{Level, Record};
+use reactor::time::Instant;
 
 /// The longest line, its break included. What is beyond is cut off, and `...` says so.
 pub const MAX_LINE: usize = 512;
@@ -26,26 +28,26 @@ pub struct Line {
 
 impl Line {
     /// The line for a record of the `log` crate.
-    pub fn format(nanos: u64, record: &Record) -> Line {
+    pub fn format(now: Instant, record: &Record) -> Line {
         if record.level() < Level::Debug {
-            return Line::compose(nanos, record.level(), *record.args());
+            return Line::compose(now, record.level(), *record.args());
         }
         let target = record.target();
         Line::compose(
-            nanos,
+            now,
             record.level(),
             format_args!("{} target={target}", record.args()),
         )
     }
 
     /// The line for a message.
-    pub fn compose(nanos: u64, level: Level, message: fmt::Arguments) -> Line {
+    pub fn compose(now: Instant, level: Level, message: fmt::Arguments) -> Line {
         let mut line = Line {
             bytes: [0; MAX_LINE],
             len: 0,
             cut: false,
         };
-        let micros = nanos / 1000;
+        let micros = now.as_nanos() / 1000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         // Writing into a `Line` cannot fail; a message whose formatting does is cut there.
         let _ = write!(line, "[{seconds:5}.{micros:06}] {level:<5} ");
@@ -92,7 +94,7 @@ mod tests {
     use std::string::String;
 
     fn text(level: Level, message: fmt::Arguments) -> String {
-        let line = Line::compose(61_000_001_000, level, message);
+        let line = Line::compose(Instant::from_nanos(61_000_001_000), level, message);
         String::from_utf8(line.as_bytes().into()).unwrap()
     }
 
@@ -106,7 +108,7 @@ mod tests {
     fn the_module_is_named_where_one_is_looking_for_bugs() {
         let record = |level| {
             let line = Line::format(
-                0,
+                Instant::ZERO,
                 &Record::builder()
                     .level(level)
                     .target("a::b")

@@ -1,0 +1,136 @@
+//! The one timer: set to the nearest deadline, by whichever of three devices the machine has.
+//!
+//! Setting it costs an exit to the hypervisor. So a timer that is already set to an earlier time is left
+//! alone: busy machines move their nearest deadline with every packet, and what is set earlier either is
+//! set again then, which is counted, or never fires.
+
+use super::{cpu, lapic, pit, time};
+use crate::clock::rate::{NANOS_PER_SECOND, Rate};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use reactor::time::Instant;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+/// The rate at which the timers of KVM and QEMU count, and how near a measured rate must be for it to
+/// be taken for that one, in parts of it.
+const USUAL_BUS_HZ: u64 = 1_000_000_000;
+const USUAL_TOLERANCE: u64 = 8;
+
+static DEVICE: AtomicU8 = AtomicU8::new(Device::None as u8);
+/// When the timer fires, in nanoseconds since boot; [`NEVER`] if it is not set.
+static ARMED: AtomicU64 = AtomicU64::new(NEVER);
+/// Steps of the one-shot in a second.
+static ONE_SHOT_HZ: AtomicU64 = AtomicU64::new(0);
+/// Whether that is known exactly.
+static ONE_SHOT_EXACT: AtomicU8 = AtomicU8::new(0);
+static ARMS: AtomicU64 = AtomicU64::new(0);
+static FIRED: AtomicU64 = AtomicU64::new(0);
+
+/// Which device is the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Device {
+    /// None yet.
+    None,
+    /// The local controller's, set to a value of the cycle counter.
+    TscDeadline,
+    /// The local controller's, counting down.
+    OneShot,
+    /// The PIT's channel 0; far deadlines take many settings.
+    Pit,
+}
+
+/// Which device is the timer.
+pub fn device() -> Device {
+    match DEVICE.load(Relaxed) {
+        1 => Device::TscDeadline,
+        2 => Device::OneShot,
+        3 => Device::Pit,
+        _ => Device::None,
+    }
+}
+
+/// How often the timer was set, and how often it fired.
+pub(super) fn counts() -> (u64, u64) {
+    (ARMS.load(Relaxed), FIRED.load(Relaxed))
+}
+
+/// Takes the timer into use. At boot; `has_lapic` says that `lapic::init` succeeded. For a one-shot,
+/// the counting that [`finish_init`] measures begins.
+pub(super) fn init(features: cpu::Features, has_lapic: bool) {
+    let device = if !has_lapic {
+        Device::Pit
+    } else if features.tsc_deadline {
+        lapic::use_tsc_deadline();
+        Device::TscDeadline
+    } else {
+        lapic::use_one_shot();
+        Device::OneShot
+    };
+    DEVICE.store(device as u8, Relaxed);
+}
+
+/// Works out the rate of a one-shot that has counted since `init`, `elapsed` nanoseconds ago. The
+/// hypervisor's own figure, in `told_hz`, is believed without measuring.
+pub(super) fn finish_init(told_hz: Option<u64>, elapsed: u64) {
+    if device() != Device::OneShot {
+        return;
+    }
+    let steps = u64::from(u32::MAX - lapic::count());
+    let measured = steps * lapic::DIVISOR * NANOS_PER_SECOND / elapsed.max(1);
+    let usual = measured.abs_diff(USUAL_BUS_HZ) < USUAL_BUS_HZ / USUAL_TOLERANCE;
+    let known = told_hz.or(usual.then_some(USUAL_BUS_HZ));
+    ONE_SHOT_EXACT.store(u8::from(known.is_some()), Relaxed);
+    ONE_SHOT_HZ.store(known.unwrap_or(measured) / lapic::DIVISOR, Relaxed);
+}
+
+/// Makes the timer fire at `deadline` or earlier. Interrupts must be off.
+pub(super) fn arm(deadline: Instant, now: Instant) {
+    if deadline.as_nanos() >= ARMED.load(Relaxed) {
+        return;
+    }
+    ARMS.store(ARMS.load(Relaxed) + 1, Relaxed);
+    let delay = (deadline - now).as_nanos() as u64;
+    let covered = match device() {
+        Device::TscDeadline => {
+            lapic::set_deadline(time::tsc_at(delay));
+            delay
+        }
+        Device::OneShot => start_one_shot(delay),
+        Device::Pit | Device::None => {
+            pit::start_one_shot(delay);
+            delay.min(pit::MAX_ONE_SHOT_NANOS)
+        }
+    };
+    ARMED.store(now.as_nanos().saturating_add(covered), Relaxed);
+}
+
+/// Counts down from `delay`, or as much of it as the counter holds; answers how much that is. With a
+/// rate that was only measured, stops a little early and is set again, rather than be late.
+fn start_one_shot(delay: u64) -> u64 {
+    let rate = Rate::from_hz(ONE_SHOT_HZ.load(Relaxed));
+    let cautious = if ONE_SHOT_EXACT.load(Relaxed) == 0 {
+        delay - delay / 16
+    } else {
+        delay
+    };
+    let steps = rate
+        .ticks(cautious)
+        .saturating_add(1)
+        .min(u64::from(u32::MAX));
+    lapic::set_count(steps as u32);
+    rate.nanos(steps)
+}
+
+/// When the timer fires, if it is set.
+pub(super) fn armed() -> Option<Instant> {
+    Some(ARMED.load(Relaxed))
+        .filter(|&at| at != NEVER)
+        .map(Instant::from_nanos)
+}
+
+/// Notes that it fired. From its interrupt handler.
+pub(super) fn fired() {
+    ARMED.store(NEVER, Relaxed);
+    FIRED.store(FIRED.load(Relaxed) + 1, Relaxed);
+}
