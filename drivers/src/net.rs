@@ -23,6 +23,8 @@ mod config;
 mod counters;
 mod header;
 mod receive;
+#[cfg(test)]
+mod tests;
 mod transmit;
 
 use alloc::vec::Vec;

@@ -1,3 +1,5 @@
+//! The disk against a fake device: shapes of requests, order, errors, dropped futures, lies.
+
 use std::boxed::Box;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

@@ -1,3 +1,4 @@
+//! The virtqueue against the device's side of it: an honest one, and every lie it could tell.
 #![allow(
     unsafe_code,
     reason = "the device's side of a queue is made from addresses"
