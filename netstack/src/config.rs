@@ -96,8 +96,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections in TIME-WAIT, which hold no buffers. Beyond it the oldest is recycled.
     pub time_wait: usize,
-    /// Connections whose stream was dropped and which still have to close. Beyond it the oldest
-    /// is reset.
+    /// Connections whose stream was dropped and which still have to close. Beyond it, dropping
+    /// a stream resets its connection.
     pub orphans: usize,
     /// UDP sockets.
     pub udp_sockets: usize,
@@ -123,7 +123,9 @@ pub struct Timeouts {
     pub half_open: Duration,
     /// With unacknowledged data, since the peer was last heard (RFC 5482's user timeout).
     pub unacknowledged: Duration,
-    /// How long a dropped stream may take to deliver its data and close.
+    /// How long a dropped stream that has delivered everything waits for the peer to close. Before,
+    /// `unacknowledged` holds, counted from the last progress; a peer that takes its data in drops is
+    /// limited by [`Limits::orphans`] only.
     pub linger: Duration,
     /// How long a closed connection answers late segments (RFC 9293 §3.6.1; 2 MSL).
     pub time_wait: Duration,
@@ -134,7 +136,7 @@ impl Default for Timeouts {
         Timeouts {
             connect: Duration::from_secs(30),
             half_open: Duration::from_secs(15),
-            unacknowledged: Duration::from_secs(120),
+            unacknowledged: Duration::from_secs(300),
             linger: Duration::from_secs(60),
             time_wait: Duration::from_secs(10),
         }

@@ -41,6 +41,14 @@ impl Stack {
         self.shared.engine.borrow_mut()
     }
 
+    /// As [`engine`](Self::engine), for calls to which the time matters: between turns the engine
+    /// knows the time of the last one.
+    pub(crate) fn engine_now(&self) -> RefMut<'_, Engine> {
+        let mut engine = self.engine();
+        engine.link.now = self.shared.clock.now();
+        engine
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.clock
     }

@@ -26,7 +26,7 @@ pub(crate) enum Role {
     Waiting(usize),
     /// A stream of the workload.
     Stream,
-    /// Nobody any more: it closes, at the latest by this time.
+    /// Nobody any more: it closes, or is reset after this time without progress.
     Orphan(Instant),
 }
 
@@ -153,6 +153,11 @@ impl Connection {
         }
     }
 
+    /// Whether the peer took something since, be it our FIN.
+    pub(crate) fn progressed_since(&self, before: Before) -> bool {
+        self.state() != before.state || self.socket().send_queue() < before.unsent
+    }
+
     /// Closed, with nothing left to send: smoltcp forgets the peer when its last reset is out.
     pub(crate) fn is_finished(&self) -> bool {
         self.state() == State::Closed && self.socket().remote_endpoint().is_none()
@@ -226,6 +231,25 @@ impl Connection {
     pub(crate) fn set_handshake_timeout(&mut self, limit: Duration) {
         self.socket_mut()
             .set_timeout(Some(to_smoltcp_duration(limit)));
+    }
+
+    /// Data or a FIN of ours is not acknowledged yet.
+    fn is_outstanding(&self) -> bool {
+        self.socket().send_queue() > 0
+            || matches!(
+                self.state(),
+                State::FinWait1 | State::Closing | State::LastAck
+            )
+    }
+
+    /// When a dropped connection is given up unless there is progress: as late as others while it
+    /// still delivers; sooner when it only waits for the peer to close.
+    pub(crate) fn give_up_at(&self, now: Instant, linger: Duration) -> Instant {
+        if self.is_outstanding() {
+            now + linger.max(self.unacknowledged)
+        } else {
+            now + linger
+        }
     }
 
     pub(crate) fn set_unacknowledged_timeout(&mut self, limit: Duration) {

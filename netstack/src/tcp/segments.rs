@@ -133,10 +133,16 @@ impl Engine {
         {
             connection.peer_next = sequence.wrapping_add(len);
         }
-        if matches!(connection.role, Role::Orphan(_)) && connection.socket().can_recv() {
-            // Nobody will read it (RFC 2525 §2.17; RFC 9293 §3.10.4): the peer must know.
-            connection.abort();
-            self.link.stats.resets_sent += 1;
+        if matches!(connection.role, Role::Orphan(_)) {
+            if connection.progressed_since(before) {
+                let until = connection.give_up_at(now, self.config.timeouts.linger);
+                connection.role = Role::Orphan(until);
+            }
+            if connection.socket().can_recv() {
+                // Nobody will read it (RFC 2525 §2.17; RFC 9293 §3.10.4): the peer must know.
+                connection.abort();
+                self.link.stats.resets_sent += 1;
+            }
         }
         self.tcp.mark(key);
     }

@@ -121,7 +121,7 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        self.stack.engine().close_listener(self.key);
+        self.stack.engine_now().close_listener(self.key);
     }
 }
 
@@ -142,7 +142,7 @@ impl Pollable for TcpListener {
 ///
 /// Reads and writes are futures that may be dropped at any time without losing data. Dropping the
 /// stream closes it as Linux does: what was written is still delivered and a FIN follows, in the
-/// background and for at most [`Timeouts::linger`](crate::Timeouts); where data from the peer is
+/// background ([`Timeouts::linger`](crate::Timeouts)); where data from the peer is
 /// unread, the connection is reset instead.
 pub struct TcpStream {
     held: Rc<Held>,
@@ -174,7 +174,7 @@ impl TcpStream {
         peer: SocketAddr,
         options: ListenOptions,
     ) -> Result<TcpStream, ConnectError> {
-        let key = stack.engine().connect(peer, options.options())?;
+        let key = stack.engine_now().connect(peer, options.options())?;
         let stream = TcpStream::new(stack.clone(), key);
         poll_fn(|cx| stream.held.poll_connected(cx)).await?;
         Ok(stream)
@@ -238,7 +238,7 @@ impl TcpStream {
     /// Probes an idle peer each `interval`; it counts as dead after four unanswered probes. `None`,
     /// the default: an idle connection lives as long as both ends do.
     pub fn set_keep_alive(&self, interval: Option<Duration>) {
-        let now = self.held.stack.engine().link.now;
+        let now = self.held.stack.clock().now();
         self.held
             .with(|connection| connection.set_keep_alive(interval, now));
         self.held.mark();
@@ -295,7 +295,7 @@ impl Pollable for TcpStream {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.stack.engine().release(self.key);
+        self.stack.engine_now().release(self.key);
     }
 }
 
@@ -402,7 +402,7 @@ impl Held {
     }
 
     pub(super) fn shutdown(&self) -> Result<(), StreamError> {
-        let now = self.stack.engine().link.now;
+        let now = self.stack.clock().now();
         let error = self.with(|connection| {
             connection.close(now);
             connection.error()
@@ -572,7 +572,8 @@ impl Engine {
     }
 
     fn orphan(&mut self, key: usize) {
-        let until = self.link.now + self.config.timeouts.linger;
+        let linger = self.config.timeouts.linger;
+        let until = self.tcp.connections[key].give_up_at(self.link.now, linger);
         self.tcp.set_role(key, Role::Orphan(until));
         self.tcp.mark(key);
     }

@@ -1,8 +1,10 @@
-//! Two stacks on a wire.
+//! Two stacks on a wire, and what most tests do with them.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::{Conditions, Wire, random};
-use netstack::{Config, Ipv4Config, Stack, StaticIpv4};
+use netstack::{
+    Config, Ipv4Config, ListenOptions, Stack, StaticIpv4, StreamError, TcpListener, TcpStream,
+};
 use reactor::testing::VirtualClock;
 use reactor::time::Duration;
 use reactor::{Clock, Reactor, Spawner};
@@ -12,17 +14,17 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub(crate) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub(crate) const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
-/// A client at end 0 and a server at end 1, both with static addresses.
+/// A client at end 0 and a server at end 1, both with static addresses unless told otherwise.
 pub(crate) struct Pair {
     pub(crate) reactor: Reactor,
     pub(crate) clock: Clock,
     pub(crate) spawner: Spawner,
-    #[expect(dead_code)]
     pub(crate) wire: Wire,
     pub(crate) client: Stack,
     pub(crate) server: Stack,
 }
 
+/// A static address in a /24.
 pub(crate) fn config(mac: [u8; 6], address: Ipv4Addr) -> Config {
     let mut config = Config::new(mac);
     config.ipv4 = Ipv4Config::Static(StaticIpv4 {
@@ -34,10 +36,13 @@ pub(crate) fn config(mac: [u8; 6], address: Ipv4Addr) -> Config {
     config
 }
 
+pub(crate) fn configs() -> [Config; 2] {
+    [config(CLIENT_MAC, CLIENT), config(SERVER_MAC, SERVER)]
+}
+
 impl Pair {
     pub(crate) fn new(seed: u64, conditions: Conditions) -> Pair {
-        let configs = [config(CLIENT_MAC, CLIENT), config(SERVER_MAC, SERVER)];
-        Pair::with_configs(seed, conditions, configs)
+        Pair::with_configs(seed, conditions, configs())
     }
 
     pub(crate) fn with_configs(seed: u64, conditions: Conditions, configs: [Config; 2]) -> Pair {
@@ -74,9 +79,87 @@ impl Pair {
         done.expect("the test ends within a virtual day")
     }
 
-    pub(crate) fn server_at(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(SERVER), port)
+    pub(crate) fn listen(&self, port: u16, options: ListenOptions) -> TcpListener {
+        TcpListener::bind(&self.server, port, options).unwrap()
     }
+
+    pub(crate) async fn connect(&self, port: u16) -> TcpStream {
+        TcpStream::connect(&self.client, server_at(port))
+            .await
+            .unwrap()
+    }
+
+    /// A connection, both ends of it: the client's and the server's.
+    pub(crate) async fn connected(&self) -> (TcpStream, TcpStream) {
+        let listener = self.listen(9, ListenOptions::default());
+        let client = self.connect(9).await;
+        let (server, _) = listener.accept().await;
+        (client, server)
+    }
+
+    /// Serves echo on port 7, any number of connections.
+    pub(crate) fn serve_echo(&self, options: ListenOptions) {
+        let listener = self.listen(7, options);
+        let spawner = self.spawner.clone();
+        let accepting = async move {
+            loop {
+                let (stream, _) = listener.accept().await;
+                spawner.task("echo").spawn(echo(stream)).detach();
+            }
+        };
+        self.spawner.task("accept").spawn(accepting).detach();
+    }
+
+    pub(crate) async fn sleep(&self, span: Duration) {
+        self.clock.sleep(span).await;
+    }
+}
+
+/// Sends back what comes, until the peer is done or gone.
+pub(crate) async fn echo(mut stream: TcpStream) {
+    let mut buffer = [0; 2048];
+    while let Ok(read) = stream.read(&mut buffer).await
+        && read > 0
+    {
+        if stream.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads to the end.
+pub(crate) async fn read_all(stream: &mut TcpStream) -> Result<Vec<u8>, StreamError> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 1500];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(all),
+            read => all.extend_from_slice(&buffer[..read]),
+        }
+    }
+}
+
+/// Writes and reads at the same time, and gives what came back.
+pub(crate) async fn exchange(stream: TcpStream, sent: Vec<u8>, spawner: &Spawner) -> Vec<u8> {
+    let (mut reader, mut writer) = stream.into_split();
+    let writing = spawner.spawn(async move {
+        writer.write_all(&sent).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let mut got = Vec::new();
+    let mut buffer = [0; 1500];
+    loop {
+        match reader.read(&mut buffer).await.unwrap() {
+            0 => break,
+            read => got.extend_from_slice(&buffer[..read]),
+        }
+    }
+    writing.await.unwrap();
+    got
+}
+
+pub(crate) fn server_at(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(SERVER), port)
 }
 
 /// Bytes that tell where they belong.
