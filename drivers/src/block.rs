@@ -151,7 +151,7 @@ pub fn new<T: Registers>(
         queue.size(),
     );
     let device = Device::new("disk", transport, vec![queue]);
-    let table = Rc::new(SharedTable::default());
+    let table = Rc::new(SharedTable::new());
     let disk = Disk::new(Rc::clone(&table), geometry);
     Ok((
         disk,

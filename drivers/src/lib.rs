@@ -13,6 +13,7 @@ extern crate std;
 pub mod block;
 mod error;
 pub mod net;
+pub mod rng;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod virtio;

@@ -9,7 +9,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::geometry::{Geometry, SECTOR};
-use super::table::{Data, Operation, Outcome, Request, SharedTable, SlotId, Table, Ticket};
+use super::table::{Data, Operation, Outcome, Request, SharedTable, SlotId};
 use super::{DiskError, DiskStats};
 use crate::virtio::Buffer;
 
@@ -228,60 +228,50 @@ impl Disk {
     }
 
     /// A checked request of whole blocks.
-    fn request(&self, operation: Operation, offset: u64, data: Data) -> RequestFuture<'_> {
+    async fn request(&self, operation: Operation, offset: u64, data: Data) -> Outcome {
         let request = Request {
             operation,
             sector: offset / SECTOR,
             data,
         };
-        RequestFuture {
-            table: &self.table,
-            request: Some(request),
-            ticket: None,
-            slot: None,
+        let _permit = match self.table.admit().await {
+            Ok(permit) => permit,
+            Err(error) => {
+                return Outcome {
+                    result: Err(error),
+                    data: request.data,
+                };
+            }
+        };
+        match self.table.with(|table| table.insert(request)) {
+            Ok(slot) => {
+                Pending {
+                    table: &self.table,
+                    slot: Some(slot),
+                }
+                .await
+            }
+            Err(outcome) => outcome,
         }
     }
 }
 
-/// One request, from the line for a slot to its outcome. Dropping it at any point leaves nothing
-/// behind but what the device still has.
+/// A request that is in the table. Dropping it leaves nothing behind but what the device has.
 #[derive(Debug)]
-struct RequestFuture<'a> {
+struct Pending<'a> {
     table: &'a SharedTable,
-    request: Option<Request>,
-    ticket: Option<Ticket>,
+    /// `None` once the outcome was taken.
     slot: Option<SlotId>,
 }
 
-impl Future for RequestFuture<'_> {
+impl Future for Pending<'_> {
     type Output = Outcome;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let this = self.get_mut();
-        this.table.with(|table| this.advance(table, cx))
-    }
-}
-
-impl RequestFuture<'_> {
-    fn advance(&mut self, table: &mut Table, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let slot = match self.slot {
-            Some(slot) => slot,
-            None => match table.poll_insert(&mut self.request, &mut self.ticket, cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(slot)) => *self.slot.insert(slot),
-                Poll::Ready(Err(error)) => {
-                    let data = self
-                        .request
-                        .take()
-                        .map_or(Data::None, |request| request.data);
-                    return Poll::Ready(Outcome {
-                        result: Err(error),
-                        data,
-                    });
-                }
-            },
-        };
-        let outcome = table.poll_finish(slot, cx);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let slot = self
+            .slot
+            .expect("a future is not polled again once it is ready");
+        let outcome = self.table.with(|table| table.poll_finish(slot, cx));
         if outcome.is_ready() {
             self.slot = None;
         }
@@ -289,14 +279,11 @@ impl RequestFuture<'_> {
     }
 }
 
-impl Drop for RequestFuture<'_> {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.table.with(|table| {
-            table.leave_line(&mut self.ticket);
-            if let Some(slot) = self.slot.take() {
-                table.abandon(slot);
-            }
-        });
+        if let Some(slot) = self.slot {
+            self.table.with(|table| table.abandon(slot));
+        }
     }
 }
 

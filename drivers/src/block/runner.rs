@@ -165,7 +165,7 @@ impl<T: Registers> DiskRunner<T> {
     /// Moves requests to the device, oldest first, until one does not fit.
     fn submit(&mut self) {
         loop {
-            let Some(segments) = self.table.with(Table::next_segments) else {
+            let Some(segments) = self.table.with(|table| table.next_segments()) else {
                 return;
             };
             if !self.device.queue(0).has_room(segments + 2) {
@@ -261,13 +261,13 @@ impl<T: Registers> DiskRunner<T> {
     fn give_up(&mut self, failure: Failure) {
         self.device.fail(failure);
         self.in_flight.clear();
-        self.table.with(Table::fail);
+        self.table.fail();
     }
 }
 
 impl<T: Registers> Drop for DiskRunner<T> {
     fn drop(&mut self) {
-        self.table.with(Table::fail);
+        self.table.fail();
     }
 }
 

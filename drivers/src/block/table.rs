@@ -2,9 +2,9 @@
 //! out; the runner moves them to the device and back. Shared within one thread, borrowed only for
 //! the length of a call.
 //!
-//! A request's life: waiting for a slot (first in, first out) → queued → submitted → done. A
-//! future that is dropped on the way leaves its slot orphaned, and the runner frees it when it
-//! meets it.
+//! A request's life: waiting to be admitted (first in, first out) → queued → submitted → done. A
+//! future that is dropped while the device has its request leaves the slot orphaned, and the
+//! runner frees it when the device is done.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,11 +12,13 @@ use core::cell::RefCell;
 use core::mem;
 use core::task::{Context, Poll, Waker};
 
+use reactor::sync::{Permit, Semaphore};
+
 use super::DiskError;
 use crate::virtio::Buffer;
 
 /// Requests of one disk that are queued or with the device. Whoever comes when there are as many
-/// waits, in order, before anything is stored for it but a waker.
+/// waits, first come first served, and costs nothing until then.
 pub const MAX_REQUESTS: usize = 256;
 
 /// What a disk has done since it was brought up, and what it is doing.
@@ -106,35 +108,58 @@ struct Slot {
 }
 
 /// The table as its handles and its runner share it.
-#[derive(Debug, Default)]
-pub(super) struct SharedTable(RefCell<Table>);
+#[derive(Debug)]
+pub(super) struct SharedTable {
+    table: RefCell<Table>,
+    admission: Semaphore,
+}
 
 impl SharedTable {
+    /// An empty table.
+    pub(super) fn new() -> SharedTable {
+        SharedTable {
+            table: RefCell::default(),
+            admission: Semaphore::new(MAX_REQUESTS),
+        }
+    }
+
+    /// Waits until one more request is allowed. It is as long as the permit lives.
+    pub(super) async fn admit(&self) -> Result<Permit<'_>, DiskError> {
+        self.admission
+            .acquire(1)
+            .await
+            .map_err(|_| DiskError::DeviceFailed)
+    }
+
     /// Calls `f` with the table, then wakes whom it decided to wake. In this order: waking, or
     /// dropping a waker, can drop a task, and the requests in that task need the table.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
-        let result = f(&mut self.0.borrow_mut());
+        let result = f(&mut self.table.borrow_mut());
         while let Some(waker) = self.next_due() {
             waker.wake();
         }
         result
     }
 
+    /// Runner: every request that is not done fails, and so will every later one.
+    pub(super) fn fail(&self) {
+        self.with(Table::fail);
+        self.admission.close();
+    }
+
     fn next_due(&self) -> Option<Waker> {
-        self.0.borrow_mut().due.pop_front()
+        self.table.borrow_mut().due.pop_front()
     }
 }
 
 /// All requests of one disk.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Grows to [`MAX_REQUESTS`] and is then reused.
+    /// As many as were ever in use at once, and reused: the requests admitted, and orphans, which
+    /// are at most as many as the device's queue holds.
     slots: Vec<Slot>,
     free: Vec<SlotId>,
     queue: VecDeque<SlotId>,
-    /// Those who wait for a slot, with their tickets, oldest first.
-    waiting: VecDeque<(u64, Waker)>,
-    next_ticket: u64,
     runner: Option<Waker>,
     /// To be woken, or only dropped, once the table is no longer borrowed.
     due: VecDeque<Waker>,
@@ -142,48 +167,37 @@ pub(super) struct Table {
     pub(super) stats: DiskStats,
 }
 
-/// A place in the line for a slot.
-#[derive(Debug)]
-pub(super) struct Ticket(u64);
-
 impl Table {
-    /// Puts a request in once it is its turn. Until then `ticket` holds the place in the line;
-    /// pass the same one again, or [`Table::leave_line`].
-    pub(super) fn poll_insert(
-        &mut self,
-        request: &mut Option<Request>,
-        ticket: &mut Option<Ticket>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<SlotId, DiskError>> {
-        if self.failed {
-            self.leave_line(ticket);
-            return Poll::Ready(Err(DiskError::DeviceFailed));
-        }
-        let place = ticket.as_ref().and_then(|ticket| self.place(ticket));
-        if place.unwrap_or(self.waiting.len()) >= self.free_slots() {
-            self.stand_in_line(ticket, cx);
-            return Poll::Pending;
-        }
-        // Who stands behind moves up by one and finds one slot less: nobody new can go.
-        *ticket = None;
-        let place = place.and_then(|place| self.waiting.remove(place));
-        self.due.extend(place.map(|(_, waker)| waker));
-        let Some(request) = request.take() else {
-            return Poll::Pending;
+    /// Puts an admitted request in and wakes the runner.
+    ///
+    /// # Errors
+    /// The device has failed, or memory is short. The data comes back.
+    pub(super) fn insert(&mut self, request: Request) -> Result<SlotId, Outcome> {
+        let error = match self.free.pop() {
+            _ if self.failed => DiskError::DeviceFailed,
+            Some(id) => return Ok(self.enqueue(id, request)),
+            None if self.slots.try_reserve(1).is_err() => DiskError::OutOfMemory,
+            None => {
+                let id = self.slots.len() as SlotId; // see `slots`
+                self.slots.push(Slot {
+                    state: State::Free,
+                    waker: None,
+                    orphaned: false,
+                });
+                return Ok(self.enqueue(id, request));
+            }
         };
-        Poll::Ready(self.insert(request).ok_or(DiskError::OutOfMemory))
+        Err(Outcome {
+            result: Err(error),
+            data: request.data,
+        })
     }
 
-    /// Gives up a place in the line, if there is one.
-    pub(super) fn leave_line(&mut self, ticket: &mut Option<Ticket>) {
-        let Some(place) = ticket.take().and_then(|ticket| self.place(&ticket)) else {
-            return;
-        };
-        self.due
-            .extend(self.waiting.remove(place).map(|(_, waker)| waker));
-        if place < self.free_slots() {
-            self.call_last();
-        }
+    fn enqueue(&mut self, id: SlotId, request: Request) -> SlotId {
+        self.slots[usize::from(id)].state = State::Queued(request);
+        self.queue.push_back(id);
+        self.due.extend(self.runner.take());
+        id
     }
 
     /// Takes the outcome of a request and frees its slot, or registers the waker.
@@ -205,8 +219,12 @@ impl Table {
         let slot = &mut self.slots[usize::from(id)];
         self.due.extend(slot.waker.take());
         match slot.state {
+            State::Submitted => slot.orphaned = true,
+            State::Queued(_) => {
+                self.queue.retain(|&queued| queued != id);
+                self.release(id);
+            }
             State::Done(_) => self.release(id),
-            State::Queued(_) | State::Submitted => slot.orphaned = true,
             State::Free => unreachable!("a future abandons its own slot, once"),
         }
     }
@@ -216,25 +234,12 @@ impl Table {
         self.due.extend(set_waker(&mut self.runner, cx));
     }
 
-    /// Runner: the number of data segments of the next request, if there is one. Frees the
-    /// orphans before it.
-    pub(super) fn next_segments(&mut self) -> Option<usize> {
-        while let Some(&id) = self.queue.front() {
-            match &self.slots[usize::from(id)] {
-                Slot {
-                    state: State::Queued(request),
-                    orphaned: false,
-                    ..
-                } => {
-                    return Some(request.data.segments());
-                }
-                _ => {
-                    self.queue.pop_front();
-                    self.release(id);
-                }
-            }
+    /// Runner: the number of data segments of the next request, if there is one.
+    pub(super) fn next_segments(&self) -> Option<usize> {
+        match &self.slots[usize::from(*self.queue.front()?)].state {
+            State::Queued(request) => Some(request.data.segments()),
+            _ => unreachable!("only queued requests are in the queue"),
         }
-        None
     }
 
     /// Runner: takes the next request, which is submitted now. Behind `next_segments`.
@@ -256,8 +261,7 @@ impl Table {
         }
     }
 
-    /// Runner: every request that is not done fails, and so will every later one.
-    pub(super) fn fail(&mut self) {
+    fn fail(&mut self) {
         self.failed = true;
         self.queue.clear();
         for id in 0..self.slots.len() {
@@ -265,8 +269,6 @@ impl Table {
                 self.complete(id as SlotId, Outcome::failed());
             }
         }
-        self.due
-            .extend(self.waiting.drain(..).map(|(_, waker)| waker));
     }
 
     /// The figures now.
@@ -282,71 +284,11 @@ impl Table {
         }
     }
 
-    fn insert(&mut self, request: Request) -> Option<SlotId> {
-        let slot = Slot {
-            state: State::Queued(request),
-            waker: None,
-            orphaned: false,
-        };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.slots[usize::from(id)] = slot;
-                id
-            }
-            None => {
-                self.slots.try_reserve(1).ok()?;
-                self.slots.push(slot);
-                (self.slots.len() - 1) as SlotId // below MAX_REQUESTS
-            }
-        };
-        self.queue.push_back(id);
-        self.due.extend(self.runner.take());
-        Some(id)
-    }
-
     fn release(&mut self, id: SlotId) {
-        self.slots[usize::from(id)].state = State::Free;
+        let slot = &mut self.slots[usize::from(id)];
+        slot.state = State::Free;
+        slot.orphaned = false;
         self.free.push(id);
-        self.call_last();
-    }
-
-    fn free_slots(&self) -> usize {
-        self.free.len() + (MAX_REQUESTS - self.slots.len())
-    }
-
-    /// How many stand before the holder of this ticket.
-    fn place(&self, ticket: &Ticket) -> Option<usize> {
-        self.waiting
-            .binary_search_by_key(&ticket.0, |&(number, _)| number)
-            .ok()
-    }
-
-    fn stand_in_line(&mut self, ticket: &mut Option<Ticket>, cx: &mut Context<'_>) {
-        let number = ticket.get_or_insert_with(|| {
-            self.next_ticket += 1;
-            Ticket(self.next_ticket)
-        });
-        let number = number.0;
-        let place = self
-            .waiting
-            .binary_search_by_key(&number, |&(number, _)| number);
-        match place.ok().and_then(|place| self.waiting.get_mut(place)) {
-            Some((_, waker)) if waker.will_wake(cx.waker()) => {}
-            Some((_, waker)) => self.due.push_back(mem::replace(waker, cx.waker().clone())),
-            None => self.waiting.push_back((number, cx.waker().clone())),
-        }
-    }
-
-    /// Wakes the last in the line for whom there is a slot. Those before it were woken already, so
-    /// they come first.
-    fn call_last(&mut self) {
-        let last = self
-            .free_slots()
-            .checked_sub(1)
-            .and_then(|last| self.waiting.get(last));
-        if let Some((_, waker)) = last {
-            self.due.push_back(waker.clone());
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! be freed only after the device let go of it. The device drivers of this crate hold one each.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::mem;
 
 use log::error;
@@ -76,20 +77,10 @@ impl<T: Registers> Device<T> {
             return;
         }
         let base = self.transport.slot().base;
-        match reason {
-            Failure::Fault(fault) => {
-                error!(
-                    "{}: device failed base={base:#x} reason=\"{fault}\"",
-                    self.name
-                );
-            }
-            Failure::Stuck => {
-                error!(
-                    "{}: device failed base={base:#x} reason=\"no answer in time\"",
-                    self.name
-                );
-            }
-        }
+        error!(
+            "{}: device failed base={base:#x} reason=\"{reason}\"",
+            self.name
+        );
         self.transport.fail();
     }
 }
@@ -112,4 +103,16 @@ pub(crate) enum Failure {
     Fault(Fault),
     /// It left a request unanswered for too long.
     Stuck,
+    /// It completed a request without giving anything.
+    Empty,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Stuck => f.write_str("no answer in time"),
+            Self::Empty => f.write_str("empty answer"),
+        }
+    }
 }
