@@ -7,7 +7,7 @@ guest_folder := target_folder / guest_target / "guest"
 
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
-    kernel/examples/*/Cargo.toml tests/*/Cargo.toml`
+    kernel/examples/*/Cargo.toml tests/guest/Cargo.toml tests/linux-entry/Cargo.toml`
 not_guests := replace(guests, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
@@ -39,7 +39,7 @@ test:
 # Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
 [no-exit-message]
 test-long:
-    @tests/steps.sh {{ just }} -- test-miri test-vm-long
+    @tests/steps.sh {{ just }} -- test-miri test-fuzz test-vm-long
 
 # Run the tests that need no machine
 [no-exit-message]
@@ -62,6 +62,11 @@ test-vm-long: build
 [no-exit-message]
 test-miri:
     @tests/miri.sh
+
+# Feed garbage to whatever reads from outside (needs nightly Rust and cargo-fuzz)
+[no-exit-message]
+test-fuzz SECONDS="60" *TARGETS="":
+    @tests/fuzz.sh {{ SECONDS }} {{ TARGETS }}
 
 # Print the first figures: instructions and exits to the first poll, size, smallest memory
 [no-exit-message]

@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["abi", "reactor", "netstack", "drivers", "ukernel-macros"],
     ),
     ("bundle-tool", &["abi"]),
-    ("system-tests", &["abi", "bundle-tool"]),
+    ("system-tests", &["abi", "bundle-tool", "drivers"]),
     ("benches", &["bundle-tool", "system-tests"]),
 ];
 

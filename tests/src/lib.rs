@@ -7,7 +7,6 @@
 pub mod browser;
 pub mod client;
 pub mod demo;
-pub mod firecracker_rules;
 pub mod guest;
 pub mod http;
 pub mod image;

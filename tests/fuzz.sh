@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs each fuzz target for a while, or says why not. Called by `./just test-fuzz`.
+#
+#   fuzz.sh SECONDS [TARGET...]
+#
+# A crash leaves its input in tests/fuzz/artifacts/; the next run does not need it, a test does.
+set -eu
+cd "$(dirname "$0")/fuzz"
+
+seconds=$1
+shift
+if ! why=$(rustup run nightly cargo fuzz --version 2>&1 >/dev/null); then
+    line="SKIPPED fuzzing: $(printf %s "$why" | head -n 1) (it needs nightly Rust and cargo-fuzz)"
+    printf '%s\n' "$line" >&2
+    [ -z "${UKERNEL_SKIPS:-}" ] || printf '%s\n' "$line" >>"$UKERNEL_SKIPS"
+    exit 0
+fi
+[ $# -gt 0 ] || set -- $(rustup run nightly cargo fuzz list)
+for target in "$@"; do
+    printf 'fuzz: %s for %s s\n' "$target" "$seconds" >&2
+    # The same seed every time, so that a run can be repeated; the corpus is what a run leaves behind.
+    rustup run nightly cargo fuzz run "$target" -- \
+        -max_total_time="$seconds" -seed=1 -max_len=8192 -verbosity=0 -print_final_stats=1
+done
