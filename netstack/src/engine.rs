@@ -77,8 +77,8 @@ impl Engine {
             udp: udp::Table::new(random()),
             dhcp: None,
             slaac: None,
-            wire: interface(&wire_capabilities, random(), now),
-            local: interface(&local_capabilities, random(), now),
+            wire: interface(&wire_capabilities, random(), now, false),
+            local: interface(&local_capabilities, random(), now, true),
             wire_capabilities,
             local_capabilities,
             empty: SocketSet::new(Vec::new()),
@@ -118,7 +118,7 @@ impl Engine {
         } else {
             (&mut self.wire, &self.wire_capabilities)
         };
-        *interface = self::interface(capabilities, seed, self.link.now);
+        *interface = self::interface(capabilities, seed, self.link.now, local);
         assign(interface, self.link.routes.addresses());
     }
 
@@ -158,10 +158,10 @@ impl Engine {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.tcp.deadline(), self.link.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let dhcp = self.dhcp.as_ref().and_then(Dhcp::deadline);
+        let slaac = self.slaac.as_ref().and_then(Slaac::deadline);
+        let deadlines = [self.tcp.deadline(), self.link.deadline(), dhcp, slaac];
+        deadlines.into_iter().flatten().min()
     }
 
     fn watch_link(&mut self, up: bool) {
@@ -303,10 +303,13 @@ impl Engine {
     }
 }
 
-fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant) -> Interface {
+/// `local`: for packets to ourselves, of which the routes have decided that they are.
+fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant, local: bool) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let mut interface = Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
+    // All of 127.0.0.0/8 is ours (RFC 1122 §3.2.1.3).
+    interface.set_any_ip(local);
     assign(&mut interface, &[]);
     interface
 }

@@ -1,8 +1,15 @@
 //! Whole stacks on a wire, in virtual time: deterministic, and hours take milliseconds.
 #![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 
+mod datagrams;
+mod dhcp;
+mod dns;
 mod ends;
+mod hostile;
+mod ipv6;
+mod link;
 mod listening;
 mod loss;
 mod pair;
+mod raw;
 mod scale;
