@@ -71,10 +71,10 @@ pub struct DiskConfig {
 }
 
 impl Default for DiskConfig {
-    /// 128 entries and [`REQUEST_TIMEOUT`].
+    /// 64 entries and [`REQUEST_TIMEOUT`].
     fn default() -> DiskConfig {
         DiskConfig {
-            queue_size: 128,
+            queue_size: 64,
             request_timeout: REQUEST_TIMEOUT,
         }
     }

@@ -10,17 +10,21 @@
 //! Interrupts and notifications follow §2.7.7 and §2.7.10: with `EVENT_IDX` both sides say at which
 //! index they want to hear from the other, without it they have one flag each.
 
+mod ledger;
 mod ring;
+mod segment;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use core::sync::atomic::fence;
 
 use super::Buffer;
-use ring::{Descriptor, Ring};
+use ledger::Ledger;
+use ring::Ring;
+pub use segment::Segment;
+use segment::describe_table;
 
 /// Largest ring that is taken from a device, whatever it offers (§2.7 allows 32768).
 pub const MAX_SIZE: u16 = 1024;
@@ -28,23 +32,10 @@ pub const MAX_SIZE: u16 = 1024;
 /// Descriptors in one indirect table: a request's header, status, and six pieces of data.
 const INDIRECT_TABLE: u16 = 8;
 
-/// Descriptor flags (§2.7.5).
-const DESCRIPTOR_NEXT: u16 = 1;
-const DESCRIPTOR_WRITE: u16 = 2;
-const DESCRIPTOR_INDIRECT: u16 = 4;
 /// Flag in the available ring: the driver wants no interrupts (§2.7.6).
 const AVAILABLE_NO_INTERRUPT: u16 = 1;
 /// Flag in the used ring: the device wants no notifications (§2.7.8).
 const USED_NO_NOTIFY: u16 = 1;
-
-/// One piece of a request: a whole or a leading part of a buffer, and who may write it.
-#[derive(Debug)]
-pub enum Segment {
-    /// The device reads the first `len` bytes.
-    ToDevice(Buffer, u32),
-    /// The device may write all bytes.
-    FromDevice(Buffer),
-}
 
 /// Names a request while the device has it. Tokens are reused once a request is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,15 +79,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What the driver remembers about the request that begins at a descriptor.
-#[derive(Clone, Copy, Debug, Default)]
-struct Chain {
-    /// Zero: no request begins here.
-    segments: u16,
-    /// Bytes that the device may write.
-    writable: u32,
-}
-
 /// A virtqueue and the buffers in it.
 ///
 /// Dropping it frees the ring and every buffer in it: only after the device was reset, which is
@@ -105,17 +87,11 @@ struct Chain {
 pub struct Queue {
     index: u16,
     ring: Ring,
+    ledger: Ledger,
     event_idx: bool,
-    /// Segments a request may have; above 1 with `indirect`, the stride of `held`.
+    /// Segments a request may have; what has several goes into a table where `indirect`.
     max_segments: u16,
     indirect: bool,
-    /// Trusted links: of the free list, and within each chain.
-    next: Vec<u16>,
-    chains: Vec<Chain>,
-    held: Vec<Option<Buffer>>,
-    free_head: u16,
-    free: u16,
-    outstanding: u16,
     available_index: u16,
     notified_index: u16,
     used_index: u16,
@@ -130,29 +106,18 @@ impl Queue {
     /// If `size` is not a power of two.
     pub fn new(index: u16, size: u16, event_idx: bool, indirect: bool) -> Option<Queue> {
         let per_table = if indirect { INDIRECT_TABLE } else { 0 };
-        let ring = Ring::new(size, per_table)?;
-        let slots = usize::from(size) * usize::from(per_table.max(1));
-        let mut next = Vec::new();
-        next.try_reserve_exact(size.into()).ok()?;
-        next.extend(1..=size); // the last link leads nowhere and is never followed
-        let queue = Queue {
+        Some(Queue {
             index,
-            ring,
+            ring: Ring::new(size, per_table)?,
+            ledger: Ledger::new(size, per_table.max(1))?,
             event_idx,
             max_segments: if indirect { INDIRECT_TABLE } else { size },
             indirect,
-            next,
-            chains: filled(size.into(), Chain::default)?,
-            held: filled(slots, || None)?,
-            free_head: 0,
-            free: size,
-            outstanding: 0,
             available_index: 0,
             notified_index: 0,
             used_index: 0,
             fault: None,
-        };
-        Some(queue)
+        })
     }
 
     /// The number by which the device knows the queue.
@@ -172,7 +137,7 @@ impl Queue {
 
     /// Requests that the device has.
     pub fn outstanding(&self) -> u16 {
-        self.outstanding
+        self.ledger.outstanding()
     }
 
     /// Most segments that one request may have.
@@ -185,7 +150,7 @@ impl Queue {
         let needed = if self.indirect { 1 } else { segments };
         self.fault.is_none()
             && segments <= usize::from(self.max_segments)
-            && needed <= usize::from(self.free)
+            && needed <= usize::from(self.ledger.free())
     }
 
     /// What the device did wrong, if it did.
@@ -208,23 +173,20 @@ impl Queue {
         if count == 0 || !self.has_room(count) {
             return Err(segments);
         }
-        let head = self.free_head;
-        let writable = if self.indirect && count > 1 {
+        let in_table = self.indirect && count > 1;
+        let head = self.ledger.take();
+        let writable = if in_table {
             self.fill_table(head, segments)
         } else {
-            self.fill_chain(segments)
+            self.fill_chain(head, segments)
         };
-        self.chains[usize::from(head)] = Chain {
-            segments: count as u16,
-            writable,
-        };
-        self.outstanding += 1;
+        let token = self.ledger.open(head, count as u16, in_table, writable);
         self.ring.set_available_entry(self.available_index, head);
         // §2.7.13.3.1: the device must find everything above before it finds the new index.
         fence(Release);
         self.available_index = self.available_index.wrapping_add(1);
         self.ring.set_available_index(self.available_index);
-        Ok(Token(head))
+        Ok(token)
     }
 
     /// Whether the device must be told about what was submitted since the last call. Call it once
@@ -265,7 +227,7 @@ impl Queue {
             .map(|used| {
                 let used = used?;
                 self.used_index = self.used_index.wrapping_add(1);
-                self.reclaim(used.token.0, take);
+                self.ledger.close(used.token, take);
                 Some(used)
             })
     }
@@ -309,144 +271,51 @@ impl Queue {
         if ahead == 0 {
             return Ok(None);
         }
-        if ahead > self.outstanding {
+        if ahead > self.outstanding() {
             return Err(Fault::UsedIndex);
         }
         // Pairs with the device's barrier between the element and the index (§2.7.8.2).
         fence(Acquire);
         let (id, written) = self.ring.used_entry(self.used_index);
-        let head = u16::try_from(id).map_err(|_| Fault::UsedId)?;
-        let chain = self.chains.get(usize::from(head)).ok_or(Fault::UsedId)?;
-        if chain.segments == 0 {
-            return Err(Fault::UsedId);
-        }
-        if written > chain.writable {
-            return Err(Fault::UsedLength);
-        }
-        Ok(Some(Used {
-            token: Token(head),
-            written,
-        }))
+        let token = self.ledger.check(id, written)?;
+        Ok(Some(Used { token, written }))
     }
 
-    /// Writes the segments as descriptors from the free list, linked in the order in which they
-    /// lie there. Returns the bytes that the device may write.
-    fn fill_chain(&mut self, segments: impl ExactSizeIterator<Item = Segment>) -> u32 {
-        let mut writable = 0;
-        let mut left = segments.len();
+    /// Describes the segments in the ring's own descriptors, `head` and as many free ones as it
+    /// takes. Returns the bytes that the device may write.
+    fn fill_chain(&mut self, head: u16, segments: impl ExactSizeIterator<Item = Segment>) -> u32 {
+        let (mut writable, mut left, mut index) = (0_u32, segments.len(), head);
         for segment in segments {
             left -= 1;
-            let index = self.free_head;
-            let next = self.next[usize::from(index)];
-            self.ring
-                .write_descriptor(index, describe(&segment, (left > 0).then_some(next)));
-            writable = writable_len(&segment).saturating_add(writable);
-            let slot = self.slot(index, 0);
-            self.held[slot] = Some(segment.into_buffer());
-            self.free_head = next;
-            self.free -= 1;
+            let next = (left > 0).then(|| self.ledger.take());
+            self.ring.write_descriptor(index, segment.describe(next));
+            writable = writable.saturating_add(segment.writable());
+            self.ledger.hold(index, 0, segment.into_buffer());
+            if let Some(next) = next {
+                self.ledger.link(index, next);
+                index = next;
+            }
         }
         writable
     }
 
-    /// Writes the segments into the indirect table of the next free descriptor (§2.7.5.3).
+    /// Describes the segments in the indirect table that belongs to `head` (§2.7.5.3).
     fn fill_table(&mut self, head: u16, segments: impl ExactSizeIterator<Item = Segment>) -> u32 {
-        let mut writable = 0;
-        let count = segments.len() as u16;
+        let (mut writable, count) = (0_u32, segments.len() as u16);
         for (position, segment) in (0..count).zip(segments) {
             let next = (position + 1 < count).then_some(position + 1);
             self.ring
-                .write_indirect(head, position, describe(&segment, next));
-            writable = writable_len(&segment).saturating_add(writable);
-            let slot = self.slot(head, position);
-            self.held[slot] = Some(segment.into_buffer());
+                .write_indirect(head, position, segment.describe(next));
+            writable = writable.saturating_add(segment.writable());
+            self.ledger.hold(head, position, segment.into_buffer());
         }
-        let table = Descriptor {
-            address: self.ring.table_address(head),
-            len: u32::from(count) * 16,
-            flags: DESCRIPTOR_INDIRECT,
-            next: 0,
-        };
+        let table = describe_table(self.ring.table_address(head), count);
         self.ring.write_descriptor(head, table);
-        self.free_head = self.next[usize::from(head)];
-        self.free -= 1;
         writable
     }
-
-    /// Ends the request at `head`: its buffers go to `take`, its descriptors to the free list.
-    fn reclaim(&mut self, head: u16, mut take: impl FnMut(Buffer)) {
-        let count = core::mem::take(&mut self.chains[usize::from(head)]).segments;
-        self.outstanding -= 1;
-        let in_table = self.indirect && count > 1;
-        let mut last = head;
-        for position in 0..count {
-            if position > 0 && !in_table {
-                last = self.next[usize::from(last)];
-            }
-            let slot = self.slot(last, if in_table { position } else { 0 });
-            take(
-                self.held[slot]
-                    .take()
-                    .expect("every segment of a live chain holds its buffer"),
-            );
-        }
-        self.next[usize::from(last)] = self.free_head;
-        self.free_head = head;
-        self.free += if in_table { 1 } else { count };
-    }
-
-    /// Where the buffer of a descriptor, or of a position in its indirect table, is kept.
-    fn slot(&self, descriptor: u16, position: u16) -> usize {
-        let stride = if self.indirect { self.max_segments } else { 1 };
-        usize::from(descriptor) * usize::from(stride) + usize::from(position)
-    }
-}
-
-impl Segment {
-    fn into_buffer(self) -> Buffer {
-        match self {
-            Self::ToDevice(buffer, _) | Self::FromDevice(buffer) => buffer,
-        }
-    }
-}
-
-/// The device's view of a segment.
-fn describe(segment: &Segment, next: Option<u16>) -> Descriptor {
-    let (buffer, len, write) = match segment {
-        Segment::ToDevice(buffer, len) => (buffer, (*len).min(len_u32(buffer)), 0),
-        Segment::FromDevice(buffer) => (buffer, len_u32(buffer), DESCRIPTOR_WRITE),
-    };
-    let link = if next.is_some() { DESCRIPTOR_NEXT } else { 0 };
-    let next = next.unwrap_or(0);
-    Descriptor {
-        address: buffer.device_address(),
-        len,
-        flags: write | link,
-        next,
-    }
-}
-
-fn writable_len(segment: &Segment) -> u32 {
-    match segment {
-        Segment::ToDevice(..) => 0,
-        Segment::FromDevice(buffer) => len_u32(buffer),
-    }
-}
-
-/// A descriptor's length field has 32 bits; a longer buffer is lent in part.
-fn len_u32(buffer: &Buffer) -> u32 {
-    u32::try_from(buffer.len()).unwrap_or(u32::MAX)
 }
 
 /// Whether moving an index from `old` to `new` passed the index `event` (§2.7.7.2).
 fn crossed(event: u16, old: u16, new: u16) -> bool {
     new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
-}
-
-/// A vector of `count` values, or `None` when memory is short.
-fn filled<T>(count: usize, value: impl FnMut() -> T) -> Option<Vec<T>> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(count).ok()?;
-    values.resize_with(count, value);
-    Some(values)
 }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{DeviceQueue, QueueRegisters, Request};
+use crate::virtio::Buffer;
 
 fn device_side(queue: &Queue, event_idx: bool) -> DeviceQueue {
     let registers = QueueRegisters {
