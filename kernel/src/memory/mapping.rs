@@ -5,20 +5,20 @@
 )]
 
 use super::frames::FrameRange;
-use super::page_table::{Access, AddressSpace, MapError, TableMemory};
+use super::page_table::{Access, AddressSpace, MapError, Table, TableMemory};
 use super::range_set::Range;
 use super::{PAGE_SIZE, allocate_frames, free_frames, installed_ram};
 use crate::exclusive::Exclusive;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::{PageTable, PhysFrame};
+use x86_64::structures::paging::PhysFrame;
 use x86_64::{PhysAddr, VirtAddr};
 
 /// Tables in the image's .bss, which is zero already: enough for a machine with pages of 1 GiB and a
 /// few devices, so that booting clears no frames.
 const POOL_SIZE: usize = 8;
 
-static mut POOL: [PageTable; POOL_SIZE] = [const { PageTable::new() }; POOL_SIZE];
+static mut POOL: [Table; POOL_SIZE] = [const { Table::new() }; POOL_SIZE];
 static POOL_USED: AtomicUsize = AtomicUsize::new(0);
 
 /// The address space, once `install` has loaded it.
@@ -38,11 +38,11 @@ impl TableMemory for Tables {
         zeroed_frame()
     }
 
-    fn table(&mut self, address: u64) -> &mut PageTable {
+    fn table(&mut self, address: u64) -> &mut Table {
         // SAFETY: `address` came from `allocate`, straight or out of a table's entry, so it is a
         // table, mapped where it is (before `install` by the boot code: frames come lowest first).
         // The reference borrows `self`, and `SPACE` lets one caller at a time at the tables.
-        unsafe { &mut *(address as *mut PageTable) }
+        unsafe { &mut *(address as *mut Table) }
     }
 }
 
@@ -80,8 +80,9 @@ pub(super) fn map_page(address: u64, frame: u64, access: Access) -> Result<(), M
 
 /// Takes one page out and gives its frame back; nothing where there is none.
 pub(super) fn unmap_page(address: u64) {
-    let frame = with_space(|space| space.unmap_page(&mut Tables, address)).flatten();
-    if let Some(address_of_frame) = frame {
+    // No table is needed, since regions are mapped by small pages: it cannot fail.
+    let frame = with_space(|space| space.unmap_page(&mut Tables, address));
+    if let Some(Ok(Some(address_of_frame))) = frame {
         flush(address);
         free_frames(FrameRange {
             address: address_of_frame,
@@ -94,7 +95,7 @@ pub(super) fn unmap_page(address: u64) {
 pub(super) fn protect_page(address: u64, access: Access) -> bool {
     let changed = with_space(|space| space.protect_page(&mut Tables, address, access));
     flush(address);
-    changed.unwrap_or(false)
+    changed == Some(Ok(true))
 }
 
 fn flush(address: u64) {

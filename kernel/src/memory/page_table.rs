@@ -6,16 +6,38 @@
 
 use super::PAGE_SIZE;
 use super::range_set::Range;
-use x86_64::PhysAddr;
-use x86_64::structures::paging::page_table::PageTableEntry;
-use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
+use x86_64::structures::paging::PageTableFlags as Flags;
 
 /// The level of the root table; level 1 holds 4 KiB pages.
 const ROOT_LEVEL: u32 = 4;
 /// Entries of a table.
 const ENTRIES: u64 = 512;
+/// The part of an entry that is the address of a frame or of a table.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// The first address that four levels do not reach in the lower half, where the kernel lives.
 pub const ADDRESS_LIMIT: u64 = 1 << 47;
+
+/// A table: entries of flags and an address. Plain numbers, because booting fills hundreds of them.
+#[derive(Clone, Debug)]
+#[repr(C, align(4096))]
+pub struct Table([u64; ENTRIES as usize]);
+
+impl Table {
+    /// A table with no entry set.
+    pub const fn new() -> Table {
+        Table([0; ENTRIES as usize])
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table::new()
+    }
+}
+
+fn has(entry: u64, flag: Flags) -> bool {
+    entry & flag.bits() != 0
+}
 
 /// What may be done with memory. No memory can be both written and executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +83,7 @@ pub trait TableMemory {
     /// The address of a new table with no entry set.
     fn allocate(&mut self) -> Option<u64>;
     /// The table at an address that `allocate` gave.
-    fn table(&mut self, address: u64) -> &mut PageTable;
+    fn table(&mut self, address: u64) -> &mut Table;
 }
 
 /// A tree of tables.
@@ -176,7 +198,7 @@ impl AddressSpace {
         &self,
         memory: &'a mut M,
         address: u64,
-    ) -> Option<(&'a mut PageTableEntry, u64)> {
+    ) -> Option<(&'a mut u64, u64)> {
         if address >= ADDRESS_LIMIT {
             return None;
         }
@@ -184,15 +206,14 @@ impl AddressSpace {
         let mut level = ROOT_LEVEL;
         loop {
             let slot = index(address, level) as usize;
-            let entry = &memory.table(table)[slot];
-            let flags = entry.flags();
-            if !flags.contains(Flags::PRESENT) {
+            let entry = memory.table(table).0[slot];
+            if !has(entry, Flags::PRESENT) {
                 return None;
             }
-            if level == 1 || flags.contains(Flags::HUGE_PAGE) {
-                return Some((&mut memory.table(table)[slot], span(level)));
+            if level == 1 || has(entry, Flags::HUGE_PAGE) {
+                return Some((&mut memory.table(table).0[slot], span(level)));
             }
-            table = entry.addr().as_u64();
+            table = entry & ADDRESS;
             level -= 1;
         }
     }
@@ -200,35 +221,84 @@ impl AddressSpace {
     /// Where `address` is mapped to, or `None` where an access would fault.
     pub fn translate(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
         let (entry, size) = self.find(memory, address)?;
-        Some(entry.addr().as_u64() + address % size)
+        Some((*entry & ADDRESS) + address % size)
     }
 
-    /// Takes the 4 KiB page at `address` out; answers the frame that was there. `None`, with
-    /// nothing changed, where there is no page or it is a larger one.
-    pub fn unmap_page(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
-        let (entry, size) = self.find(memory, address)?;
-        if size != PAGE_SIZE {
-            return None;
+    /// The entry of the 4 KiB page at `address`, made by breaking larger pages up where there are
+    /// such. `None` where nothing is mapped.
+    fn find_small<'a, M: TableMemory>(
+        &self,
+        memory: &'a mut M,
+        address: u64,
+    ) -> Result<Option<&'a mut u64>, MapError> {
+        loop {
+            match self.find(memory, address) {
+                None => return Ok(None),
+                Some((_, PAGE_SIZE)) => break,
+                Some((_, size)) => self.break_up(memory, address, size)?,
+            }
         }
-        let frame = entry.addr().as_u64();
-        entry.set_unused();
-        Some(frame)
+        Ok(self.find(memory, address).map(|(entry, _)| entry))
     }
 
-    /// Changes what may be done with the 4 KiB page at `address`. False where there is none.
+    /// Replaces the page of `size` at `address` by a table of the next smaller pages.
+    fn break_up(
+        &self,
+        memory: &mut impl TableMemory,
+        address: u64,
+        size: u64,
+    ) -> Result<(), MapError> {
+        let table = memory.allocate().ok_or(MapError::OutOfMemory)?;
+        let Some((entry, _)) = self.find(memory, address) else {
+            return Ok(());
+        };
+        let flags = Flags::PRESENT | Flags::WRITABLE;
+        let whole = core::mem::replace(entry, table | flags.bits());
+        let step = size / ENTRIES;
+        let smallest = if step == PAGE_SIZE {
+            Flags::HUGE_PAGE
+        } else {
+            Flags::empty()
+        };
+        let mut page = whole & !smallest.bits();
+        for entry in &mut memory.table(table).0 {
+            *entry = page;
+            page += step;
+        }
+        Ok(())
+    }
+
+    /// Takes the 4 KiB page at `address` out; answers the frame that was there, or `None` where
+    /// nothing is mapped.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::OutOfMemory`], with nothing changed: a larger page has to be broken up and there
+    /// is no frame for the table.
+    pub fn unmap_page(
+        &self,
+        memory: &mut impl TableMemory,
+        address: u64,
+    ) -> Result<Option<u64>, MapError> {
+        let entry = self.find_small(memory, address)?;
+        Ok(entry.map(|entry| core::mem::take(entry) & ADDRESS))
+    }
+
+    /// Changes what may be done with the 4 KiB page at `address`. False where nothing is mapped.
+    ///
+    /// # Errors
+    ///
+    /// As [`AddressSpace::unmap_page`].
     pub fn protect_page(
         &self,
         memory: &mut impl TableMemory,
         address: u64,
         access: Access,
-    ) -> bool {
-        match self.find(memory, address) {
-            Some((entry, PAGE_SIZE)) => {
-                entry.set_flags(access.flags());
-                true
-            }
-            _ => false,
-        }
+    ) -> Result<bool, MapError> {
+        let entry = self.find_small(memory, address)?;
+        Ok(entry
+            .map(|entry| *entry = *entry & ADDRESS | access.flags().bits())
+            .is_some())
     }
 }
 
@@ -244,7 +314,7 @@ fn index(address: u64, level: u32) -> u64 {
 
 /// Fills the entries from `first` on with the pages of `mapping`.
 fn set_pages(
-    table: &mut PageTable,
+    table: &mut Table,
     first: usize,
     level: u32,
     mapping: Mapping,
@@ -254,14 +324,15 @@ fn set_pages(
     } else {
         Flags::empty()
     };
-    let count = (mapping.size / span(level)) as usize;
-    let mut frame = mapping.frame;
-    for entry in table.iter_mut().skip(first).take(count) {
-        if !entry.is_unused() {
+    let span = span(level);
+    let count = (mapping.size / span) as usize;
+    let mut page = mapping.frame | (mapping.flags | huge).bits();
+    for entry in &mut table.0[first..first + count] {
+        if *entry != 0 {
             return Err(MapError::Occupied);
         }
-        entry.set_addr(PhysAddr::new_truncate(frame), mapping.flags | huge);
-        frame += span(level);
+        *entry = page;
+        page += span;
     }
     Ok(())
 }
@@ -269,16 +340,16 @@ fn set_pages(
 /// The table that an entry points to, made if there is none. The pages at the end decide what may
 /// be done with memory, so tables allow everything.
 fn child(memory: &mut impl TableMemory, table: u64, slot: usize) -> Result<u64, MapError> {
-    let entry = &memory.table(table)[slot];
-    if entry.flags().contains(Flags::HUGE_PAGE) {
+    let entry = memory.table(table).0[slot];
+    if has(entry, Flags::HUGE_PAGE) {
         return Err(MapError::Occupied);
     }
-    if !entry.is_unused() {
-        return Ok(entry.addr().as_u64());
+    if entry != 0 {
+        return Ok(entry & ADDRESS);
     }
     let child = memory.allocate().ok_or(MapError::OutOfMemory)?;
     let flags = Flags::PRESENT | Flags::WRITABLE;
-    memory.table(table)[slot].set_addr(PhysAddr::new_truncate(child), flags);
+    memory.table(table).0[slot] = child | flags.bits();
     Ok(child)
 }
 

@@ -121,11 +121,11 @@ fn build_space(
     writable.insert(image(&raw const __rodata_end, &raw const __kernel_end));
     writable.remove(text);
     writable.remove(constants);
-    for &guard in guards {
-        writable.remove(Range::with_size(guard, PAGE_SIZE));
-    }
     for &range in writable.as_slice() {
         map(range, Access::Write)?;
+    }
+    for &guard in guards {
+        space.unmap_page(&mut Tables, guard)?;
     }
     Ok(space)
 }

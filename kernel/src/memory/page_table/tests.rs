@@ -11,7 +11,7 @@ const GIB: u64 = 1 << 30;
 
 /// Tables on the host's heap; table number n has the address n * 4096, from 1 on.
 struct FakeTables {
-    tables: Vec<Box<PageTable>>,
+    tables: Vec<Box<Table>>,
     limit: usize,
 }
 
@@ -20,11 +20,11 @@ impl TableMemory for FakeTables {
         if self.tables.len() == self.limit {
             return None;
         }
-        self.tables.push(Box::new(PageTable::new()));
+        self.tables.push(Box::new(Table::new()));
         Some(self.tables.len() as u64 * PAGE_SIZE)
     }
 
-    fn table(&mut self, address: u64) -> &mut PageTable {
+    fn table(&mut self, address: u64) -> &mut Table {
         &mut self.tables[(address / PAGE_SIZE) as usize - 1]
     }
 }
@@ -115,20 +115,42 @@ fn pages_come_and_go_one_by_one() {
     space
         .map(&mut memory, range, 0x9000, Access::Write)
         .unwrap();
-    assert_eq!(space.unmap_page(&mut memory, GIB + 0x1000), Some(0xa000));
-    assert_eq!(space.unmap_page(&mut memory, GIB + 0x1000), None);
-    assert_eq!(space.translate(&mut memory, GIB + 0x1000), None);
-    assert!(space.protect_page(&mut memory, GIB, Access::Read));
+    let middle = GIB + 0x1000;
+    assert_eq!(space.unmap_page(&mut memory, middle), Ok(Some(0xa000)));
+    assert_eq!(space.unmap_page(&mut memory, middle), Ok(None));
+    assert_eq!(space.translate(&mut memory, middle), None);
+    assert_eq!(
+        space.protect_page(&mut memory, middle, Access::Read),
+        Ok(false)
+    );
+    assert_eq!(space.protect_page(&mut memory, GIB, Access::Read), Ok(true));
     let (entry, _) = space.find(&mut memory, GIB).unwrap();
-    assert!(!entry.flags().contains(Flags::WRITABLE));
-    assert!(!space.protect_page(&mut memory, GIB + 0x1000, Access::Read));
+    assert!(!has(*entry, Flags::WRITABLE));
+    assert!(has(*entry, Flags::NO_EXECUTE));
+}
 
-    let large = Range::new(2 * MIB, 4 * MIB);
+#[test]
+fn a_large_page_is_broken_up_around_a_small_one() {
+    let (mut memory, space) = space(4, true);
     space
-        .map(&mut memory, large, 2 * MIB, Access::Write)
+        .map(&mut memory, Range::new(GIB, 2 * GIB), GIB, Access::Write)
         .unwrap();
-    assert_eq!(space.unmap_page(&mut memory, 2 * MIB), None);
-    assert!(!space.protect_page(&mut memory, 2 * MIB, Access::Read));
+    let hole = GIB + 5 * MIB;
+    assert_eq!(space.unmap_page(&mut memory, hole), Ok(Some(hole)));
+    assert_eq!(space.translate(&mut memory, hole), None);
+    for near in [GIB, hole - 1, hole + 0x1000, 2 * GIB - 1] {
+        assert_eq!(space.translate(&mut memory, near), Some(near));
+    }
+    let (entry, size) = space.find(&mut memory, hole + 0x1000).unwrap();
+    assert_eq!(size, PAGE_SIZE);
+    assert!(has(*entry, Flags::NO_EXECUTE) && has(*entry, Flags::WRITABLE));
+    // There is no frame for another table.
+    let elsewhere = GIB + 100 * MIB;
+    assert_eq!(
+        space.unmap_page(&mut memory, elsewhere),
+        Err(MapError::OutOfMemory)
+    );
+    assert_eq!(space.translate(&mut memory, elsewhere), Some(elsewhere));
 }
 
 proptest! {
