@@ -1,5 +1,65 @@
-//! The program in the virtual machine that the system tests drive.
+//! The program in the virtual machine that the system tests drive. Its first argument says what it
+//! does; `tests/vm/` has the other side.
 #![no_std]
 #![no_main]
 
-extern crate ukernel;
+extern crate alloc;
+
+mod faults;
+mod lines;
+mod memory;
+mod time;
+
+use ukernel::{Context, ExitCode, Result};
+
+/// Without an argument it ends at once, with success.
+#[ukernel::main]
+async fn main(ctx: Context) -> Result<ExitCode> {
+    let arguments = ctx.args();
+    let number = arguments.get(1).and_then(|text| text.parse().ok());
+    match arguments.first().copied().unwrap_or("hello") {
+        "hello" => log::info!("guest: hello arguments={arguments:?}"),
+        "status" => return Ok(ExitCode::from(number.unwrap_or(0) as u8)),
+        "error" => return Err("guest: failing on purpose".into()),
+
+        "panic" => faults::panic(),
+        "panic-task" => faults::panic_in_task(&ctx).await,
+        "panic-multiline" => panic!("first line\nukernel: exit status=0\nlast line"),
+        "overflow" => faults::overflow(),
+        "overflow-task" => faults::overflow_in_task(&ctx).await,
+        "overflow-stack" => faults::overflow_a_stack(),
+        "null" => faults::read_null(),
+        "call-null" => faults::call_null(),
+        "page-fault" => faults::write_unmapped(),
+        "write-rodata" => faults::write_constant(),
+        "write-text" => faults::write_code(),
+        "exec-heap" => faults::execute_heap(),
+        "exec-rodata" => faults::execute_constant(),
+        "invalid-opcode" => faults::invalid_opcode(),
+        "general-protection" => faults::general_protection(),
+        "divide" => faults::divide_by_zero(),
+        "bad-stack" => faults::lose_the_stack(),
+
+        "oom" => memory::exhaust_by_boxes(),
+        "oom-vec" => memory::exhaust_by_a_vector(),
+        "oom-region" => memory::exhaust_by_touching(),
+        "try-oom" => memory::try_to_exhaust(),
+        "memory" => memory::check_everything(),
+        "high-memory" => memory::use_high_memory(),
+        "vectors" => memory::use_vector_registers(&ctx).await,
+
+        "sleep" => time::sleep(&ctx, number.unwrap_or(100)).await,
+        "timers" => time::check_timers(&ctx).await,
+        "clock" => time::tick(&ctx, number.unwrap_or(5)).await,
+        "wall-clock" => time::wall_clock(&ctx),
+        "idle" => time::idle(&ctx, number.unwrap_or(5)).await,
+        "spin" => time::spin(&ctx, number.unwrap_or(4)).await,
+
+        "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,
+        "serial-echo" => lines::echo(&ctx).await,
+        "stop" => lines::wait_for_stop(&ctx).await,
+        "modules" => lines::show_modules(),
+        other => return Err(alloc::format!("guest: unknown mode {other:?}").into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,56 @@
+//! The serial line in both directions, the request to stop, and boot modules.
+
+use ukernel::Context;
+use ukernel::arch::serial;
+use ukernel::time::Duration;
+
+/// More lines than the log holds, at once; then one when there is room again.
+pub async fn flood(ctx: &Context, count: u64) {
+    for number in 0..count {
+        log::info!("guest: flood number={number}");
+    }
+    ctx.clock().sleep(Duration::from_millis(500)).await;
+    let dropped = ctx.stats().log_lines_dropped;
+    log::info!("guest: flood over dropped={dropped}");
+}
+
+/// Says what came in on the serial line, line by line, until "end".
+pub async fn echo(ctx: &Context) {
+    let mut line = alloc::string::String::new();
+    let mut buffer = [0; 64];
+    log::info!("guest: listening");
+    loop {
+        let count = serial::receive(&mut buffer);
+        for &byte in &buffer[..count] {
+            if byte != b'\n' && byte != b'\r' {
+                line.push(char::from(byte));
+                continue;
+            }
+            log::info!("guest: heard line={line:?} lost={}", serial::lost_input());
+            if line == "end" {
+                return;
+            }
+            line.clear();
+        }
+        if count == 0 {
+            ctx.clock().sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+pub async fn wait_for_stop(ctx: &Context) {
+    log::info!("guest: waiting for the request to stop");
+    ctx.shutdown().await;
+    log::info!("guest: asked to stop");
+}
+
+/// The boot modules: their sizes and a sum of their bytes.
+pub fn show_modules() {
+    for (number, module) in ukernel::boot::modules().iter().enumerate() {
+        let sum: u64 = module.iter().map(|&byte| u64::from(byte)).sum();
+        log::info!(
+            "guest: module number={number} bytes={} sum={sum}",
+            module.len()
+        );
+    }
+}
