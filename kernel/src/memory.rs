@@ -27,6 +27,9 @@ pub use machine::*;
 /// Bytes of a page and of a frame.
 pub const PAGE_SIZE: u64 = 4096;
 
+/// Addresses below are never mapped: an access through a null pointer faults, also with an offset.
+pub const LOWEST_ADDRESS: u64 = 64 << 10;
+
 /// What needs a machine.
 #[cfg(target_os = "none")]
 mod machine {

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "entered from assembly with physical addresses")]
 
 use super::cpu::{self, Features};
-use super::{descriptors, lapic, line, pic, serial, time, timer, traps};
+use super::{descriptors, lapic, line, pic, serial, time, timer, traps, watchdog};
 use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
 use crate::clock::rate::Rate;
 use crate::memory::SetupError;
@@ -103,6 +103,7 @@ fn start_interrupts(features: Features, entry: u64) {
     if timer::device() == timer::Device::Pit {
         pic::unmask(line::TIMER);
     }
+    watchdog::wake(time::now());
     x86_64::instructions::interrupts::enable();
 }
 

@@ -4,6 +4,7 @@
 
 use super::backtrace;
 use super::traps::Registers;
+use crate::memory::LOWEST_ADDRESS;
 use crate::memory::fault::{self, Fault, Outcome};
 use crate::panic::{self, Report};
 use abi::exit::{EXCEPTION, OUT_OF_MEMORY};
@@ -82,7 +83,7 @@ fn resolve(registers: &mut Registers, cr2: u64) -> Outcome {
 /// A page fault in a word or two.
 fn describe(registers: &Registers, cr2: u64) -> &'static str {
     match registers.error_code {
-        _ if cr2 < crate::memory::PAGE_SIZE => "null pointer",
+        _ if cr2 < LOWEST_ADDRESS => "null pointer",
         code if code & 17 == 17 => "page fault: executing data",
         code if code & 3 == 3 => "page fault: writing read-only memory",
         code if code & 2 == 2 => "page fault: writing unmapped memory",

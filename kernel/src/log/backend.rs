@@ -105,7 +105,8 @@ fn push(ring: &mut Ring<RING_SIZE>, line: &Line, now: Instant) {
     if ring.dropped() > 0 {
         let message = format_args!("log: lines dropped count={}", ring.dropped());
         let notice = Line::compose(now, Level::Warn, message);
-        if ring.push_line(notice.as_bytes()) {
+        if ring.has_room(notice.as_bytes().len()) {
+            ring.push_line(notice.as_bytes());
             ring.clear_dropped();
         }
     }

@@ -49,10 +49,15 @@ impl<const N: usize> Ring<N> {
         self.len
     }
 
+    /// Whether a line of `length` bytes fits now.
+    pub fn has_room(&self, length: usize) -> bool {
+        length <= N - self.len
+    }
+
     /// Adds a line, its line break included. False where it does not fit whole: it is dropped then
     /// and counted.
     pub fn push_line(&mut self, line: &[u8]) -> bool {
-        if line.len() > N - self.len {
+        if !self.has_room(line.len()) {
             self.dropped += 1;
             return false;
         }
@@ -99,6 +104,7 @@ mod tests {
     fn counts_what_it_drops() {
         let mut ring: Ring<8> = Ring::new();
         assert!(ring.push_line(b"1234567\n"));
+        assert!(!ring.has_room(1) && ring.has_room(0));
         assert!(!ring.push_line(b"\n"));
         assert!(!ring.push_line(b"\n"));
         assert_eq!(ring.dropped(), 2);

@@ -9,7 +9,7 @@ use super::frames::{Chunk, FrameAllocator};
 use super::mapping::{self, Tables};
 use super::page_table::{Access, AddressSpace, MapError};
 use super::range_set::{Range, RangeSet};
-use super::{FRAMES, PAGE_SIZE, RAM, fault};
+use super::{FRAMES, LOWEST_ADDRESS, PAGE_SIZE, RAM, fault};
 use crate::boot::LoaderInfo;
 use core::mem::MaybeUninit;
 
@@ -41,8 +41,8 @@ pub enum SetupError {
     Map(MapError),
 }
 
-/// Reads the memory map, lets the frame allocator own all RAM but page 0, the kernel and the
-/// modules, and switches to the kernel's own page tables. `guards` are the pages of the image that
+/// Reads the memory map, lets the frame allocator own all RAM but the lowest 64 KiB, the kernel
+/// and the modules, and switches to the kernel's own page tables. `guards` are the pages of the image that
 /// are left unmapped, each below a stack.
 ///
 /// What the loader left in low memory is overwritten from now on, so it must have been copied.
@@ -55,7 +55,7 @@ pub(crate) fn init(
     for range in info.ram.as_slice() {
         ram.insert(range.shrink_to(PAGE_SIZE));
     }
-    ram.remove(Range::new(0, PAGE_SIZE));
+    ram.remove(Range::new(0, LOWEST_ADDRESS));
     let mut free = ram.clone();
     free.remove(image(&raw const __kernel_start, &raw const __kernel_end));
     for module in info.modules() {

@@ -9,21 +9,21 @@ use ukernel::memory::stack::Stack;
 
 static CONSTANT: [u8; 16] = *b"do not touch me\0";
 
-pub fn panic() {
+pub(crate) fn panic() {
     panic!("guest: panicking on purpose, answer={}", black_box(42));
 }
 
-pub async fn panic_in_task(ctx: &Context) {
+pub(crate) async fn panic_in_task(ctx: &Context) {
     let task = ctx.task("unlucky").spawn(async { panic() });
     let _ = task.await;
 }
 
-pub fn overflow() {
+pub(crate) fn overflow() {
     log::info!("guest: recursing");
     black_box(recurse(black_box(u64::MAX)));
 }
 
-pub async fn overflow_in_task(ctx: &Context) {
+pub(crate) async fn overflow_in_task(ctx: &Context) {
     let task = ctx.task("deep").spawn(async { overflow() });
     let _ = task.await;
 }
@@ -38,7 +38,7 @@ fn recurse(depth: u64) -> u64 {
 }
 
 /// Runs past the end of a stack of its own, as a coroutine would.
-pub fn overflow_a_stack() {
+pub(crate) fn overflow_a_stack() {
     let stack = Stack::new(32 << 10).expect("there is memory for a small stack");
     log::info!("guest: bottom={:p} top={:p}", stack.bottom(), stack.top());
     // SAFETY: calls a function on memory that is a stack; it never comes back.
@@ -51,57 +51,57 @@ extern "C" fn recurse_for_ever() {
     black_box(recurse(black_box(u64::MAX)));
 }
 
-pub fn read_null() {
+pub(crate) fn read_null() {
     let null: *const u8 = black_box(core::ptr::without_provenance(8));
     // SAFETY: none: the page is not mapped, and the processor says so.
     unsafe { null.read_volatile() };
 }
 
-pub fn call_null() {
+pub(crate) fn call_null() {
     // SAFETY: none: there is no function at address 0.
     unsafe { asm!("xor eax, eax", "call rax", out("rax") _) };
 }
 
-pub fn write_unmapped() {
+pub(crate) fn write_unmapped() {
     let nowhere: *mut u8 = black_box(core::ptr::without_provenance_mut(0x7000_0000_0000));
     // SAFETY: none: nothing is mapped there.
     unsafe { nowhere.write_volatile(1) };
 }
 
-pub fn write_constant() {
+pub(crate) fn write_constant() {
     let constant = black_box(CONSTANT.as_ptr().cast_mut());
     // SAFETY: none: constants are mapped read-only.
     unsafe { constant.write_volatile(1) };
 }
 
-pub fn write_code() {
+pub(crate) fn write_code() {
     let code = black_box(write_code as *const () as *mut u8);
     // SAFETY: none: code is mapped read-only.
     unsafe { code.write_volatile(0xc3) };
 }
 
-pub fn execute_heap() {
+pub(crate) fn execute_heap() {
     let code = vec![0xc3_u8; 16];
     // SAFETY: none: the heap is mapped without the right to execute.
     unsafe { asm!("call {}", in(reg) black_box(code.as_ptr())) };
 }
 
-pub fn execute_constant() {
+pub(crate) fn execute_constant() {
     // SAFETY: none: constants are mapped without the right to execute.
     unsafe { asm!("call {}", in(reg) black_box(CONSTANT.as_ptr())) };
 }
 
-pub fn invalid_opcode() {
+pub(crate) fn invalid_opcode() {
     // SAFETY: none: the instruction exists in order to fault.
     unsafe { asm!("ud2") };
 }
 
-pub fn general_protection() {
+pub(crate) fn general_protection() {
     // SAFETY: none: the address is not canonical.
     unsafe { asm!("mov al, [{}]", in(reg) 0x8000_0000_0000_0000_u64, out("al") _) };
 }
 
-pub fn divide_by_zero() {
+pub(crate) fn divide_by_zero() {
     // SAFETY: none: there is no quotient.
     unsafe {
         asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
@@ -109,7 +109,7 @@ pub fn divide_by_zero() {
 }
 
 /// An exception while the stack pointer is worthless is reported all the same.
-pub fn lose_the_stack() {
+pub(crate) fn lose_the_stack() {
     // SAFETY: none: the push faults, and nothing runs after it.
-    unsafe { asm!("mov rsp, 0x1234", "push rax", options(noreturn)) };
+    unsafe { asm!("mov rsp, {}", "push rax", in(reg) 0x7000_0000_0000_u64, options(noreturn)) };
 }

@@ -1,11 +1,11 @@
-//! The serial line in both directions, the request to stop, and boot modules.
+//! The serial line in both directions, and the request to stop.
 
 use ukernel::Context;
 use ukernel::arch::serial;
 use ukernel::time::Duration;
 
 /// More lines than the log holds, at once; then one when there is room again.
-pub async fn flood(ctx: &Context, count: u64) {
+pub(crate) async fn flood(ctx: &Context, count: u64) {
     for number in 0..count {
         log::info!("guest: flood number={number}");
     }
@@ -15,7 +15,7 @@ pub async fn flood(ctx: &Context, count: u64) {
 }
 
 /// Says what came in on the serial line, line by line, until "end".
-pub async fn echo(ctx: &Context) {
+pub(crate) async fn echo(ctx: &Context) {
     let mut line = alloc::string::String::new();
     let mut buffer = [0; 64];
     log::info!("guest: listening");
@@ -38,19 +38,8 @@ pub async fn echo(ctx: &Context) {
     }
 }
 
-pub async fn wait_for_stop(ctx: &Context) {
+pub(crate) async fn wait_for_stop(ctx: &Context) {
     log::info!("guest: waiting for the request to stop");
     ctx.shutdown().await;
     log::info!("guest: asked to stop");
-}
-
-/// The boot modules: their sizes and a sum of their bytes.
-pub fn show_modules() {
-    for (number, module) in ukernel::boot::modules().iter().enumerate() {
-        let sum: u64 = module.iter().map(|&byte| u64::from(byte)).sum();
-        log::info!(
-            "guest: module number={number} bytes={} sum={sum}",
-            module.len()
-        );
-    }
 }

@@ -58,7 +58,6 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,
         "serial-echo" => lines::echo(&ctx).await,
         "stop" => lines::wait_for_stop(&ctx).await,
-        "modules" => lines::show_modules(),
         other => return Err(alloc::format!("guest: unknown mode {other:?}").into()),
     }
     Ok(ExitCode::SUCCESS)

@@ -14,13 +14,13 @@ use ukernel::time::Duration;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-pub fn exhaust_by_boxes() {
+pub(crate) fn exhaust_by_boxes() {
     loop {
         black_box(Box::leak(Box::new([1_u8; 4000])));
     }
 }
 
-pub fn exhaust_by_a_vector() {
+pub(crate) fn exhaust_by_a_vector() {
     let mut bytes = Vec::new();
     loop {
         bytes.resize(bytes.len().max(1) * 2, 7_u8);
@@ -28,7 +28,7 @@ pub fn exhaust_by_a_vector() {
     }
 }
 
-pub fn exhaust_by_touching() {
+pub(crate) fn exhaust_by_touching() {
     let region = Region::reserve(1 << 40, Access::Write, Backing::Lazy).expect("addresses abound");
     for page in 0.. {
         // SAFETY: inside the region, which is backed as it is touched until there are no frames.
@@ -38,7 +38,7 @@ pub fn exhaust_by_touching() {
 
 /// Where the caller can be told, an exhausted heap is an error and nothing else, and the memory is there
 /// again afterwards.
-pub fn try_to_exhaust() {
+pub(crate) fn try_to_exhaust() {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     pieces.reserve(100_000);
     let error = loop {
@@ -61,7 +61,7 @@ pub fn try_to_exhaust() {
 }
 
 /// Regions: lazily backed, by a handler, explicitly; nothing is lost at the end.
-pub fn check_everything() {
+pub(crate) fn check_everything() {
     lazy_region();
     let before = memory::frame_stats();
     lazy_region();
@@ -112,22 +112,27 @@ fn explicit_region() {
     assert_eq!(region.commit(usize::MAX, 1), Err(RegionError::OutOfBounds));
 }
 
-/// A handler that skips a two-byte instruction.
-fn skip_two_bytes(fault: &mut Fault) -> FaultAction {
-    fault.instruction += 2;
+/// Bytes of the instruction in [`probe`].
+const PROBE_LENGTH: u64 = 3;
+
+/// A handler that skips that instruction.
+fn skip_probe(fault: &mut Fault) -> FaultAction {
+    fault.instruction += PROBE_LENGTH;
     FaultAction::Resume
 }
 
-/// Reads a byte by an instruction of two bytes; `None` if a handler skipped it.
+/// Reads a byte; `None` if a handler skipped the instruction.
 fn probe(address: *const u8) -> Option<u8> {
     let value: u32;
     // SAFETY: the address is either mapped, or its fault is handled by skipping the instruction.
-    unsafe { asm!("mov al, [rdx]", inout("eax") 0x100_u32 => value, in("rdx") address) };
-    u8::try_from(value & 0x1ff).ok()
+    unsafe {
+        asm!("movzx eax, byte ptr [rdx]", inout("eax") 0x100_u32 => value, in("rdx") address)
+    };
+    u8::try_from(value).ok()
 }
 
 fn handled_region() {
-    let backing = Backing::Handler(skip_two_bytes);
+    let backing = Backing::Handler(skip_probe);
     let region = Region::reserve(PAGE, Access::Write, backing).expect("addresses abound");
     assert_eq!(probe(region.as_ptr()), None);
     region.commit(0, 1).expect("there is memory");
@@ -135,7 +140,7 @@ fn handled_region() {
 }
 
 fn global_handler() {
-    fault::set_handler(Some(skip_two_bytes));
+    fault::set_handler(Some(skip_probe));
     assert_eq!(probe(core::ptr::without_provenance(0x6000_0000_0000)), None);
     fault::set_handler(None);
 }
@@ -149,8 +154,10 @@ fn map_devices() {
 }
 
 /// Uses all RAM of a machine that has some above 4 GiB, and finds what it wrote.
-pub fn use_high_memory() {
+pub(crate) fn use_high_memory() {
     let mut pieces: Vec<Vec<u64>> = Vec::new();
+    /// Words between two that are touched: a host that gives memory out in large pages has none to spare.
+    const STRIDE: usize = 1 << 21;
     let words = (64 << 20) / 8;
     loop {
         let mut piece = Vec::new();
@@ -159,13 +166,13 @@ pub fn use_high_memory() {
         }
         // SAFETY: the capacity was reserved, and any bytes are numbers.
         unsafe { piece.set_len(words) };
-        for (index, word) in piece.iter_mut().enumerate().step_by(8192) {
+        for (index, word) in piece.iter_mut().enumerate().step_by(STRIDE) {
             *word = (pieces.len() * words + index) as u64;
         }
         pieces.push(piece);
     }
     for (number, piece) in pieces.iter().enumerate() {
-        for (index, word) in piece.iter().enumerate().step_by(8192) {
+        for (index, word) in piece.iter().enumerate().step_by(STRIDE) {
             assert_eq!(*word, (number * words + index) as u64);
         }
     }
@@ -178,8 +185,8 @@ pub fn use_high_memory() {
 }
 
 /// Vector registers keep their values while interrupts come.
-pub async fn use_vector_registers(ctx: &Context) {
-    let end = ctx.clock().now() + Duration::from_millis(300);
+pub(crate) async fn use_vector_registers(ctx: &Context) {
+    let end = ctx.clock().now() + Duration::from_millis(2_500);
     ctx.clock().sleep(Duration::from_millis(1)).await;
     let interrupts = ctx.stats().interrupts;
     let mut rounds = 0_u64;

@@ -6,13 +6,13 @@ use ukernel::arch::stats::MachineStats;
 use ukernel::arch::{time, timer};
 use ukernel::time::Duration;
 
-pub async fn sleep(ctx: &Context, milliseconds: u64) {
+pub(crate) async fn sleep(ctx: &Context, milliseconds: u64) {
     ctx.clock().sleep(Duration::from_millis(milliseconds)).await;
     log::info!("guest: slept milliseconds={milliseconds}");
 }
 
 /// Sleeps of many lengths: none may end early; the latest is shown.
-pub async fn check_timers(ctx: &Context) {
+pub(crate) async fn check_timers(ctx: &Context) {
     let clock = ctx.clock();
     let mut worst = Duration::ZERO;
     for micros in [1, 50, 700, 3_000, 20_000, 60_000, 250_000, 1_200_000] {
@@ -30,7 +30,7 @@ pub async fn check_timers(ctx: &Context) {
 }
 
 /// A line each second; the test compares with its own clock.
-pub async fn tick(ctx: &Context, count: u64) {
+pub(crate) async fn tick(ctx: &Context, count: u64) {
     log::info!(
         "guest: clock={:?} timer={:?}",
         time::kind(),
@@ -47,7 +47,7 @@ pub async fn tick(ctx: &Context, count: u64) {
     }
 }
 
-pub fn wall_clock(ctx: &Context) {
+pub(crate) fn wall_clock(ctx: &Context) {
     match ctx.wall_clock() {
         Some(since) => log::info!("guest: wall clock seconds={}", since.as_secs()),
         None => log::info!("guest: wall clock unknown"),
@@ -55,7 +55,7 @@ pub fn wall_clock(ctx: &Context) {
 }
 
 /// Does nothing for some seconds, after letting the machine settle, and says what that cost.
-pub async fn idle(ctx: &Context, seconds: u64) {
+pub(crate) async fn idle(ctx: &Context, seconds: u64) {
     ctx.clock().sleep(Duration::from_millis(2_500)).await;
     let (polls, machine) = (ctx.stats().reactor.polls, MachineStats::now());
     ctx.clock().sleep(Duration::from_secs(seconds)).await;
@@ -71,7 +71,7 @@ pub async fn idle(ctx: &Context, seconds: u64) {
 }
 
 /// A task that keeps the processor for some seconds.
-pub async fn spin(ctx: &Context, seconds: u64) {
+pub(crate) async fn spin(ctx: &Context, seconds: u64) {
     let clock = ctx.clock();
     let task = ctx.task("selfish").spawn(async move {
         let end = clock.now() + Duration::from_secs(seconds);
