@@ -10,6 +10,8 @@ pub mod boot;
 pub mod clock;
 pub mod command_line;
 pub mod context;
+#[cfg(target_os = "none")]
+mod devices;
 pub mod entropy;
 pub mod exclusive;
 #[cfg(target_os = "none")]
