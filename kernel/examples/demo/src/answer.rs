@@ -1,75 +1,142 @@
-//! Error answers, and the query of a request, as picoserve wants to see them.
+//! The answer to a request, in one type: whatever is answered, the code that sends it is in the
+//! image once.
 
-use picoserve::ResponseSent;
-use picoserve::extract::FromRequestParts;
-use picoserve::io::Read;
-use picoserve::request::RequestParts;
-use picoserve::response::{Connection, IntoResponse, ResponseWriter, StatusCode};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 
-use crate::byte_range::{RangeError, RangeQuery};
+use picoserve::io::Write;
+use picoserve::response::{Content, ForEachHeader, HeadersIter, Response, StatusCode};
 
-/// An error answer: a status, a sentence, and perhaps a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
+use crate::byte_range::RangeError;
+use crate::disk_answer::DiskBytes;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// An answer. `Result<Answer, Answer>` carries one that ends a computation early.
+pub struct Answer {
     status: u16,
-    problem: &'static str,
-    header: Option<(&'static str, &'static str)>,
+    content: Typed,
+    header: Option<(&'static str, Cow<'static, str>)>,
+    last: bool,
 }
 
-/// What was asked for does not exist.
-pub const NOT_FOUND: Failure = Failure::new(404, "there is no such thing");
-/// A device failed.
-pub const DISK_FAILED: Failure = Failure::new(500, "the disk cannot be read");
+/// What an answer carries.
+pub enum Body {
+    /// Text that is part of the image.
+    Static(&'static str),
+    /// Text made for this answer.
+    Text(String),
+    /// Bytes of a disk.
+    Disk(Box<DiskBytes>),
+    /// The length of what a GET would carry.
+    Head(usize),
+}
 
-impl Failure {
-    /// An error answer.
-    pub const fn new(status: u16, problem: &'static str) -> Self {
-        Failure {
-            status,
-            problem,
+/// A body and its type.
+struct Typed {
+    kind: &'static str,
+    body: Body,
+}
+
+impl Answer {
+    /// 200 with a body of a type.
+    pub fn ok(kind: &'static str, body: Body) -> Self {
+        Answer {
+            status: 200,
+            content: Typed { kind, body },
             header: None,
+            last: false,
         }
     }
 
-    /// The same answer with one more header.
-    pub const fn with_header(self, name: &'static str, value: &'static str) -> Self {
-        Failure {
-            header: Some((name, value)),
+    /// 200 with a short text.
+    pub fn text(text: &'static str) -> Self {
+        Self::ok(TEXT, Body::Static(text))
+    }
+
+    /// An error with a sentence about it.
+    pub fn problem(status: u16, problem: &str) -> Self {
+        Self::ok(TEXT, Body::Text(format!("{problem}\n"))).with_status(status)
+    }
+
+    /// The same answer with another status.
+    pub fn with_status(self, status: u16) -> Self {
+        Answer { status, ..self }
+    }
+
+    /// The same answer with one more header, in place of an earlier one.
+    pub fn with_header(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        Answer {
+            header: Some((name, value.into())),
             ..self
         }
     }
+
+    /// The same answer, behind which the connection ends.
+    pub fn last(self) -> Self {
+        Answer { last: true, ..self }.with_header("Connection", "close")
+    }
+
+    /// Whether the connection ends behind it.
+    pub fn is_last(&self) -> bool {
+        self.last
+    }
+
+    /// The same answer without its body, for HEAD.
+    pub fn without_body(mut self) -> Self {
+        self.content.body = Body::Head(self.content.content_length());
+        self
+    }
+
+    /// The answer as picoserve sends it.
+    pub fn into_response(self) -> impl picoserve::response::IntoResponse {
+        Response::new(StatusCode::new(self.status), self.content).with_headers(Extra(self.header))
+    }
 }
 
-impl From<RangeError> for Failure {
+impl From<RangeError> for Answer {
     fn from(error: RangeError) -> Self {
         match error {
-            RangeError::Malformed(problem) => Failure::new(400, problem),
-            RangeError::Outside => Failure::new(416, "the range leaves the disk"),
+            RangeError::Malformed(problem) => Self::problem(400, problem),
+            RangeError::Outside => Self::problem(416, "the range leaves the disk"),
         }
     }
 }
 
-impl IntoResponse for Failure {
-    async fn write_to<R: Read, W: ResponseWriter<Error = R::Error>>(
-        self,
-        connection: Connection<'_, R>,
-        writer: W,
-    ) -> Result<ResponseSent, W::Error> {
-        (
-            StatusCode::new(self.status),
-            self.header,
-            format_args!("{}\n", self.problem),
-        )
-            .write_to(connection, writer)
-            .await
+/// The header beside those that picoserve writes.
+struct Extra(Option<(&'static str, Cow<'static, str>)>);
+
+impl HeadersIter for Extra {
+    async fn for_each_header<F: ForEachHeader>(self, mut each: F) -> Result<F::Output, F::Error> {
+        if let Some((name, value)) = self.0 {
+            each.call(name, value).await?;
+        }
+        each.finalize().await
     }
 }
 
-impl<'r, State> FromRequestParts<'r, State> for RangeQuery {
-    type Rejection = Failure;
+impl Content for Typed {
+    fn content_type(&self) -> &'static str {
+        self.kind
+    }
 
-    async fn from_request_parts(_: &'r State, parts: &RequestParts<'r>) -> Result<Self, Failure> {
-        let query = parts.query().map_or("", |query| query.0);
-        Ok(RangeQuery::parse(query)?)
+    fn content_length(&self) -> usize {
+        match &self.body {
+            Body::Static(text) => text.len(),
+            Body::Text(text) => text.len(),
+            Body::Disk(bytes) => bytes.len(),
+            Body::Head(length) => *length,
+        }
+    }
+
+    async fn write_content<W: Write>(self, mut writer: W) -> Result<(), W::Error> {
+        match self.body {
+            Body::Static(text) => writer.write_all(text.as_bytes()).await,
+            Body::Text(text) => writer.write_all(text.as_bytes()).await,
+            Body::Disk(bytes) => bytes.write_to(writer).await,
+            Body::Head(_) => Ok(()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP server: one task per connection, picoserve inside each.
 
-pub mod check;
+mod check;
+mod service;
 pub mod socket;
 
 use alloc::boxed::Box;
@@ -11,12 +12,11 @@ use core::time::Duration;
 
 use futures_util::future::select;
 use picoserve::time::Duration as HttpDuration;
-use picoserve::{Config, Error, Server, Timeouts};
+use picoserve::{Config, Error, Router, Server, Timeouts};
 use ukernel::Result;
 use ukernel::net::{ListenOptions, TcpListener, TcpStream};
 use ukernel::sync::{OwnedPermit, Semaphore};
 
-use crate::routes;
 use crate::worker::Worker;
 use socket::{Connection, ReactorTimer};
 
@@ -88,7 +88,7 @@ async fn serve_connection(worker: Rc<Worker>, stream: TcpStream, _slot: OwnedPer
         worker: worker.clone(),
         connection: connection.clone(),
     };
-    let router = routes::router(session);
+    let router = Router::from_service(session);
     let timer = ReactorTimer(worker.ctx.clock());
     let grace = HttpDuration::from_millis(GRACE.as_millis() as u64);
     let shutdown = worker.ctx.shutdown();
@@ -98,6 +98,7 @@ async fn serve_connection(worker: Rc<Worker>, stream: TcpStream, _slot: OwnedPer
     worker.connections.set(worker.connections.get() + 1);
     match server.serve(connection.clone()).await {
         Ok(_) | Err(Error::BadRequest) => connection.close(&worker.ctx.clock()).await,
+        Err(_) if connection.is_finished() => connection.close(&worker.ctx.clock()).await,
         Err(error) => {
             log::debug!("http: connection lost error=\"{error}\"");
             connection.cut();

@@ -1,89 +1,13 @@
 //! What HTTP/1.1 forbids and picoserve lets pass: such a request is answered with an error and the
-//! connection is closed, because nobody can say where the next request begins.
-//!
-//! A layer in front of all routes; the check itself is pure.
+//! connection ends, because nobody can say where the next request begins. Pure.
 
-use picoserve::ResponseSent;
-use picoserve::io::{BaseWrite, Read, Write};
 use picoserve::request::{Headers, RequestParts};
-use picoserve::response::custom::{CustomBody, CustomResponse};
-use picoserve::response::{IntoResponse, ResponseWriter, StatusCode};
-use picoserve::routing::{Layer, Next};
-use ukernel::task::yield_now;
-
-use crate::http::Session;
 
 /// A request that is not served: the status and the text of the answer.
 type Refusal = (u16, &'static str);
 
-/// The word that a client may wait for.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// The layer; counts requests, too.
-pub struct Check;
-
-impl Layer<Session, ()> for Check {
-    type NextState = Session;
-    type NextPathParameters = ();
-
-    async fn call_layer<
-        'a,
-        R: Read + 'a,
-        N: Next<'a, R, Session, ()>,
-        W: ResponseWriter<Error = R::Error>,
-    >(
-        &self,
-        next: N,
-        session: &Session,
-        (): (),
-        parts: RequestParts<'_>,
-        writer: W,
-    ) -> Result<ResponseSent, W::Error> {
-        session.worker.count_request();
-        match check(&parts) {
-            Ok(()) => {
-                let mut connection = session.connection.clone();
-                if expects_continue(&parts) && connection.write_all(CONTINUE).await.is_err() {
-                    connection.cut();
-                }
-                next.run(session, (), writer).await
-            }
-            Err((status, problem)) => {
-                let connection = next.into_connection().await?;
-                CustomResponse::build(StatusCode::new(status))
-                    .with_header("Content-Type", "text/plain; charset=utf-8")
-                    .with_header("Content-Length", problem.len() + 1)
-                    .with_body(LastWords(problem))
-                    .write_to(connection, writer)
-                    .await
-            }
-        }
-    }
-}
-
-/// The body of an answer behind which the connection is closed.
-struct LastWords(&'static str);
-
-impl CustomBody for LastWords {
-    async fn write_response_body<W: Write>(self, mut writer: W) -> Result<(), W::Error> {
-        // picoserve gives the connection up once it has waited for the client beside the body;
-        // a body that is written at once would leave it no time to, and the connection open.
-        yield_now().await;
-        writer.write_all(self.0.as_bytes()).await?;
-        writer.write_all(b"\n").await
-    }
-}
-
-/// Whether the client waits for a word before it sends the body (RFC 9110, section 10.1.1).
-fn expects_continue(parts: &RequestParts<'_>) -> bool {
-    parts.http_version() == "HTTP/1.1"
-        && parts
-            .headers()
-            .get("expect")
-            .is_some_and(|value| value == "100-continue")
-}
-
-fn check(parts: &RequestParts<'_>) -> Result<(), Refusal> {
+/// Checks the head of a request.
+pub(super) fn check(parts: &RequestParts<'_>) -> Result<(), Refusal> {
     check_line(parts.method(), parts.path().encoded(), parts.http_version())?;
     check_headers(parts.headers())?;
     check_host(parts.http_version(), parts.headers())?;

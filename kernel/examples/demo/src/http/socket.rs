@@ -42,7 +42,8 @@ pub struct Connection(Rc<Shared>);
 
 struct Shared {
     stream: RefCell<Option<TcpStream>>,
-    deaf: Cell<bool>,
+    reading: Cell<bool>,
+    writing: Cell<bool>,
 }
 
 impl Connection {
@@ -51,7 +52,8 @@ impl Connection {
         let stream = RefCell::new(Some(stream));
         Connection(Rc::new(Shared {
             stream,
-            deaf: Cell::new(false),
+            reading: Cell::new(true),
+            writing: Cell::new(true),
         }))
     }
 
@@ -62,10 +64,21 @@ impl Connection {
         }
     }
 
-    /// Shows picoserve the end of the stream from here on: it would read a body that was refused to
-    /// its end before it answers, and take what follows for the next request.
+    /// Shows picoserve the end of the stream from here on. Otherwise it would read a body that was
+    /// refused to its end before it answers.
     pub fn stop_reading(&self) {
-        self.0.deaf.set(true);
+        self.0.reading.set(false);
+    }
+
+    /// Fails whatever picoserve writes from here on: it may still hold bytes behind a request that
+    /// was refused, and would take them for the next one.
+    pub fn stop_writing(&self) {
+        self.0.writing.set(false);
+    }
+
+    /// Whether the last answer is out.
+    pub fn is_finished(&self) -> bool {
+        !self.0.writing.get()
     }
 
     fn poll<T>(
@@ -108,16 +121,19 @@ impl ErrorType for Connection {
 
 impl Read for Connection {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StreamError> {
-        if self.0.deaf.get() {
-            Ok(0)
-        } else {
+        if self.0.reading.get() {
             self.receive(buffer).await
+        } else {
+            Ok(0)
         }
     }
 }
 
 impl BaseWrite for Connection {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, StreamError> {
+        if self.is_finished() {
+            return Err(StreamError::Closed);
+        }
         poll_fn(|cx| self.poll(|stream| stream.poll_write(cx, bytes))).await
     }
 

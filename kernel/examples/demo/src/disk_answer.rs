@@ -1,0 +1,108 @@
+//! `/disk/{n}` and `/disk/{n}/sha256`: the bytes of a disk, and their digest.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use futures_util::StreamExt;
+use picoserve::io::Write;
+use ukernel::block::DiskError;
+use ukernel::sync::OwnedPermit;
+use ukernel::task::yield_now;
+
+use crate::answer::{Answer, Body};
+use crate::byte_range::{ByteRange, RangeQuery};
+use crate::disk_stream::{self, Pieces};
+use crate::http::Session;
+use crate::summary::Summarizer;
+
+/// Answers with the bytes themselves. If the first read fails the answer is an error; if a later
+/// one does, the connection is cut, since the length has been promised.
+pub async fn bytes(session: &Session, number: usize, query: &str) -> Result<Answer, Answer> {
+    let (mut pieces, range, permit) = open(session, number, query).await?;
+    let first = pieces.next().await.transpose().map_err(failed)?;
+    let bytes = DiskBytes {
+        length: range.length as usize,
+        first,
+        rest: pieces,
+        session: session.clone(),
+        _permit: permit,
+    };
+    Ok(Answer::ok(
+        "application/octet-stream",
+        Body::Disk(Box::new(bytes)),
+    ))
+}
+
+/// Answers with the digest in hexadecimal.
+pub async fn digest(session: &Session, number: usize, query: &str) -> Result<Answer, Answer> {
+    let (mut pieces, _, _permit) = open(session, number, query).await?;
+    let mut summarizer = Summarizer::default();
+    while let Some(piece) = pieces.next().await {
+        summarizer.feed(&piece.map_err(failed)?);
+        // A piece takes a while, and the next one may be there already.
+        yield_now().await;
+    }
+    let digest = summarizer.finish().digest;
+    Ok(Answer::ok("text/plain", Body::Text(format!("{digest}\n"))))
+}
+
+fn failed(error: DiskError) -> Answer {
+    Answer::problem(500, &format!("the disk cannot be read: {error}"))
+}
+
+/// Finds the disk, checks the range, and waits for a turn to fill buffers.
+async fn open(
+    session: &Session,
+    number: usize,
+    query: &str,
+) -> Result<(Pieces, ByteRange, OwnedPermit), Answer> {
+    let query = RangeQuery::parse(query)?;
+    let worker = &session.worker;
+    let disk = worker
+        .ctx
+        .disk(number)
+        .map_err(|error| Answer::problem(404, &format!("{error}")))?;
+    let range = query.on(disk.len_bytes())?;
+    let permit = worker.disk_readers.clone().acquire_owned(1).await;
+    let permit = permit.map_err(|_| Answer::problem(503, "the server stops"))?;
+    Ok((disk_stream::read(disk, range), range, permit))
+}
+
+/// The body of the answer to [`bytes`].
+pub struct DiskBytes {
+    length: usize,
+    first: Option<Vec<u8>>,
+    rest: Pieces,
+    session: Session,
+    _permit: OwnedPermit,
+}
+
+impl DiskBytes {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Writes them, reading ahead.
+    pub async fn write_to<W: Write>(mut self, mut writer: W) -> Result<(), W::Error> {
+        let mut next = self.first.take().map(Ok);
+        while let Some(piece) = next {
+            match piece {
+                Ok(piece) => writer.write_all(&piece).await?,
+                Err(error) => {
+                    log::warn!("demo: answer cut short problem=\"{error}\"");
+                    self.session.connection.cut();
+                    return Ok(());
+                }
+            }
+            next = self.rest.next().await;
+        }
+        Ok(())
+    }
+}
