@@ -13,6 +13,7 @@ use core::fmt;
 use drivers::InitError;
 use drivers::block::{self, Disk, DiskConfig, DiskRunner};
 use drivers::net::{NetConfig, VirtioNet};
+use drivers::rng::{self, Entropy, EntropyRunner};
 use drivers::virtio::{DeviceKind, MmioSlot, OpenError, Transport, probe};
 use rand_core::Rng;
 use reactor::Reactor;
@@ -33,6 +34,7 @@ const MAX_RX_BUFFERS: u64 = 256;
 pub(crate) struct Devices {
     pub(crate) networks: Vec<VirtioNet>,
     pub(crate) disks: Vec<(Disk, DiskRunner)>,
+    pub(crate) entropy: Vec<(Entropy, EntropyRunner)>,
 }
 
 /// What bringing a device up takes.
@@ -66,6 +68,7 @@ impl Bringer<'_> {
         match transport.kind() {
             DeviceKind::Network => devices.networks.push(self.network(transport)?),
             DeviceKind::Block => devices.disks.push(self.disk(transport)?),
+            DeviceKind::Entropy => devices.entropy.push(self.entropy(transport)?),
             kind => log::info!("virtio: no driver base={:#x} kind={kind:?}", slot.base),
         }
         Ok(())
@@ -78,7 +81,17 @@ impl Bringer<'_> {
 
     fn disk(&self, transport: Transport) -> Result<(Disk, DiskRunner), Problem> {
         let irq = self.interrupts(&transport)?;
-        Ok(block::new(transport, irq, self.reactor.clock(), DiskConfig::default())?)
+        Ok(block::new(
+            transport,
+            irq,
+            self.reactor.clock(),
+            DiskConfig::default(),
+        )?)
+    }
+
+    fn entropy(&self, transport: Transport) -> Result<(Entropy, EntropyRunner), Problem> {
+        let irq = self.interrupts(&transport)?;
+        Ok(rng::new(transport, irq, self.reactor.clock())?)
     }
 
     /// Lets the device's interrupts through to the event that its driver awaits.

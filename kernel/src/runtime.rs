@@ -4,12 +4,13 @@
 //! here happens before the workload's first instruction, so it is short: no device is waited for,
 //! no address either.
 
+mod networks;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use netstack::{Config, Ipv4Config, Ipv6Config, Stack, StaticIpv4, StaticIpv6};
-use rand_core::Rng;
-use drivers::net::VirtioNet;
+use drivers::rng::{Entropy, EntropyRunner};
 use reactor::Reactor;
 use reactor::task::Priority;
 use x86_64::instructions::random::RdRand;
@@ -17,20 +18,21 @@ use x86_64::instructions::random::RdRand;
 use crate::arch::stats::MachineStats;
 use crate::arch::{Machine, line, time};
 use crate::boot::BootInfo;
-use crate::command_line::{CommandLine, Ipv4Options, Ipv6Options, NetworkOptions};
+use crate::command_line::CommandLine;
 use crate::context::Parts;
 use crate::devices::{Bringer, Devices};
 use crate::entropy::{self, Quality};
 use crate::memory::{HeapStats, PAGE_SIZE, frame_stats};
-use crate::random::Random;
+use crate::random::{Random, Seed};
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, MemoryStats};
-use crate::{Context, exit, panic, workload};
+use crate::{Context, ExitCode, exit, panic, workload};
 
-/// Names of the tasks that own the network devices; a further one shares the last name.
-const NET_TASKS: [&str; 4] = ["net0", "net1", "net2", "net"];
-/// Names of the tasks that own the disks.
+/// Names of the tasks that own the disks; further ones share the last name.
 const DISK_TASKS: [&str; 4] = ["disk0", "disk1", "disk2", "disk"];
+
+/// How long an entropy device may take, where there is nothing else to make secrets from.
+const ENTROPY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Starts the devices and the workload, and ends the machine with the workload's exit status.
 pub fn start(boot: BootInfo) -> ! {
@@ -39,14 +41,34 @@ pub fn start(boot: BootInfo) -> ! {
     let reactor = Reactor::new(Arc::new(Machine));
     panic::set_current_task(reactor.current_task());
     start_log(&reactor);
-    let random = seed();
-    let bringer = Bringer { reactor: &reactor, random: &random, ram_bytes: boot.memory.ram };
+    let (random, quality) = seed();
+    let bringer = Bringer {
+        reactor: &reactor,
+        random: &random,
+        ram_bytes: boot.memory.ram,
+    };
     let devices = bringer.bring_up(boot.command_line);
-    let context = context(&reactor, devices, command_line, random);
-    let main = workload::start(context);
+    exit::exit(reactor.block_on(run(&reactor, devices, command_line, random, quality)))
+}
+
+/// Runs the workload, and answers its exit status.
+async fn run(
+    reactor: &Reactor,
+    mut devices: Devices,
+    command_line: CommandLine<'static>,
+    random: Random,
+    quality: Quality,
+) -> u8 {
+    stir(
+        reactor,
+        core::mem::take(&mut devices.entropy),
+        &random,
+        quality,
+    )
+    .await;
+    let main = workload::start(context(reactor, devices, command_line, random));
     // `Err` is a cancelled `main`: nobody has its handle but this function.
-    let status = reactor.block_on(main).map_or(abi::exit::FAILURE, |status| status.to_u8());
-    exit::exit(status)
+    main.await.map_or(abi::exit::FAILURE, ExitCode::to_u8)
 }
 
 /// Sets the log level, then says what the command line had wrong.
@@ -58,7 +80,10 @@ fn say(command_line: &CommandLine<'_>) {
         log::warn!("command line: ignored {warning}");
     }
     if command_line.unsaid_warnings() > 0 {
-        log::warn!("command line: ignored more={}", command_line.unsaid_warnings());
+        log::warn!(
+            "command line: ignored more={}",
+            command_line.unsaid_warnings()
+        );
     }
     for word in &command_line.linux_options {
         log::debug!("command line: for Linux only option={word}");
@@ -68,19 +93,61 @@ fn say(command_line: &CommandLine<'_>) {
 /// Sends the log's lines out when there is time for it.
 fn start_log(reactor: &Reactor) {
     let sender = crate::log::drain(reactor.irq_event(line::SERIAL_OUTPUT));
-    reactor.spawner().task("log").priority(Priority::Low).spawn(sender);
+    reactor
+        .spawner()
+        .task("log")
+        .priority(Priority::Low)
+        .spawn(sender);
 }
 
-/// Makes the random source. The processor's generator is there on every machine that a cloud has;
-/// what else differs from start to start is little.
-fn seed() -> Random {
+/// Makes the random source from the processor's generator, which almost every machine has.
+fn seed() -> (Random, Quality) {
     let processor = RdRand::new();
     let scraps = [time::now().as_nanos(), time::tsc_hz(), wall_nanos()];
-    let (random, quality) = entropy::first(|| processor?.get_u64(), scraps);
-    if quality == Quality::Weak {
-        log::warn!("entropy: WEAK, the processor has no generator; do not use this machine for secrets");
+    entropy::first(|| processor?.get_u64(), scraps)
+}
+
+/// Mixes in what the entropy devices give: while the workload runs if the seed is good, and before
+/// it starts if not, for then nothing secret could be made until it is.
+async fn stir(
+    reactor: &Reactor,
+    devices: Vec<(Entropy, EntropyRunner)>,
+    random: &Random,
+    quality: Quality,
+) {
+    let mut sources = Vec::new();
+    for (source, runner) in devices {
+        spawn_runner(reactor, &["entropy"; 4], 0, runner.run());
+        sources.push(source);
     }
-    random
+    let random = random.clone();
+    let mixing = async move {
+        let mut mixed = false;
+        for source in sources {
+            mixed |= mix(&random, source).await;
+        }
+        mixed
+    };
+    if quality == Quality::Processor {
+        reactor.spawner().task("entropy").spawn(mixing);
+    } else if reactor.clock().timeout(ENTROPY_TIMEOUT, mixing).await != Ok(true) {
+        log::warn!(
+            "entropy: WEAK: no generator in the processor, no virtio-rng: keep no secrets here"
+        );
+    }
+}
+
+async fn mix(random: &Random, source: Entropy) -> bool {
+    let mut fresh = Seed::default();
+    match source.fill(&mut fresh).await {
+        Ok(()) => random.mix(&fresh),
+        Err(error) => {
+            log::warn!("entropy: device failed problem=\"{error}\"");
+            return false;
+        }
+    }
+    log::debug!("entropy: mixed in bytes={}", fresh.len());
+    true
 }
 
 fn wall_nanos() -> u64 {
@@ -96,11 +163,15 @@ fn context(
 ) -> Context {
     let shutdown = Shutdown::new();
     start_shutdown(reactor, shutdown.clone());
-    let networks = start_networks(reactor, devices.networks, &command_line, &random);
-    let disks = devices.disks.into_iter().enumerate().map(|(number, (disk, runner))| {
-        spawn_runner(reactor, &DISK_TASKS, number, runner.run());
-        disk
-    });
+    let networks = networks::start(reactor, devices.networks, &command_line, &random);
+    let disks = devices
+        .disks
+        .into_iter()
+        .enumerate()
+        .map(|(number, (disk, runner))| {
+            spawn_runner(reactor, &DISK_TASKS, number, runner.run());
+            disk
+        });
     Context::new(Parts {
         networks,
         disks: disks.collect(),
@@ -131,54 +202,11 @@ fn spawn_runner(
     runner: impl Future + 'static,
 ) {
     let name = names[number.min(names.len() - 1)];
-    reactor.spawner().task(name).priority(Priority::High).spawn(runner);
-}
-
-fn start_networks(
-    reactor: &Reactor,
-    devices: Vec<VirtioNet>,
-    command_line: &CommandLine<'_>,
-    random: &Random,
-) -> Vec<Stack> {
-    let mut stacks = Vec::new();
-    for (number, device) in devices.into_iter().enumerate() {
-        let options = command_line.network(number);
-        if options.off {
-            log::info!("net{number}: off");
-            continue; // dropping the device resets it
-        }
-        let config = config(&device, options, command_line.hostname);
-        let mut random = random.clone();
-        match netstack::new(device, config, reactor.clock(), move || random.next_u64()) {
-            Ok((stack, runner)) => {
-                spawn_runner(reactor, &NET_TASKS, number, runner.run());
-                stacks.push(stack);
-            }
-            Err(error) => log::warn!("net{number}: off problem=\"{error}\""),
-        }
-    }
-    stacks
-}
-
-/// What netstack is told about an interface.
-fn config(device: &VirtioNet, options: NetworkOptions, hostname: Option<&str>) -> Config {
-    let mut config = Config::new(device.mac());
-    config.hostname = hostname.unwrap_or_default().into();
-    config.ipv4 = match options.ipv4 {
-        Ipv4Options::Dhcp => Ipv4Config::Dhcp,
-        Ipv4Options::Static { address, prefix, gateway, dns } => {
-            let dns = dns.into_iter().flatten().collect();
-            Ipv4Config::Static(StaticIpv4 { address, prefix, gateway, dns })
-        }
-    };
-    config.ipv6 = match options.ipv6 {
-        Ipv6Options::Slaac => Ipv6Config::Slaac,
-        Ipv6Options::Off => Ipv6Config::None,
-        Ipv6Options::Static { address, prefix, gateway } => {
-            Ipv6Config::Static(StaticIpv6 { address, prefix, gateway, dns: Vec::new() })
-        }
-    };
-    config
+    reactor
+        .spawner()
+        .task(name)
+        .priority(Priority::High)
+        .spawn(runner);
 }
 
 /// How the context asks the machine for what it counts.
