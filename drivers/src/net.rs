@@ -30,7 +30,7 @@ mod transmit;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use reactor::hardware::Hardware;
 use reactor::irq::IrqEvent;
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
@@ -222,7 +222,7 @@ impl<T: Registers> VirtioNet<T> {
         };
         let changed = up != self.link_up;
         if changed {
-            info!("net: link {}", if up { "up" } else { "down" });
+            debug!("net: link {}", if up { "up" } else { "down" });
             self.link_up = up;
             self.monitor.set_up(up);
             self.monitor.count(|stats| stats.link_changes += 1);
