@@ -31,7 +31,7 @@ use alloc::vec;
 use core::fmt;
 use core::time::Duration;
 
-use log::info;
+use log::{debug, info};
 use reactor::Clock;
 use reactor::irq::IrqEvent;
 
@@ -140,16 +140,18 @@ pub fn new<T: Registers>(
     geometry.limit_segments(queue.max_segments())?;
     transport.start()?;
     let slot = transport.slot();
+    let Geometry {
+        bytes,
+        block,
+        read_only,
+        ..
+    } = geometry;
     info!(
-        "disk: device up base={:#x} irq={} bytes={} block={} read_only={} features={features:?} \
-         queue={}",
-        slot.base,
-        slot.irq,
-        geometry.bytes,
-        geometry.block,
-        geometry.read_only,
-        queue.size(),
+        "disk: device up irq={} bytes={bytes} read_only={read_only}",
+        slot.irq
     );
+    let (base, size) = (slot.base, queue.size());
+    debug!("disk: base={base:#x} features={features:?} block={block} queue={size}");
     let device = Device::new("disk", transport, vec![queue]);
     let table = Rc::new(SharedTable::new());
     let disk = Disk::new(Rc::clone(&table), geometry);

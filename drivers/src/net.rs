@@ -141,17 +141,12 @@ impl<T: Registers> VirtioNet<T> {
         self.disarm();
         self.device.transport().start()?;
         self.monitor.set_up(self.link_up);
-        let slot = self.device.transport().slot();
-        info!(
-            "net: device up base={:#x} irq={} mac={} mtu={} features={:?} rx={} tx={}",
-            slot.base,
-            slot.irq,
-            smoltcp::wire::EthernetAddress(self.mac),
-            self.mtu,
-            self.features,
-            self.device.queue(RX).size(),
-            self.transmitter.capacity(),
-        );
+        let (slot, mtu) = (self.device.transport().slot(), self.mtu);
+        let mac = smoltcp::wire::EthernetAddress(self.mac);
+        info!("net: device up irq={} mac={mac} mtu={mtu}", slot.irq);
+        let (rx, tx) = (self.device.queue(RX).size(), self.transmitter.capacity());
+        let (base, features) = (slot.base, self.features);
+        debug!("net: base={base:#x} features={features:?} rx={rx} tx={tx}");
         Ok(())
     }
 

@@ -179,10 +179,13 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(self.field(offset, 8).cast()) }
     }
 
-    /// A pointer to the field of `width` bytes at `offset`, aligned and inside the allocation.
+    /// A pointer to the field of `width` bytes at `offset`, aligned and inside the allocation:
+    /// every offset is one of the areas that `new` laid out (aligned to its widest field), plus
+    /// an entry's bytes times an index that `slot` or `table_offset` has brought into its range.
+    #[inline]
     fn field(&self, offset: usize, width: usize) -> *mut u8 {
-        assert!(offset.is_multiple_of(width) && offset + width <= self.layout.size());
-        // SAFETY: the line above keeps the offset inside the allocation.
+        debug_assert!(offset.is_multiple_of(width) && offset + width <= self.layout.size());
+        // SAFETY: the offset is inside the allocation, for the reason above.
         unsafe { self.base.as_ptr().add(offset) }
     }
 }
