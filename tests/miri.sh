@@ -11,4 +11,7 @@ fi
 # Leaks: what a program keeps for its whole life is no error here.
 export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
-exec rustup run nightly cargo miri test --quiet -p reactor -p drivers -p netstack --lib
+rustup run nightly cargo miri test --quiet -p reactor -p netstack --lib
+# A driver tells its device where memory is as a number, and the fakes turn it back.
+export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-permissive-provenance"
+exec rustup run nightly cargo miri test --quiet -p drivers --lib
