@@ -1,6 +1,6 @@
 //! virtio-net (virtio 1.2 §5.1) as a smoltcp `phy::Device`. The network stack's Runner owns it
 //! and drives it from its one task: it takes and makes frames through smoltcp's tokens, calls
-//! `flush` once at the end of a turn and `poll_event` before it waits. Nothing here waits,
+//! `flush` once at the end of a turn and `poll_event` before it waits. Nothing here waits or
 //! spins. Buffers are made as traffic asks for them, up to the configured number, and then reused.
 //!
 //! All buffers belong to the driver and are as many as [`NetConfig`] says. A received frame is
@@ -212,8 +212,7 @@ impl<T: Registers> VirtioNet<T> {
             return false;
         }
         let Ok(up) = config::read_link(self.device.transport()) else {
-            self.link_in_doubt = true; // the device is changing it: look again
-            return false;
+            return false; // the window was long enough when the device came up
         };
         let changed = up != self.link_up;
         if changed {

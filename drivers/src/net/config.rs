@@ -49,7 +49,7 @@ pub struct NetConfig {
 }
 
 impl Default for NetConfig {
-    /// 128 receive and 64 transmit buffers: 380 KiB.
+    /// 128 receive and 64 transmit buffers: 350 KiB once all of them are made.
     fn default() -> NetConfig {
         NetConfig {
             rx_buffers: 128,
@@ -118,7 +118,7 @@ impl DeviceConfig {
 
 /// Reads whether the link is up, from a device with the status feature.
 pub(super) fn read_link<T: Registers>(transport: &Transport<T>) -> Result<bool, InitError> {
-    transport.read_config(|config| Ok(config.u16(STATUS)? & LINK_UP != 0))
+    Ok(transport.config().u16(STATUS)? & LINK_UP != 0)
 }
 
 fn is_unicast(mac: &[u8; 6]) -> bool {

@@ -256,7 +256,13 @@ impl<T: Registers> Transport<T> {
         (0..MAX_RESET_POLLS).any(|_| self.inner.get_status().is_empty())
     }
 
-    /// Reads something from the configuration, again if the device changed it meanwhile (§2.5.1).
+    /// The configuration as it is, for a single field: those of up to 32 bits are read whole.
+    pub fn config(&self) -> Config<'_, T> {
+        Config { inner: &self.inner }
+    }
+
+    /// Reads several fields of the configuration, again if the device changed it meanwhile
+    /// (§2.5.1).
     ///
     /// # Errors
     /// The window ends too early, or the configuration never held still.
@@ -266,7 +272,7 @@ impl<T: Registers> Transport<T> {
     ) -> Result<V, InitError> {
         for _ in 0..MAX_CONFIG_READS {
             let before = self.inner.read_config_generation();
-            let value = read(&Config { inner: &self.inner })?;
+            let value = read(&self.config())?;
             if self.inner.read_config_generation() == before {
                 return Ok(value);
             }
