@@ -64,6 +64,23 @@ impl<'p> IpHead<'p> {
         ))
     }
 
+    /// Sequence number of a TCP packet, and its length in sequence space: data, SYN and FIN.
+    pub(crate) fn sequence_space(&self) -> Option<(u32, u32)> {
+        let header = self.payload.get(..20)?;
+        let data = self
+            .payload
+            .len()
+            .checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
+        let control =
+            u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
+        Some((u32_at(header, 4), data + control))
+    }
+
+    /// Acknowledgement number of a TCP packet.
+    pub(crate) fn acknowledged(&self) -> Option<u32> {
+        Some(u32_at(self.payload.get(..20)?, 8))
+    }
+
     /// The flags of a TCP packet.
     pub(crate) fn tcp_flags(&self) -> Option<u8> {
         self.payload.get(13).copied()
@@ -126,6 +143,10 @@ fn skip_hop_by_hop(protocol: u8, rest: &[u8]) -> Result<(u8, &[u8]), Unreadable>
         }
         _ => Err(Unreadable::Malformed),
     }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 fn ipv4_at(packet: &[u8], at: usize) -> IpAddr {

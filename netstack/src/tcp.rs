@@ -6,6 +6,7 @@
 pub(crate) mod connection;
 pub(crate) mod flow;
 mod half;
+mod held;
 pub(crate) mod listener;
 pub(crate) mod observer;
 mod segments;
@@ -13,7 +14,8 @@ mod stream;
 mod time_wait;
 
 pub use half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-pub use stream::{ListenOptions, TcpListener, TcpStream};
+pub use listener::{ListenOptions, TcpListener};
+pub use stream::TcpStream;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::stream::Held;
+use super::held::Held;
 use crate::error::StreamError;
 
 /// The half of a borrowed stream that reads.

@@ -1,12 +1,136 @@
-//! A listening port: a queue of connections and who waits for them.
+//! Listening ports: what the workload holds, and what the table knows of them.
 //!
-//! It has no socket and no buffer: a connection comes into being when its SYN arrives.
+//! A listener is a queue of connections and of tasks that wait for them. It has no socket and no
+//! buffer: a connection comes into being when its SYN arrives (`segments`).
 
 use alloc::collections::VecDeque;
-use core::net::IpAddr;
+use core::future::poll_fn;
+use core::net::{IpAddr, SocketAddr};
+use core::task::{Context, Poll};
+use reactor::readiness::{Interest, Pollable, Readiness};
 
-use super::connection::Options;
+use super::connection::{Options, Role};
+use super::stream::TcpStream;
+use crate::address::BindAddress;
+use crate::engine::Engine;
+use crate::error::BindError;
+use crate::stack::Stack;
 use crate::wakers::Wakers;
+
+/// Sockets that listen at one time.
+const MAX_LISTENERS: usize = 1024;
+
+/// How a listener treats the connections it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Connections that may wait: handshakes under way and established ones that nobody has
+    /// accepted yet, together. Beyond it SYNs are dropped, and the peers repeat them.
+    pub backlog: usize,
+    /// Bytes of receive buffer for each connection, 1 to 2^30; the largest window it can have.
+    pub receive_buffer: usize,
+    /// Bytes of send buffer for each connection, at least 1.
+    pub send_buffer: usize,
+}
+
+/// 128 waiting connections and 16 KiB each way.
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions {
+            backlog: 128,
+            receive_buffer: 16 * 1024,
+            send_buffer: 16 * 1024,
+        }
+    }
+}
+
+impl ListenOptions {
+    pub(super) fn options(&self) -> Options {
+        Options {
+            receive_buffer: self.receive_buffer.clamp(1, 1 << 30),
+            send_buffer: self.send_buffer.max(1),
+        }
+    }
+}
+
+/// A TCP port that accepts connections.
+///
+/// Connections come into being when their SYN arrives, so a listener with a backlog of a thousand
+/// costs no buffers. Dropping it resets the connections that nobody accepted.
+pub struct TcpListener {
+    stack: Stack,
+    key: usize,
+    local: SocketAddr,
+}
+
+impl TcpListener {
+    /// Listens on a port, or on an address and a port. Port 0 takes a free ephemeral one; the
+    /// unspecified address, or a port alone, means every address of either family.
+    pub fn bind(
+        stack: &Stack,
+        address: impl Into<BindAddress>,
+        options: ListenOptions,
+    ) -> Result<TcpListener, BindError> {
+        let mut engine = stack.engine();
+        let (key, local) = engine.listen(address.into(), options)?;
+        drop(engine);
+        Ok(TcpListener {
+            stack: stack.clone(),
+            key,
+            local,
+        })
+    }
+
+    /// Waits for the next connection. Several tasks may wait; each connection goes to one of them.
+    /// Dropping the future loses nothing.
+    pub async fn accept(&self) -> (TcpStream, SocketAddr) {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// The next connection that waits, if any.
+    pub fn try_accept(&self) -> Option<(TcpStream, SocketAddr)> {
+        let mut engine = self.stack.engine();
+        let key = engine.tcp.listeners[self.key].ready.pop_front()?;
+        engine.tcp.set_role(key, Role::Stream);
+        let peer = engine.tcp.connections[key].flow.remote;
+        drop(engine);
+        Some((TcpStream::new(self.stack.clone(), key), peer))
+    }
+
+    /// As [`accept`](Self::accept), for futures written by hand.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<(TcpStream, SocketAddr)> {
+        if let Some(accepted) = self.try_accept() {
+            return Poll::Ready(accepted);
+        }
+        self.stack.engine().tcp.listeners[self.key]
+            .wakers
+            .register(cx.waker());
+        Poll::Pending
+    }
+
+    /// The address listened on; unspecified where it is every address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        self.stack.engine_now().close_listener(self.key);
+    }
+}
+
+impl Pollable for TcpListener {
+    fn poll_readiness(&self, _: Interest, cx: &mut Context<'_>) -> Readiness {
+        let mut engine = self.stack.engine();
+        let listener = &mut engine.tcp.listeners[self.key];
+        if listener.ready.is_empty() {
+            listener.wakers.register(cx.waker());
+            Readiness::EMPTY
+        } else {
+            Readiness::READABLE
+        }
+    }
+}
 
 /// A bound port.
 #[derive(Debug)]
@@ -35,5 +159,65 @@ impl Listener {
             Some(_) => None,
             None => Some(0),
         }
+    }
+}
+
+impl Engine {
+    fn listen(
+        &mut self,
+        wanted: BindAddress,
+        options: ListenOptions,
+    ) -> Result<(usize, SocketAddr), BindError> {
+        if self.tcp.listeners.len() >= MAX_LISTENERS {
+            return Err(BindError::OutOfMemory);
+        }
+        if wanted
+            .address
+            .is_some_and(|address| !self.link.routes.is_own(address))
+        {
+            return Err(BindError::NotOurs);
+        }
+        let port = match wanted.port {
+            0 => {
+                let random = self.random();
+                let nobody = wanted.unspecified(0);
+                self.tcp
+                    .free_port(nobody.ip(), nobody, random)
+                    .ok_or(BindError::NoPort)?
+            }
+            port if self.tcp.is_listening(wanted.address, port) => return Err(BindError::InUse),
+            port => port,
+        };
+        let key = self.tcp.add_listener(Listener {
+            address: wanted.address,
+            port,
+            backlog: options.backlog.max(1),
+            options: options.options(),
+            half_open: 0,
+            ready: VecDeque::new(),
+            wakers: Wakers::default(),
+        });
+        Ok((key, wanted.unspecified(port)))
+    }
+
+    /// The one walk over connections there is: half-open ones are not listed by listener, and a
+    /// listener goes once.
+    fn close_listener(&mut self, key: usize) {
+        let listener = self.tcp.remove_listener(key);
+        let half_open = |role: Role| role == Role::HalfOpen(key);
+        let open = self
+            .tcp
+            .connections
+            .iter()
+            .filter(|(_, connection)| half_open(connection.role));
+        let abandoned = open
+            .map(|(key, _)| key)
+            .chain(listener.ready)
+            .collect::<VecDeque<_>>();
+        for connection in abandoned {
+            self.tcp.connections[connection].abort();
+            self.orphan(connection);
+        }
+        self.notify();
     }
 }

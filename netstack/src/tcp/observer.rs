@@ -3,7 +3,7 @@
 //! smoltcp does not say when it repeats itself, so each segment's sequence number is compared with
 //! the highest one sent. The engine counts repetitions, and starts congestion control at the first.
 
-use crate::packet::{IpHead, flags};
+use crate::packet::IpHead;
 
 /// The sequence space a connection has used, and how often it went back in it.
 #[derive(Debug, Default)]
@@ -19,17 +19,9 @@ impl Observer {
         let Ok(head) = IpHead::parse(packet) else {
             return;
         };
-        let Some(header) = head.payload.get(..20) else {
-            return;
-        };
-        let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-        let data = head
-            .payload
-            .len()
-            .saturating_sub(usize::from(header[12] >> 4) * 4);
-        let control =
-            u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
-        self.segment(sequence, data as u32 + control);
+        if let Some((sequence, len)) = head.sequence_space() {
+            self.segment(sequence, len);
+        }
     }
 
     /// Repetitions since the last call.

@@ -9,16 +9,18 @@ use reactor::time::Instant;
 use smoltcp::iface::PollResult;
 use smoltcp::phy::{Device, PacketMeta, TxToken};
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
+use smoltcp::wire::TcpPacket;
 
 use super::Place;
 use super::connection::{Connection, Role};
 use super::flow::Flow;
+use super::time_wait::{is_later, late_answer};
 use crate::convert::to_smoltcp;
 use crate::device::{Egress, Ingress};
 use crate::engine::Engine;
 use crate::packet::{IpHead, flags};
 use crate::stats::DropCause;
+use crate::udp::NO_TOKEN;
 
 /// Packets that one connection may send before the next one has its turn.
 const BURST: usize = 16;
@@ -129,7 +131,7 @@ impl Engine {
         interface.poll_ingress_single(to_smoltcp(now), &mut device, &mut connection.set);
         connection.after_segment(before, bits & flags::RST != 0, now);
         if bits & flags::FIN != 0
-            && let Some((sequence, len)) = sequence_space(head)
+            && let Some((sequence, len)) = head.sequence_space()
         {
             connection.peer_next = sequence.wrapping_add(len);
         }
@@ -147,52 +149,18 @@ impl Engine {
         self.tcp.mark(key);
     }
 
-    /// Acknowledges what a peer repeats after the end (RFC 9293 §3.10.7.4): the ACK follows from
-    /// the segment itself, so nothing else has to be remembered.
+    /// Acknowledges what a peer repeats after the end.
     fn answer_late(&mut self, head: &IpHead<'_>, bits: u8) {
-        let Some((sequence, len)) = sequence_space(head) else {
+        let Some((ip, segment)) = late_answer(head, bits) else {
             return;
         };
-        if bits & flags::RST != 0 || bits & flags::ACK == 0 || len == 0 {
-            return;
-        }
-        let Some((source, destination)) = head.ports() else {
-            return;
-        };
-        let acknowledged = &head.payload[8..12];
-        let ours = i32::from_be_bytes([
-            acknowledged[0],
-            acknowledged[1],
-            acknowledged[2],
-            acknowledged[3],
-        ]);
-        let segment = TcpRepr {
-            src_port: destination,
-            dst_port: source,
-            control: TcpControl::None,
-            seq_number: TcpSeqNumber(ours),
-            ack_number: Some(TcpSeqNumber(sequence.wrapping_add(len) as i32)),
-            window_len: 0,
-            window_scale: None,
-            max_seg_size: None,
-            sack_permitted: false,
-            sack_ranges: [None; 3],
-            timestamp: None,
-            payload: &[],
-        };
-        let (from, to) = (
-            IpAddress::from(head.destination),
-            IpAddress::from(head.source),
-        );
-        let ip = IpRepr::new(from, to, IpProtocol::Tcp, segment.buffer_len(), 64);
+        let (from, to) = (ip.src_addr(), ip.dst_addr());
         let checksums = self.link.checksums.clone();
-        let len = ip.buffer_len();
-        let no_token = None::<crate::device::NoToken>;
         self.link.send(
-            no_token,
+            NO_TOKEN,
             PacketMeta::default(),
             head.source,
-            len,
+            ip.buffer_len(),
             |buffer| {
                 ip.emit(&mut *buffer, &checksums);
                 let mut packet = TcpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
@@ -374,21 +342,4 @@ impl Engine {
             _ => {}
         }
     }
-}
-
-/// Sequence number and length in sequence space of a TCP packet.
-fn sequence_space(head: &IpHead<'_>) -> Option<(u32, u32)> {
-    let header = head.payload.get(..20)?;
-    let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-    let data = head
-        .payload
-        .len()
-        .checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
-    let control = u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
-    Some((sequence, data + control))
-}
-
-/// RFC 9293 §3.10.7.4, TIME-WAIT: a SYN beyond the old sequence space opens a new connection.
-fn is_later(head: &IpHead<'_>, sequence: u32) -> bool {
-    sequence_space(head).is_some_and(|(new, _)| (new.wrapping_sub(sequence) as i32) > 0)
 }

@@ -5,8 +5,10 @@
 
 use alloc::collections::VecDeque;
 use reactor::time::Instant;
+use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpRepr, TcpSeqNumber};
 
 use super::flow::Flow;
+use crate::packet::{IpHead, flags};
 
 /// Flows in TIME-WAIT, oldest first. All wait equally long, so the oldest ends first.
 #[derive(Debug, Default)]
@@ -39,4 +41,42 @@ impl TimeWait {
     pub(crate) fn pop_oldest(&mut self) -> Option<(Instant, Flow)> {
         self.waiting.pop_front()
     }
+}
+
+/// What acknowledges a segment that comes after the end (RFC 9293 §3.10.7.4). It follows from the
+/// segment itself, so nothing else has to be remembered. `None`: nothing to acknowledge.
+pub(super) fn late_answer(head: &IpHead<'_>, bits: u8) -> Option<(IpRepr, TcpRepr<'static>)> {
+    let (sequence, len) = head.sequence_space()?;
+    if bits & flags::RST != 0 || bits & flags::ACK == 0 || len == 0 {
+        return None;
+    }
+    let (source, destination) = head.ports()?;
+    let segment = TcpRepr {
+        src_port: destination,
+        dst_port: source,
+        control: TcpControl::None,
+        seq_number: TcpSeqNumber(head.acknowledged()? as i32),
+        ack_number: Some(TcpSeqNumber(sequence.wrapping_add(len) as i32)),
+        window_len: 0,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    let (from, to) = (
+        IpAddress::from(head.destination),
+        IpAddress::from(head.source),
+    );
+    Some((
+        IpRepr::new(from, to, IpProtocol::Tcp, segment.buffer_len(), 64),
+        segment,
+    ))
+}
+
+/// RFC 9293 §3.10.7.4, TIME-WAIT: a SYN beyond the old sequence space opens a new connection.
+pub(super) fn is_later(head: &IpHead<'_>, sequence: u32) -> bool {
+    head.sequence_space()
+        .is_some_and(|(new, _)| (new.wrapping_sub(sequence) as i32) > 0)
 }

@@ -1,0 +1,273 @@
+//! A stream's hold on its connection: what streams and their halves are made of.
+//!
+//! A call changes the socket's buffer, marks the connection and tells the Runner. Nothing here sees
+//! a packet.
+
+use core::future::poll_fn;
+use core::net::{IpAddr, SocketAddr};
+use core::task::{Context, Poll};
+use reactor::readiness::{Interest, Readiness};
+use smoltcp::socket::tcp::{RecvError, State};
+
+use super::connection::{Connection, End, Options, Role};
+use super::flow::Flow;
+use crate::config::is_host;
+use crate::engine::Engine;
+use crate::error::{ConnectError, StreamError};
+use crate::stack::Stack;
+
+/// A stream's place in the table. Its drop lets go of the connection.
+pub(super) struct Held {
+    pub(super) stack: Stack,
+    pub(super) key: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stack.engine_now().release(self.key);
+    }
+}
+
+impl Held {
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Connection) -> R) -> R {
+        change(&mut self.stack.engine().tcp.connections[self.key])
+    }
+
+    pub(super) fn flow(&self) -> Flow {
+        self.with(|connection| connection.flow)
+    }
+
+    /// Has the Runner look at the connection.
+    pub(super) fn mark(&self) {
+        let mut engine = self.stack.engine();
+        engine.tcp.mark(self.key);
+        engine.notify();
+    }
+
+    pub(super) fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        self.with(|connection| {
+            if connection.is_established() {
+                return Poll::Ready(Ok(()));
+            }
+            match (connection.end, connection.state()) {
+                (Some(End::Refused), _) => Poll::Ready(Err(ConnectError::Refused)),
+                (Some(End::TimedOut), _) => Poll::Ready(Err(ConnectError::TimedOut)),
+                (Some(End::Reset), _) => Poll::Ready(Err(ConnectError::Refused)),
+                (Some(End::Aborted), _) | (None, State::Closed) => {
+                    Poll::Ready(Err(ConnectError::Unreachable))
+                }
+                (None, _) => {
+                    connection.writers.register(cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize, StreamError> {
+        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    }
+
+    pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize, StreamError> {
+        poll_fn(|cx| self.poll_write(cx, bytes)).await
+    }
+
+    pub(super) async fn write_all(&self, mut bytes: &[u8]) -> Result<(), StreamError> {
+        while !bytes.is_empty() {
+            let written = self.write(bytes).await?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let mut engine = self.stack.engine();
+        let connection = &mut engine.tcp.connections[self.key];
+        let waiting = connection.socket().recv_queue();
+        match connection.socket_mut().recv_slice(buffer) {
+            Ok(0) => {
+                connection.readers.register(cx.waker());
+                Poll::Pending
+            }
+            Ok(read) => {
+                // The peer may have to hear of the room, but not while it had plenty.
+                if waiting * 4 >= connection.socket().recv_capacity() {
+                    engine.mark_if_due(self.key);
+                }
+                Poll::Ready(Ok(read))
+            }
+            Err(RecvError::Finished) => Poll::Ready(Ok(0)),
+            Err(RecvError::InvalidState) => Poll::Ready(connection.error().map_or(Ok(0), Err)),
+        }
+    }
+
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, StreamError>> {
+        let mut engine = self.stack.engine();
+        let connection = &mut engine.tcp.connections[self.key];
+        match connection.socket_mut().send_slice(bytes) {
+            Ok(0) if bytes.is_empty() => Poll::Ready(Ok(0)),
+            Ok(0) => {
+                connection.writers.register(cx.waker());
+                Poll::Pending
+            }
+            Ok(written) => {
+                engine.tcp.mark(self.key);
+                engine.notify();
+                Poll::Ready(Ok(written))
+            }
+            Err(_) => Poll::Ready(Err(connection.error().unwrap_or(StreamError::Closed))),
+        }
+    }
+
+    pub(super) fn shutdown(&self) -> Result<(), StreamError> {
+        let now = self.stack.clock().now();
+        let error = self.with(|connection| {
+            connection.close(now);
+            connection.error()
+        });
+        self.mark();
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl Connection {
+    fn error(&self) -> Option<StreamError> {
+        self.end.map(|end| match end {
+            End::Refused | End::Reset => StreamError::Reset,
+            End::TimedOut => StreamError::TimedOut,
+            End::Aborted => StreamError::Aborted,
+        })
+    }
+
+    pub(super) fn poll_readiness(&mut self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
+        let mut ready = Readiness::EMPTY;
+        let socket = self.socket();
+        if socket.can_recv() || !socket.may_recv() {
+            ready |= Readiness::READABLE;
+        }
+        if socket.can_send() || !socket.may_send() {
+            ready |= Readiness::WRITABLE;
+        }
+        if !socket.may_recv() && !socket.may_send() {
+            ready |= Readiness::HANGUP;
+        }
+        if self.end.is_some() {
+            ready |= Readiness::ERROR;
+        }
+        if !ready.answers(interest) {
+            if interest.contains(Interest::READABLE) {
+                self.readers.register(cx.waker());
+            }
+            if interest.contains(Interest::WRITABLE) {
+                self.writers.register(cx.waker());
+            }
+        }
+        ready
+    }
+}
+
+/// What streams ask of the engine.
+impl Engine {
+    pub(super) fn connect(
+        &mut self,
+        peer: SocketAddr,
+        options: Options,
+    ) -> Result<usize, ConnectError> {
+        let remote = SocketAddr::new(peer.ip(), peer.port());
+        let loopback = remote.ip().is_loopback();
+        if remote.port() == 0 || !(is_host(remote.ip()) || loopback) {
+            return Err(ConnectError::InvalidAddress);
+        }
+        let routes = &self.link.routes;
+        let source = routes
+            .source_for(remote.ip())
+            .filter(|_| self.link.has_route(remote.ip()));
+        let source: IpAddr = source.ok_or(ConnectError::Unreachable)?;
+        if self.tcp.connections.len() >= self.config.limits.connections {
+            return Err(ConnectError::OutOfMemory);
+        }
+        let random = self.random();
+        let port = self
+            .tcp
+            .free_port(source, remote, random)
+            .ok_or(ConnectError::NoPort)?;
+        let flow = Flow {
+            local: SocketAddr::new(source, port),
+            remote,
+        };
+        let local = self.link.is_local(remote.ip());
+        let mut connection =
+            Connection::new(flow, local, Role::Stream, options).ok_or(ConnectError::OutOfMemory)?;
+        connection.set_handshake_timeout(self.config.timeouts.connect);
+        connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
+        self.reseed(local);
+        let interface = if local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
+        let socket = connection.socket_mut();
+        socket
+            .connect(interface.context(), flow.remote, flow.local)
+            .map_err(|_| ConnectError::InvalidAddress)?;
+        let key = self.tcp.insert(connection);
+        self.link.stats.connected += 1;
+        self.tcp.mark(key);
+        self.notify();
+        Ok(key)
+    }
+
+    /// Lets go of a connection whose stream was dropped: it closes in the background.
+    pub(super) fn release(&mut self, key: usize) {
+        let now = self.link.now;
+        let connection = &mut self.tcp.connections[key];
+        let unread = connection.socket().can_recv();
+        let too_many = self.tcp.orphans >= self.config.limits.orphans;
+        if connection.state() == State::Closed {
+            // It was reset or timed out; nothing is left to say, or a reset waits to be sent.
+        } else if unread || too_many {
+            connection.abort();
+            self.link.stats.resets_sent += 1;
+        } else {
+            connection.close(now);
+        }
+        self.orphan(key);
+        self.notify();
+    }
+
+    pub(super) fn orphan(&mut self, key: usize) {
+        let linger = self.config.timeouts.linger;
+        let until = self.tcp.connections[key].give_up_at(self.link.now, linger);
+        self.tcp.set_role(key, Role::Orphan(until));
+        self.tcp.mark(key);
+    }
+
+    /// Has the Runner look at a connection if it has something to send.
+    fn mark_if_due(&mut self, key: usize) {
+        let now = self.link.now;
+        let connection = &self.tcp.connections[key];
+        let interface = if connection.local {
+            &mut self.local
+        } else {
+            &mut self.wire
+        };
+        if connection
+            .poll_at(interface, now)
+            .is_some_and(|at| at <= now)
+        {
+            self.tcp.mark(key);
+            self.notify();
+        }
+    }
+}
