@@ -25,6 +25,7 @@ use crate::packet::{IpHead, Unreadable, protocol};
 use crate::slaac::Slaac;
 use crate::stats::DropCause;
 use crate::tcp::Table;
+use crate::tcp::connection::Connection;
 use crate::udp;
 use crate::wakers::Wakers;
 
@@ -55,8 +56,9 @@ pub(crate) struct Engine {
     runner: Option<Waker>,
     notified: bool,
     link_up: bool,
-    /// Tasks that wait for an address.
+    /// Tasks that wait for an address, and for everything to be sent.
     pub(crate) configured: Wakers,
+    pub(crate) draining: Wakers,
 }
 
 impl Engine {
@@ -87,6 +89,7 @@ impl Engine {
             notified: false,
             link_up: true,
             configured: Wakers::default(),
+            draining: Wakers::default(),
             link,
             config,
         };
@@ -141,7 +144,23 @@ impl Engine {
         if more || device.poll_event(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+        if !self.draining.is_empty() && self.is_drained() {
+            self.draining.wake_all();
+        }
         self.deadline()
+    }
+
+    /// Whether nothing waits to be sent or acknowledged. A walk over all connections, but only
+    /// while somebody waits for that.
+    pub(crate) fn is_drained(&self) -> bool {
+        let queued = self.link.has_frames() || self.udp.has_marked() || self.tcp.has_marked();
+        let outstanding = |connection: &Connection| connection.is_outstanding();
+        !queued
+            && !self
+                .tcp
+                .connections
+                .iter()
+                .any(|(_, connection)| outstanding(connection))
     }
 
     fn begin_turn(&mut self, now: Instant, cx: &mut Context<'_>) {

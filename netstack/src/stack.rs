@@ -15,6 +15,31 @@ use crate::stats::Stats;
 /// A network stack. Cheap to clone; names no device; all calls are for task context.
 ///
 /// The stack works as long as its [`Runner`](crate::Runner) is polled.
+///
+/// ```
+/// # use netstack::testing::{Conditions, Wire, random};
+/// # use reactor::{Reactor, testing::VirtualClock};
+/// use netstack::{Config, Ipv4Config, ListenOptions, TcpListener, TcpStream};
+/// # let reactor = Reactor::new(VirtualClock::new());
+/// # let clock = reactor.clock();
+/// # let (_wire, device, _) = Wire::new(&clock, 1, Conditions::default());
+/// # let mut config = Config::new([2, 0, 0, 0, 0, 1]);
+/// # config.ipv4 = Ipv4Config::None;
+/// let (stack, runner) = netstack::new(device, config, clock, random(1))?;
+/// reactor.spawner().task("network").spawn(runner.run()).detach();
+/// reactor.block_on(async {
+///     let listener = TcpListener::bind(&stack, 7, ListenOptions::default())?;
+///     let mut client = TcpStream::connect(&stack, "127.0.0.1:7".parse()?).await?;
+///     client.write_all(b"hello").await?;
+///     let (mut server, _) = listener.accept().await;
+///     let mut buffer = [0; 5];
+///     server.read(&mut buffer).await?;
+///     assert_eq!(&buffer, b"hello");
+///     stack.drain().await;
+///     # Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Stack {
     shared: Rc<Shared>,
@@ -63,6 +88,22 @@ impl Stack {
                 return Poll::Ready(());
             }
             engine.configured.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits until everything that was written is acknowledged or given up: on every connection,
+    /// whether its stream is still held or was dropped, and in every UDP socket. For the end of a
+    /// program, since a machine that stops sends nothing more; give it a `Clock::timeout`, as a
+    /// peer may take its time.
+    pub async fn drain(&self) {
+        poll_fn(|cx| {
+            let mut engine = self.engine();
+            if engine.is_drained() {
+                return Poll::Ready(());
+            }
+            engine.draining.register(cx.waker());
             Poll::Pending
         })
         .await;

@@ -4,6 +4,21 @@
 //! of the reactor it runs on: the same test gives the same numbers every run. Its ends wake their
 //! Runner as a network card's interrupt would. Tests can also put frames on it and read what an
 //! end sent, to play a peer that no stack would be.
+//!
+//! ```
+//! use netstack::testing::{Conditions, Wire, random};
+//! use reactor::{Reactor, testing::VirtualClock, time::Duration};
+//!
+//! let reactor = Reactor::new(VirtualClock::new());
+//! let bad = Conditions { loss: 20, delay: Duration::from_millis(5), ..Conditions::default() };
+//! let (wire, one, _other) = Wire::new(&reactor.clock(), 42, bad);
+//! let config = netstack::Config::new([2, 0, 0, 0, 0, 1]);
+//! let (_stack, runner) = netstack::new(one, config, reactor.clock(), random(1)).unwrap();
+//! reactor.spawner().spawn(runner.run()).detach();
+//! wire.record();
+//! reactor.block_on(reactor.clock().sleep(Duration::from_secs(1)));
+//! assert!(!wire.sent(0).is_empty(), "it looks for a DHCP server");
+//! ```
 
 use reactor::Clock;
 use reactor::hardware::Hardware;

@@ -20,6 +20,10 @@ impl Wakers {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Wakes everybody and forgets them; the room stays allocated.
     pub(crate) fn wake_all(&mut self) {
         for waker in self.waiting.drain(..) {

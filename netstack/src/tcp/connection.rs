@@ -234,7 +234,7 @@ impl Connection {
     }
 
     /// Data or a FIN of ours is not acknowledged yet.
-    fn is_outstanding(&self) -> bool {
+    pub(crate) fn is_outstanding(&self) -> bool {
         self.socket().send_queue() > 0
             || matches!(
                 self.state(),

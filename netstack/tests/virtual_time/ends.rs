@@ -279,3 +279,23 @@ fn the_last_acknowledgement_is_repeated_out_of_time_wait() {
         assert_eq!(pair.server.stats().resets_received, 0);
     });
 }
+
+#[test]
+fn draining_waits_for_what_was_written() {
+    pair().run(async |pair| {
+        pair.client.drain().await;
+        let (mut client, server) = pair.connected().await;
+        client.write_all(&pattern(10_000, 1)).await.unwrap();
+        drop(client);
+        pair.client.drain().await;
+        let taken = pair.clock.now();
+        assert!(
+            taken > Instant::ZERO + Duration::from_millis(2),
+            "{taken:?}"
+        );
+        // All of it has arrived; nothing that is sent later counts.
+        pair.wire.set_up(false);
+        let mut server = server;
+        assert_eq!(read_all(&mut server).await.unwrap().len(), 10_000);
+    });
+}
