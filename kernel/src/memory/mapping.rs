@@ -75,27 +75,65 @@ pub fn is_mapped(address: u64) -> bool {
 /// Maps one page to a frame.
 pub(super) fn map_page(address: u64, frame: u64, access: Access) -> Result<(), MapError> {
     let page = Range::with_size(address, PAGE_SIZE);
-    with_space(|space| space.map(&mut Tables, page, frame, access)).ok_or(MapError::BadAddress)?
-}
-
-/// Takes one page out and gives its frame back; nothing where there is none.
-pub(super) fn unmap_page(address: u64) {
-    // No table is needed, since regions are mapped by small pages: it cannot fail.
-    let frame = with_space(|space| space.unmap_page(&mut Tables, address));
-    if let Some(Ok(Some(address_of_frame))) = frame {
-        flush(address);
-        free_frames(FrameRange {
-            address: address_of_frame,
-            count: 1,
-        });
+    let map = |access| {
+        with_space(|space| space.map(&mut Tables, page, frame, access))
+            .ok_or(MapError::BadAddress)?
+    };
+    if access != Access::Execute {
+        return map(access);
+    }
+    map(Access::Read)?;
+    if protect_page(address, access) {
+        Ok(())
+    } else {
+        Err(MapError::OutOfMemory)
     }
 }
 
-/// Changes what may be done with one page. False where there is none.
-pub(super) fn protect_page(address: u64, access: Access) -> bool {
-    let changed = with_space(|space| space.protect_page(&mut Tables, address, access));
-    flush(address);
-    changed == Some(Ok(true))
+/// Takes the pages of `range` out and gives their frames back.
+pub(super) fn unmap(range: Range) {
+    let first = |range| with_space(|space| space.first_mapped(&mut Tables, range)).flatten();
+    let mut rest = range;
+    while let Some(page) = first(rest) {
+        unmap_page(page);
+        rest.start = page + PAGE_SIZE;
+    }
+}
+
+fn unmap_page(page: u64) {
+    if is_executable(page) {
+        protect_page(page, Access::Read);
+    }
+    // No table is needed, since regions are mapped by small pages: it cannot fail.
+    let frame = with_space(|space| space.unmap_page(&mut Tables, page));
+    flush(page);
+    if let Some(Ok(Some(address))) = frame {
+        free_frames(FrameRange { address, count: 1 });
+    }
+}
+
+/// Changes what may be done with one page of a region. While it may be executed, the place where all RAM
+/// is mapped does not allow writing to its frame either. False where there is no page, or no frame for
+/// a table.
+pub(super) fn protect_page(page: u64, access: Access) -> bool {
+    let Some(frame) = with_space(|space| space.translate(&mut Tables, page)).flatten() else {
+        return false;
+    };
+    let was_executable = is_executable(page);
+    let protect = |address, access| {
+        let done = with_space(|space| space.protect_page(&mut Tables, address, access));
+        flush(address);
+        done == Some(Ok(true))
+    };
+    match (was_executable, access == Access::Execute) {
+        (false, true) => protect(frame, Access::Read) && protect(page, access),
+        (true, false) => protect(page, access) && protect(frame, Access::Write),
+        _ => protect(page, access),
+    }
+}
+
+fn is_executable(page: u64) -> bool {
+    with_space(|space| space.is_executable(&mut Tables, page)) == Some(true)
 }
 
 fn flush(address: u64) {

@@ -193,14 +193,15 @@ impl AddressSpace {
         }
     }
 
-    /// The page that `address` lies in: its entry and its size.
+    /// The page that `address` lies in: its entry and its size. Otherwise the size of the gap: of
+    /// what the entry that is not there would stand for.
     fn find<'a, M: TableMemory>(
         &self,
         memory: &'a mut M,
         address: u64,
-    ) -> Option<(&'a mut u64, u64)> {
+    ) -> Result<(&'a mut u64, u64), u64> {
         if address >= ADDRESS_LIMIT {
-            return None;
+            return Err(PAGE_SIZE);
         }
         let mut table = self.root;
         let mut level = ROOT_LEVEL;
@@ -208,10 +209,10 @@ impl AddressSpace {
             let slot = index(address, level) as usize;
             let entry = memory.table(table).0[slot];
             if !has(entry, Flags::PRESENT) {
-                return None;
+                return Err(span(level));
             }
             if level == 1 || has(entry, Flags::HUGE_PAGE) {
-                return Some((&mut memory.table(table).0[slot], span(level)));
+                return Ok((&mut memory.table(table).0[slot], span(level)));
             }
             table = entry & ADDRESS;
             level -= 1;
@@ -220,8 +221,21 @@ impl AddressSpace {
 
     /// Where `address` is mapped to, or `None` where an access would fault.
     pub fn translate(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
-        let (entry, size) = self.find(memory, address)?;
+        let (entry, size) = self.find(memory, address).ok()?;
         Some((*entry & ADDRESS) + address % size)
+    }
+
+    /// The first page of `range` that is mapped. Takes time for the tables on the way, not for the
+    /// pages that are not there.
+    pub fn first_mapped(&self, memory: &mut impl TableMemory, range: Range) -> Option<u64> {
+        let mut address = range.start;
+        while address < range.end {
+            match self.find(memory, address) {
+                Ok(_) => return Some(address),
+                Err(gap) => address = (address / gap + 1) * gap,
+            }
+        }
+        None
     }
 
     /// The entry of the 4 KiB page at `address`, made by breaking larger pages up where there are
@@ -233,12 +247,12 @@ impl AddressSpace {
     ) -> Result<Option<&'a mut u64>, MapError> {
         loop {
             match self.find(memory, address) {
-                None => return Ok(None),
-                Some((_, PAGE_SIZE)) => break,
-                Some((_, size)) => self.break_up(memory, address, size)?,
+                Err(_) => return Ok(None),
+                Ok((_, PAGE_SIZE)) => break,
+                Ok((_, size)) => self.break_up(memory, address, size)?,
             }
         }
-        Ok(self.find(memory, address).map(|(entry, _)| entry))
+        Ok(self.find(memory, address).ok().map(|(entry, _)| entry))
     }
 
     /// Replaces the page of `size` at `address` by a table of the next smaller pages.
@@ -249,7 +263,7 @@ impl AddressSpace {
         size: u64,
     ) -> Result<(), MapError> {
         let table = memory.allocate().ok_or(MapError::OutOfMemory)?;
-        let Some((entry, _)) = self.find(memory, address) else {
+        let Ok((entry, _)) = self.find(memory, address) else {
             return Ok(());
         };
         let flags = Flags::PRESENT | Flags::WRITABLE;
@@ -282,6 +296,12 @@ impl AddressSpace {
     ) -> Result<Option<u64>, MapError> {
         let entry = self.find_small(memory, address)?;
         Ok(entry.map(|entry| core::mem::take(entry) & ADDRESS))
+    }
+
+    /// Whether what is at `address` may be executed.
+    pub fn is_executable(&self, memory: &mut impl TableMemory, address: u64) -> bool {
+        self.find(memory, address)
+            .is_ok_and(|(entry, _)| !has(*entry, Flags::NO_EXECUTE))
     }
 
     /// Changes what may be done with the 4 KiB page at `address`. False where nothing is mapped.

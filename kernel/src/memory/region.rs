@@ -142,15 +142,16 @@ impl Region {
     ///
     /// [`RegionError::OutOfBounds`].
     pub fn decommit(&mut self, offset: usize, size: usize) -> Result<(), RegionError> {
-        self.pages(offset, size)?.for_each(mapping::unmap_page);
+        mapping::unmap(self.part(offset, size)?);
         Ok(())
     }
 
-    /// Changes what may be done with these pages, where they have frames.
+    /// Changes what may be done with these pages, where they have frames. Pages that may be executed
+    /// can be written nowhere.
     ///
     /// # Errors
     ///
-    /// [`RegionError::OutOfBounds`].
+    /// [`RegionError::OutOfBounds`]; [`RegionError::OutOfMemory`] with some pages changed.
     pub fn protect(
         &mut self,
         offset: usize,
@@ -158,26 +159,33 @@ impl Region {
         access: Access,
     ) -> Result<(), RegionError> {
         for page in self.pages(offset, size)? {
-            mapping::protect_page(page, access);
+            if mapping::is_mapped(page) && !mapping::protect_page(page, access) {
+                return Err(RegionError::OutOfMemory);
+            }
         }
         Ok(())
     }
 
     /// The addresses of the pages that a part of the region touches.
     fn pages(&self, offset: usize, size: usize) -> Result<impl Iterator<Item = u64>, RegionError> {
+        let part = self.part(offset, size)?;
+        Ok((part.start..part.end).step_by(PAGE_SIZE as usize))
+    }
+
+    /// A part of the region, in whole pages.
+    fn part(&self, offset: usize, size: usize) -> Result<Range, RegionError> {
         let start = self.range.start.saturating_add(offset as u64);
         let part = Range::with_size(start, size as u64).grow_to(PAGE_SIZE);
         if part.start < self.range.start || part.end > self.range.end {
             return Err(RegionError::OutOfBounds);
         }
-        Ok((part.start..part.end).step_by(PAGE_SIZE as usize))
+        Ok(part)
     }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
-        let pages = (self.range.start..self.range.end).step_by(PAGE_SIZE as usize);
-        pages.for_each(mapping::unmap_page);
+        mapping::unmap(self.range);
         REGIONS.try_with(|regions| regions.release(self.range.start - PAGE_SIZE));
     }
 }

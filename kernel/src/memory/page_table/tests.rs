@@ -153,6 +153,27 @@ fn a_large_page_is_broken_up_around_a_small_one() {
     assert_eq!(space.translate(&mut memory, elsewhere), Some(elsewhere));
 }
 
+#[test]
+fn gaps_are_skipped_table_by_table() {
+    let (mut memory, space) = space(16, true);
+    let all = Range::new(0, ADDRESS_LIMIT);
+    assert_eq!(space.first_mapped(&mut memory, all), None);
+    for page in [GIB - 0x1000, GIB + 0x5000, 600 * GIB] {
+        let range = Range::with_size(page, PAGE_SIZE);
+        space
+            .map(&mut memory, range, 0x8000, Access::Write)
+            .unwrap();
+    }
+    let mut found = Vec::new();
+    while let Some(page) = space.first_mapped(&mut memory, all) {
+        found.push(page);
+        space.unmap_page(&mut memory, page).unwrap();
+    }
+    assert_eq!(found, [GIB - 0x1000, GIB + 0x5000, 600 * GIB]);
+    let within = Range::new(GIB, GIB + 0x5000);
+    assert_eq!(space.first_mapped(&mut memory, within), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 128 }))]
 
