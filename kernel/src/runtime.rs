@@ -16,7 +16,7 @@ use reactor::task::Priority;
 use x86_64::instructions::random::RdRand;
 
 use crate::arch::stats::MachineStats;
-use crate::arch::{Machine, line, time};
+use crate::arch::{Machine, line, time, timer};
 use crate::boot::BootInfo;
 use crate::command_line::CommandLine;
 use crate::context::Parts;
@@ -38,6 +38,7 @@ const ENTROPY_TIMEOUT: Duration = Duration::from_secs(1);
 pub fn start(boot: BootInfo) -> ! {
     let command_line = CommandLine::parse(boot.command_line.as_bytes());
     say(&command_line);
+    announce(&boot);
     let reactor = Reactor::new(Arc::new(Machine));
     panic::set_current_task(reactor.current_task());
     start_log(&reactor);
@@ -69,6 +70,19 @@ async fn run(
     let main = workload::start(context(reactor, devices, command_line, random));
     // `Err` is a cancelled `main`: nobody has its handle but this function.
     main.await.map_or(abi::exit::FAILURE, ExitCode::to_u8)
+}
+
+/// Says what machine this is.
+fn announce(boot: &BootInfo) {
+    log::info!(
+        "boot: up protocol={:?} ram_kib={} free_kib={} clock={:?} timer={:?} command_line={:?}",
+        boot.protocol,
+        boot.memory.ram >> 10,
+        boot.memory.free >> 10,
+        time::kind(),
+        timer::device(),
+        boot.command_line
+    );
 }
 
 /// Sets the log level, then says what the command line had wrong.

@@ -1,6 +1,6 @@
 //! Where the kernel meets the workload: the symbol that `#[ukernel::main]` defines.
 //!
-//! `runtime` calls [`start`] once the devices run. The attribute's expansion calls [`spawn`];
+//! `runtime` calls `start` once the devices run. The attribute's expansion calls [`spawn`];
 //! nothing else should.
 #![allow(
     unsafe_code,

@@ -1,7 +1,7 @@
 //! Everything that ends the machine with a report.
 #![allow(unsafe_code, reason = "does what must not be done, to see it refused")]
 
-use alloc::vec;
+use alloc::boxed::Box;
 use core::arch::asm;
 use core::hint::black_box;
 use ukernel::Context;
@@ -81,7 +81,7 @@ pub(crate) fn write_code() {
 }
 
 pub(crate) fn execute_heap() {
-    let code = vec![0xc3_u8; 16];
+    let code = Box::new([0xc3_u8; 16]);
     // SAFETY: none: the heap is mapped without the right to execute.
     unsafe { asm!("call {}", in(reg) black_box(code.as_ptr())) };
 }
@@ -104,7 +104,7 @@ pub(crate) fn general_protection() {
 pub(crate) fn divide_by_zero() {
     // SAFETY: none: there is no quotient.
     unsafe {
-        asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+        asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _);
     };
 }
 

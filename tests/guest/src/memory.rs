@@ -39,8 +39,7 @@ pub(crate) fn exhaust_by_touching() {
 /// Where the caller can be told, an exhausted heap is an error and nothing else, and the memory is there
 /// again afterwards.
 pub(crate) fn try_to_exhaust() {
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    pieces.reserve(100_000);
+    let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(100_000);
     let error = loop {
         let mut piece = Vec::new();
         match piece.try_reserve_exact(1 << 18) {
@@ -51,7 +50,7 @@ pub(crate) fn try_to_exhaust() {
     let taken = pieces.len();
     assert!(taken > 0);
     drop(pieces);
-    let again = Vec::<u8>::with_capacity(taken / 2 << 18);
+    let again = Vec::<u8>::with_capacity((taken / 2) << 18);
     log::info!(
         "guest: refused error=\"{error}\" pieces={taken} again={}",
         again.capacity()
@@ -133,7 +132,7 @@ fn probe(address: *const u8) -> Option<u8> {
     let value: u32;
     // SAFETY: the address is either mapped, or its fault is handled by skipping the instruction.
     unsafe {
-        asm!("movzx eax, byte ptr [rdx]", inout("eax") 0x100_u32 => value, in("rdx") address)
+        asm!("movzx eax, byte ptr [rdx]", inout("eax") 0x100_u32 => value, in("rdx") address);
     };
     u8::try_from(value).ok()
 }
