@@ -23,7 +23,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use log::info;
+use log::{debug, info};
 use reactor::Clock;
 use reactor::irq::IrqEvent;
 use reactor::sync::{mpsc, oneshot};
@@ -93,10 +93,8 @@ pub fn new<T: Registers>(
     let queue = transport.add_queue(0, QUEUE_SIZE, features)?;
     transport.start()?;
     let slot = transport.slot();
-    info!(
-        "entropy: device up base={:#x} irq={} features={features:?}",
-        slot.base, slot.irq
-    );
+    info!("entropy: device up irq={}", slot.irq);
+    debug!("entropy: base={:#x} features={features:?}", slot.base);
     let (sender, receiver) = mpsc::bounded(MAX_WAITING);
     let device = Device::new("entropy", transport, vec![queue]);
     let runner = EntropyRunner {
