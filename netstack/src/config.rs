@@ -143,6 +143,9 @@ impl Default for Timeouts {
     }
 }
 
+/// The smallest MTU a stack works with.
+pub(crate) const MIN_MTU: usize = 576;
+
 /// Why a [`Config`] cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
@@ -154,6 +157,9 @@ pub enum ConfigError {
     Prefix(u8),
     /// The gateway cannot be a host's address.
     Gateway(IpAddr),
+    /// The device's frames are too small: its largest IP packet has this many bytes, and the stack
+    /// needs 576 (RFC 1122 §3.3.2).
+    Mtu(usize),
 }
 
 impl core::fmt::Display for ConfigError {
@@ -162,6 +168,7 @@ impl core::fmt::Display for ConfigError {
             ConfigError::Mac => write!(f, "the Ethernet address is not unicast"),
             ConfigError::Address(address) => write!(f, "{address} cannot be a host's address"),
             ConfigError::Prefix(bits) => write!(f, "a prefix cannot have {bits} bits"),
+            ConfigError::Mtu(bytes) => write!(f, "packets of {bytes} bytes are too small"),
             ConfigError::Gateway(address) => write!(f, "{address} cannot be a gateway"),
         }
     }

@@ -62,7 +62,8 @@ use smoltcp::phy::{Device, Medium};
 /// is called within calls of the stack, and must not call the stack itself.
 ///
 /// # Errors
-/// A [`ConfigError`] where the configuration names an address that no host can have.
+/// A [`ConfigError`] where the configuration names an address that no host can have, or the device's frames are too
+/// small.
 ///
 /// # Panics
 /// Where the device does not carry Ethernet frames.
@@ -78,6 +79,12 @@ pub fn new<D: Device + Hardware + 'static>(
         capabilities.medium == Medium::Ethernet,
         "the stack needs an Ethernet device"
     );
+    let mtu = capabilities
+        .max_transmission_unit
+        .saturating_sub(link::ETHERNET_HEADER);
+    if mtu < config::MIN_MTU {
+        return Err(ConfigError::Mtu(mtu));
+    }
     let engine = engine::Engine::new(config, &capabilities, Box::new(random), clock.now());
     let stack = Stack::new(engine, clock);
     Ok((stack.clone(), Runner::new(stack, device)))

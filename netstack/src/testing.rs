@@ -103,6 +103,7 @@ struct End {
     /// It was refused, and wants to know of room.
     refused: bool,
     room: usize,
+    mtu: usize,
     stats: WireStats,
 }
 
@@ -111,6 +112,7 @@ impl Wire {
     pub fn new(clock: &Clock, seed: u64, conditions: Conditions) -> (Wire, WireEnd, WireEnd) {
         let end = || End {
             room: ROOM,
+            mtu: MTU,
             ..End::default()
         };
         let shared = Rc::new(RefCell::new(Shared {
@@ -151,6 +153,11 @@ impl Wire {
         let mut shared = self.shared.borrow_mut();
         shared.ends[end].room = room;
         shared.ends[end].wake();
+    }
+
+    /// The size of the frames that an end can send; to be set before a stack is made on it.
+    pub fn set_mtu(&self, end: usize, bytes: usize) {
+        self.shared.borrow_mut().ends[end].mtu = bytes;
     }
 
     /// Lets an end receive a frame now, whatever the conditions.
@@ -288,7 +295,7 @@ impl Device for WireEnd {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = MTU;
+        capabilities.max_transmission_unit = self.wire.shared.borrow().ends[self.index].mtu;
         capabilities
     }
 }

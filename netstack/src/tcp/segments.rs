@@ -24,6 +24,8 @@ use crate::udp::NO_TOKEN;
 
 /// Packets that one connection may send before the next one has its turn.
 const BURST: usize = 16;
+/// Deadlines that fire in one turn; the others fire in the next.
+const MAX_DEADLINES: usize = 1024;
 /// When to look again at a connection that wants to send now but sends nothing. smoltcp is not
 /// known to do so; were it to, this keeps the Runner from spinning.
 const STALL: core::time::Duration = core::time::Duration::from_millis(10);
@@ -172,7 +174,10 @@ impl Engine {
     /// Lets connections send whose deadline came or to which something happened; false where the
     /// device has no room.
     pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
-        while let Some(key) = self.tcp.deadlines.pop_due(self.link.now) {
+        for _ in 0..MAX_DEADLINES {
+            let Some(key) = self.tcp.deadlines.pop_due(self.link.now) else {
+                break;
+            };
             self.link.stats.deadlines_fired += 1;
             self.tcp.mark(key);
         }
@@ -201,7 +206,7 @@ impl Engine {
         budget: &mut usize,
     ) -> Sent {
         self.link.stats.connection_polls += 1;
-        self.end_linger(key);
+        self.give_up(key);
         let now = self.link.now;
         let mut deadline = None;
         let mut sent = Sent::More;
@@ -273,14 +278,17 @@ impl Engine {
         }
     }
 
-    /// Gives up an orphan that took too long to close.
-    fn end_linger(&mut self, key: usize) {
+    /// Gives up an orphan that took too long to close, and a connection to ourselves whose address
+    /// is gone. Of others smoltcp sees that itself.
+    fn give_up(&mut self, key: usize) {
         let now = self.link.now;
         let connection = &mut self.tcp.connections[key];
-        if let Role::Orphan(until) = connection.role
-            && until <= now
-            && connection.state() != State::Closed
-        {
+        if connection.state() == State::Closed {
+            return;
+        }
+        let late = matches!(connection.role, Role::Orphan(until) if until <= now);
+        let lost = connection.local && !self.link.routes.is_own(connection.flow.local.ip());
+        if late || lost {
             connection.abort();
             self.link.stats.resets_sent += 1;
         }

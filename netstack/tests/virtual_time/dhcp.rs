@@ -3,7 +3,7 @@
 use crate::pair::SERVER_MAC;
 use crate::raw::{Lone, arp, as_arp, udp};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use netstack::{Config, DropCause, TcpStream};
+use netstack::{Config, DropCause, ListenOptions, TcpListener, TcpStream};
 use reactor::time::{Duration, Instant};
 use smoltcp::wire::{
     ArpOperation, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
@@ -225,12 +225,18 @@ fn a_lease_that_nobody_renews_ends_and_with_it_its_connections() {
         let stack = lone.stack.clone();
         let peer = SocketAddr::new(Ipv4Addr::new(192, 168, 7, 99).into(), 80);
         lone.sleep(Duration::from_secs(u64::from(LEASE) - 10)).await;
+        let listener = TcpListener::bind(&lone.stack, 80, ListenOptions::default()).unwrap();
+        let ourselves = SocketAddr::new(ADDRESS.into(), 80);
+        let mut to_ourselves = TcpStream::connect(&lone.stack, ourselves).await.unwrap();
+        let _accepted = listener.accept().await;
         let connecting = lone
             .spawner
             .spawn(async move { TcpStream::connect(&stack, peer).await });
         lone.sleep(Duration::from_secs(11)).await;
         lone.sent().await;
         assert!(addresses(lone).is_empty() && lone.stack.gateways().is_empty());
+        let ended = to_ourselves.read(&mut [0; 1]).await;
+        assert_eq!(ended, Err(netstack::StreamError::Aborted));
         let error = connecting.await.unwrap().err();
         assert_eq!(error, Some(netstack::ConnectError::Unreachable));
         bind(lone, &[]).await;

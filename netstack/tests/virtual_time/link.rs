@@ -261,3 +261,13 @@ fn the_cable_may_be_pulled_and_put_back() {
         assert_eq!(&answer, b"still here");
     });
 }
+
+#[test]
+fn a_device_with_tiny_frames_is_refused() {
+    let reactor = reactor::Reactor::new(reactor::testing::VirtualClock::new());
+    let clock = reactor.clock();
+    let (wire, end, _) = netstack::testing::Wire::new(&clock, 1, Conditions::default());
+    wire.set_mtu(0, 500);
+    let made = netstack::new(end, config(SERVER_MAC, SERVER), clock, || 0);
+    assert_eq!(made.err(), Some(netstack::ConfigError::Mtu(486)));
+}
