@@ -35,13 +35,13 @@ impl PollBudget {
         self.nanos.set(saturating_nanos(budget));
     }
 
-    pub(crate) fn is_exceeded_by(&self, took: Duration) -> bool {
-        saturating_nanos(took) > self.nanos.get()
+    pub(crate) fn is_exceeded_by(&self, nanos: u64) -> bool {
+        nanos > self.nanos.get()
     }
 
     /// Logs the slow poll, or counts it if a line was logged a moment ago.
     #[cold]
-    pub(crate) fn report(&self, task: &Header, took: Duration, now: Instant) {
+    pub(crate) fn report(&self, task: &Header, nanos: u64, now: Instant) {
         if now < self.next_report.get() {
             self.unreported.set(self.unreported.get() + 1);
             return;
@@ -51,7 +51,7 @@ impl PollBudget {
             "reactor: slow poll task={} id={} took_us={} budget_us={} unreported={}",
             task.name,
             task.id,
-            took.as_micros(),
+            nanos / 1000,
             self.nanos.get() / 1000,
             self.unreported.take(),
         );

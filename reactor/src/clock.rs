@@ -36,7 +36,7 @@ impl Clock {
 
     /// Time since boot, read from the platform now.
     pub fn now(&self) -> Instant {
-        self.core.shared.platform.now()
+        self.core.shared.platform().now()
     }
 
     /// Waits for a span, counted from this call.

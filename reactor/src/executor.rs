@@ -37,7 +37,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(shared: Arc<Shared>) -> Core {
         Core {
-            now: Cell::new(shared.platform.now()),
+            now: Cell::new(shared.platform().now()),
             shared,
             timers: Wheel::new(),
             irqs: IrqTable::default(),
@@ -55,7 +55,7 @@ impl Core {
 
     /// Looks at the clock.
     pub(crate) fn refresh_now(&self) -> Instant {
-        let now = self.shared.platform.now();
+        let now = self.shared.platform().now();
         self.now.set(now);
         now
     }
@@ -79,10 +79,9 @@ impl Core {
 
     /// Runs one batch of each priority: the tasks that are ready when the batch begins, in order.
     pub(crate) fn run_batches(&self) {
-        let queue = &self.shared.queue;
         for priority in Priority::ALL {
-            for _ in 0..queue.len(priority).min(MAX_BATCH) {
-                let Some(task) = queue.pop(priority) else {
+            for _ in 0..self.shared.queue.len(priority).min(MAX_BATCH) {
+                let Some(task) = self.shared.queue.pop(priority) else {
                     break;
                 };
                 self.run(task);
@@ -117,7 +116,7 @@ impl Core {
 
     /// Counts what a poll took; one look at the clock, which is also the next poll's start.
     fn account(&self, task: &LocalTask, start: Instant, polled: bool) {
-        let took = self.refresh_now() - start;
+        let took = self.refresh_now().nanos_since(start);
         task.header().count_run(took, polled);
         if self.budget.is_exceeded_by(took) {
             self.counters.slow_polls.add(1);

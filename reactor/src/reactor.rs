@@ -128,7 +128,7 @@ impl Reactor {
     }
 
     fn deliver_irqs(&self) {
-        let lines = self.core.shared.platform.irq_lines();
+        let lines = self.core.shared.platform().irq_lines();
         if lines.pending() {
             let raised = lines.take();
             self.core.counters.irqs.add(u64::from(raised.count_ones()));
@@ -139,20 +139,22 @@ impl Reactor {
     /// Sleeps until the next deadline, interrupt or wake from elsewhere, unless there is something
     /// to do.
     fn park_if_idle(&self) {
+        if self.core.shared.queue.is_empty() {
+            self.park();
+        }
+    }
+
+    fn park(&self) {
         let core = &*self.core;
-        let platform = &*core.shared.platform;
-        let until = core.timers.next_deadline();
-        let due = until.is_some_and(|until| until <= core.now());
-        if due || !core.shared.queue.is_empty() || platform.irq_lines().pending() {
+        let platform = core.shared.platform();
+        let (before, until) = (core.now(), core.timers.next_deadline());
+        if until.is_some_and(|until| until <= before) || platform.irq_lines().pending() {
             return;
         }
-        let before = core.now();
         core.counters.parks.add(1);
         platform.park(until, &|| core.shared.has_injected());
-        let idle = core.refresh_now() - before;
-        core.counters
-            .idle_nanos
-            .add(crate::time::saturating_nanos(idle));
+        let after = core.refresh_now();
+        core.counters.idle_nanos.add(after.nanos_since(before));
     }
 }
 

@@ -41,7 +41,12 @@ impl Instant {
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn duration_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// As [`Instant::duration_since`], without the division that makes a `Duration`.
+    pub(crate) const fn nanos_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -118,6 +118,12 @@ impl<T> Sender<T> {
     /// Waits for room, then sends. Dropping the future before that sends nothing, and drops the
     /// message.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
+        // The common case first: it needs no place in the queue of waiters.
+        let message = match self.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(message)) => return Err(SendError(message)),
+            Err(TrySendError::Full(message)) => message,
+        };
         match self.reserve().await {
             Ok(slot) => {
                 slot.send(message);

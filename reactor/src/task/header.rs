@@ -46,7 +46,6 @@ use core::task::{Context, Waker};
 
 use crate::shared::Shared;
 use crate::task::{Priority, local::LocalTask};
-use crate::time::Duration;
 
 /// In the run queue, or to be put there after the poll that is going on.
 pub(crate) const QUEUED: u8 = 1;
@@ -156,11 +155,10 @@ impl Header {
     }
 
     /// Counts the time of a poll, or of a drop of the future.
-    pub(crate) fn count_run(&self, took: Duration, polled: bool) {
+    pub(crate) fn count_run(&self, nanos: u64, polled: bool) {
         self.polls.set(self.polls.get() + u64::from(polled));
-        let nanos = crate::time::saturating_nanos(took);
         self.busy_nanos
-            .set(self.busy_nanos.get().saturating_add(nanos));
+            .set(self.busy_nanos.get().wrapping_add(nanos));
     }
 }
 

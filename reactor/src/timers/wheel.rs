@@ -169,7 +169,7 @@ pub(crate) struct Wheel {
     /// Which slots of each level have entries.
     slots: [Cell<u64>; LEVELS],
     /// The slots, level by level, then `PENDING`.
-    lists: Box<[List]>,
+    lists: Box<[List; PENDING + 1]>,
     live: Cell<usize>,
     pub(crate) armed: Counter,
     pub(crate) fired: Counter,
@@ -183,7 +183,12 @@ impl Wheel {
             elapsed: Cell::new(0),
             levels: Cell::new(0),
             slots: [const { Cell::new(0) }; LEVELS],
-            lists: (0..=PENDING).map(|_| List::new()).collect(),
+            // On the heap from the start: 9 KiB are much for a kernel's stack.
+            lists: (0..=PENDING)
+                .map(|_| List::new())
+                .collect::<Box<[List]>>()
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("as many as collected")),
             live: Cell::new(0),
             armed: Counter::default(),
             fired: Counter::default(),
@@ -231,8 +236,15 @@ impl Wheel {
 
     /// Wakes what is due at `now`, within the bound of one turn.
     pub(crate) fn fire_due(&self, now: Instant) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.fire_some(now, MAX_LOOKED_AT_PER_TURN);
+        }
+    }
+
+    /// Looks at no more than `limit` entries; fires the due ones of them.
+    fn fire_some(&self, now: Instant, limit: usize) {
         let (mut looked_at, mut fired) = (0, 0);
-        while looked_at < MAX_LOOKED_AT_PER_TURN {
+        while looked_at < limit {
             if let Some(entry) = self.lists[PENDING].first.get() {
                 looked_at += 1;
                 fired += u64::from(self.fire_or_move(entry, now));
@@ -240,7 +252,7 @@ impl Wheel {
                 break;
             }
         }
-        if looked_at > 0 && fired == 0 {
+        if fired == 0 {
             self.spurious.add(1);
         }
         self.fired.add(fired);

@@ -52,7 +52,7 @@ impl Bench {
         assert!(self.model.remove(&(entry.deadline().as_nanos(), index)));
     }
 
-    /// Lets turns pass at `now` until nothing is due, and compares with the model.
+    /// Lets turns pass at `now` until nothing is due.
     fn fire_at(&mut self, now: u64) {
         self.now = self.now.max(now);
         let now = Instant::from_nanos(self.now);
@@ -63,15 +63,29 @@ impl Bench {
         {
             self.wheel.fire_due(now);
         }
-        while let Some(&(deadline, index)) = self.model.first().filter(|it| it.0 <= self.now) {
-            assert!(
-                self.entries[index].has_fired(),
-                "{deadline} is late at {}",
-                self.now
-            );
-            self.model.pop_first();
-        }
+        self.forget_fired();
+        let late = self.model.first().filter(|first| first.0 <= self.now);
+        assert_eq!(late, None, "late at {}", self.now);
         self.check();
+    }
+
+    /// Lets one turn pass that looks at no more than `limit` entries.
+    fn fire_some(&mut self, limit: usize) {
+        self.cancelled = true; // what is left has been moved to the list that is due at once
+        if self
+            .wheel
+            .next_deadline()
+            .is_some_and(|deadline| deadline.as_nanos() <= self.now)
+        {
+            self.wheel.fire_some(Instant::from_nanos(self.now), limit);
+        }
+        self.forget_fired();
+    }
+
+    fn forget_fired(&mut self) {
+        let (entries, now) = (&self.entries, self.now);
+        self.model
+            .retain(|(deadline, index)| *deadline > now || !entries[*index].has_fired());
     }
 
     fn check(&self) {
@@ -111,6 +125,8 @@ enum Step {
     Pass(u64),
     /// Lets time pass until the wheel asks to be called.
     PassToNext,
+    /// A turn that does not get through with what is due.
+    PartialTurn(usize),
 }
 
 /// Spans of every magnitude, so that all levels of the wheel are met.
@@ -125,6 +141,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..64usize).prop_map(Step::Cancel),
         1 => (0..40u32, any::<u64>()).prop_map(|(shift, bits)| Step::Pass(bits >> 24 >> shift)),
         2 => Just(Step::PassToNext),
+        1 => (1..4usize).prop_map(Step::PartialTurn),
     ]
 }
 
@@ -137,6 +154,12 @@ fn run(start: u64, steps: Vec<Step>) {
                 bench.arm(deadline as u64);
             }
             Step::Cancel(index) => bench.cancel(index),
+            Step::PartialTurn(limit) => {
+                bench.now = bench
+                    .now
+                    .max(bench.model.iter().nth(3).map_or(0, |it| it.0));
+                bench.fire_some(limit);
+            }
             Step::Pass(span) => bench.fire_at(bench.now.saturating_add(span)),
             Step::PassToNext => {
                 let next = bench.wheel.next_deadline().unwrap_or_default();
@@ -151,7 +174,7 @@ fn run(start: u64, steps: Vec<Step>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 12 } else { 2000 },
+        cases: if cfg!(miri) { 8 } else { 2000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -247,6 +270,10 @@ fn an_emptied_wheel_asks_for_nothing() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "thousands of entries; partial turns are met by the model test"
+)]
 fn one_turn_looks_at_a_bounded_number() {
     let mut bench = Bench::at(0);
     let count = 2 * MAX_LOOKED_AT_PER_TURN as u64 + 100;
@@ -269,23 +296,26 @@ fn one_turn_looks_at_a_bounded_number() {
 #[test]
 fn a_timer_is_cancelled_while_its_slot_is_taken_apart() {
     let mut bench = Bench::at(0);
-    let count = MAX_LOOKED_AT_PER_TURN + 3;
-    let indices: Vec<usize> = (0..count).map(|_| bench.arm(9_000_000)).collect();
-    bench.wheel.fire_due(Instant::from_nanos(9_000_000));
-    let left = &indices[MAX_LOOKED_AT_PER_TURN..];
-    bench.arm(9_000_000); // joins the slot that is being taken apart, or comes behind it
-    bench
-        .model
-        .retain(|(_, index)| bench.entries[*index].is_armed());
-    bench.cancel(left[0]); // the first of the list
-    bench.cancel(left[2]); // in its middle
+    let indices: Vec<usize> = (0..7).map(|_| bench.arm(9_000_000)).collect();
+    bench.now = 9_000_000;
+    bench.fire_some(2);
+    assert_eq!(bench.wheel.fired.get(), 2);
+    let other = bench.arm(9_000_700); // in a slot of its own again
+    bench.cancel(indices[2]); // the first of the list
+    bench.cancel(indices[4]); // in its middle
+    bench.cancel(indices[6]); // its last
+    bench.cancel(other);
+    assert_eq!(bench.wheel.live(), 2);
     bench.fire_at(9_000_000);
-    assert_eq!(bench.wheel.fired.get(), count as u64 - 1);
+    assert_eq!(
+        (bench.wheel.fired.get(), bench.wheel.next_deadline()),
+        (4, None)
+    );
 }
 
 #[test]
 fn arming_and_cancelling_moves_no_other_timer() {
-    let count = if cfg!(miri) { 500 } else { 100_000 };
+    let count = if cfg!(miri) { 100 } else { 100_000 };
     let mut bench = Bench::at(1);
     let indices: Vec<usize> = (0..count)
         .map(|i| bench.arm(i * 7919 % 1_000_000_007))
