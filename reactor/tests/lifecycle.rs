@@ -72,6 +72,22 @@ fn a_detached_task_goes_on_and_its_output_is_dropped() {
 }
 
 #[test]
+fn an_output_that_nobody_takes_does_not_wait_for_the_last_waker() {
+    let (reactor, live) = bench();
+    let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
+    let (keep, output) = (kept.clone(), Token::new(&live));
+    let mut output = Some(output);
+    let task = reactor.spawner().spawn(poll_fn(move |cx| {
+        *keep.borrow_mut() = Some(cx.waker().clone());
+        Poll::Ready(output.take())
+    }));
+    task.detach();
+    turns(&reactor, 0);
+    assert!(kept.borrow().is_some());
+    assert_eq!(live.get(), 0);
+}
+
+#[test]
 fn cancelling_drops_the_future_in_the_tasks_turn_not_at_once() {
     let (reactor, live) = bench();
     let token = Token::new(&live);

@@ -331,7 +331,7 @@ impl Model<'_> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 25 } else { 3000 },
+        cases: if cfg!(miri) { 3 } else { 3000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

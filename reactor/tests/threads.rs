@@ -166,6 +166,23 @@ fn wakers_are_used_on_other_threads_while_the_reactor_goes() {
 }
 
 #[test]
+fn a_wake_that_comes_after_the_reactor_keeps_nothing_alive() {
+    let platform = ThreadPlatform::new();
+    let reactor = Reactor::new(platform.clone());
+    let kept: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let keep = kept.clone();
+    reactor.spawner().spawn(poll_fn(move |cx| {
+        *keep.lock().unwrap() = Some(cx.waker().clone());
+        Poll::<()>::Pending
+    }));
+    reactor.block_on(yield_now());
+    drop(reactor);
+    let waker = kept.lock().unwrap().take().unwrap();
+    thread::spawn(move || waker.wake()).join().unwrap();
+    assert_eq!(Arc::strong_count(&platform), 1);
+}
+
+#[test]
 fn another_thread_sees_which_task_runs() {
     let reactor = Reactor::new(ThreadPlatform::new());
     let current = reactor.current_task();
