@@ -4,15 +4,15 @@
 //! use ukernel::input_ring::InputRing;
 //!
 //! let ring = InputRing::new();
-//! ring.push(b'a');
+//! assert!(ring.push(b'a'));
 //! let mut buffer = [0; 4];
 //! assert_eq!(ring.pop(&mut buffer), 1);
 //! assert_eq!(buffer[0], b'a');
 //! ```
 
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// Bytes that can wait; a power of two. What comes beyond is lost and counted.
+/// Bytes that can wait; a power of two. What comes beyond is refused, and stays in the device.
 pub const CAPACITY: usize = 256;
 
 /// A ring with one writer, the handler, and one reader, a task.
@@ -22,7 +22,6 @@ pub struct InputRing {
     /// How many bytes were ever written, and read; both wrap.
     written: AtomicUsize,
     read: AtomicUsize,
-    lost: AtomicU64,
 }
 
 impl Default for InputRing {
@@ -38,22 +37,26 @@ impl InputRing {
             bytes: [const { AtomicU8::new(0) }; CAPACITY],
             written: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
-            lost: AtomicU64::new(0),
         }
     }
 
-    /// Adds a byte, or counts it as lost where there is no room. For the one writer; never waits.
-    pub fn push(&self, byte: u8) {
+    /// Whether there is room for a byte. For the writer: room only grows under it.
+    pub fn has_room(&self) -> bool {
         let written = self.written.load(Ordering::Relaxed);
-        let waiting = written.wrapping_sub(self.read.load(Ordering::Acquire));
-        if waiting == CAPACITY {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+        written.wrapping_sub(self.read.load(Ordering::Acquire)) < CAPACITY
+    }
+
+    /// Adds a byte; false where there is no room. For the one writer; never waits.
+    pub fn push(&self, byte: u8) -> bool {
+        if !self.has_room() {
+            return false;
         }
+        let written = self.written.load(Ordering::Relaxed);
         self.bytes[written % CAPACITY].store(byte, Ordering::Relaxed);
         // Release: whoever sees the number sees the byte.
         self.written
             .store(written.wrapping_add(1), Ordering::Release);
+        true
     }
 
     /// Takes as many bytes as wait and fit, oldest first; answers how many. For the one reader.
@@ -68,11 +71,6 @@ impl InputRing {
         self.read.store(read.wrapping_add(count), Ordering::Release);
         count
     }
-
-    /// How many bytes were lost.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
 }
 
 #[cfg(test)]
@@ -81,18 +79,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_ring_loses_the_newest_and_counts() {
+    fn a_full_ring_refuses_more() {
         let ring = InputRing::new();
         for byte in 0..=255 {
-            ring.push(byte);
+            assert!(ring.push(byte));
         }
-        ring.push(1);
-        ring.push(2);
-        assert_eq!(ring.lost(), 2);
+        assert!(!ring.has_room() && !ring.push(1));
         let mut buffer = [9; 300];
         assert_eq!(ring.pop(&mut buffer), CAPACITY);
         assert_eq!((buffer[0], buffer[255]), (0, 255));
         assert_eq!(ring.pop(&mut buffer), 0);
+        assert!(ring.has_room());
     }
 
     #[test]
@@ -103,9 +100,7 @@ mod tests {
             scope.spawn(|| {
                 let mut next = 0;
                 while next < total {
-                    let lost = ring.lost();
-                    ring.push(next as u8);
-                    if ring.lost() == lost {
+                    if ring.push(next as u8) {
                         next += 1;
                     } else {
                         std::thread::yield_now();

@@ -1,4 +1,8 @@
 //! The serial port COM1: the log goes out here, and bytes come in by interrupt.
+//!
+//! Input that nobody takes stays in the port: when the ring is full, the port's receive interrupt is switched
+//! off until a task makes room. So a flood of input costs a machine that does not listen 256 bytes, and
+//! loses a listening one nothing.
 #![allow(unsafe_code, reason = "drives I/O ports")]
 
 use super::interrupts::LINES;
@@ -6,6 +10,7 @@ use super::line::{SERIAL_INPUT, SERIAL_OUTPUT};
 use crate::exclusive::Exclusive;
 use crate::input_ring::InputRing;
 use core::fmt;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
@@ -22,17 +27,21 @@ const DATA_READY: u8 = 0x01;
 const TRANSMITTER_READY: u8 = 0x20;
 const NO_INTERRUPT: u8 = 0x01;
 const RECEIVE_INTERRUPT: u8 = 0x01;
+/// In the enable register as well as, under the mask, in the identification register.
 const TRANSMIT_INTERRUPT: u8 = 0x02;
+const CAUSE: u8 = 0x0e;
 
 /// How often the emergency path looks whether the port is ready before it sends a byte anyway.
 const MAX_TRIES: u32 = 100_000;
-/// Bytes taken in one interrupt; the port keeps 16.
-const MAX_RECEIVED: usize = 64;
-/// Causes looked at in one interrupt: an edge is lost only if one is left.
+/// Causes looked at in one interrupt. Where more come, input waits until a task has looked.
 const MAX_CAUSES: usize = 16;
 
 static UART: Exclusive<Option<Uart16550<PioBackend>>> = Exclusive::new(None);
 static INPUT: InputRing = InputRing::new();
+/// Which causes interrupt. Changed with interrupts off.
+static ENABLED: AtomicU8 = AtomicU8::new(RECEIVE_INTERRUPT);
+/// How often input had to wait in the port.
+static STALLS: AtomicU64 = AtomicU64::new(0);
 
 /// Sets the port up. Without one the log goes nowhere, and the kernel runs on.
 pub(super) fn init() {
@@ -60,56 +69,82 @@ pub(crate) fn send(bytes: &[u8]) -> usize {
 
 /// Asks for one [`SERIAL_OUTPUT`] when the port takes bytes again, which may be at once.
 pub(crate) fn request_output_interrupt() {
-    without_interrupts(|| set_interrupts(RECEIVE_INTERRUPT | TRANSMIT_INTERRUPT));
+    without_interrupts(|| enable(TRANSMIT_INTERRUPT));
 }
 
 /// Takes bytes that came in, oldest first; answers how many. [`SERIAL_INPUT`] is raised when there
 /// are some. For one task.
 pub fn receive(buffer: &mut [u8]) -> usize {
-    INPUT.pop(buffer)
+    let count = INPUT.pop(buffer);
+    if ENABLED.load(Relaxed) & RECEIVE_INTERRUPT == 0 && INPUT.has_room() {
+        // What waits in the port interrupts at once.
+        without_interrupts(|| enable(RECEIVE_INTERRUPT));
+    }
+    count
 }
 
-/// How many bytes came in that were lost because nobody took the earlier ones.
-pub fn lost_input() -> u64 {
-    INPUT.lost()
+/// How often input had to wait in the port because nobody had taken what came before.
+pub fn input_stalls() -> u64 {
+    STALLS.load(Relaxed)
 }
 
-fn set_interrupts(enabled: u8) {
+fn enable(cause: u8) {
+    set_enabled(ENABLED.load(Relaxed) | cause);
+}
+
+fn disable(cause: u8) {
+    set_enabled(ENABLED.load(Relaxed) & !cause);
+}
+
+fn set_enabled(causes: u8) {
+    ENABLED.store(causes, Relaxed);
     // SAFETY: chooses which causes interrupt; line 4 has a handler.
-    unsafe { Port::<u8>::new(INTERRUPT_ENABLE).write(enabled) };
+    unsafe { Port::<u8>::new(INTERRUPT_ENABLE).write(causes) };
 }
 
-/// Takes what came in and finds out whether more can go out. From the interrupt handler.
+/// Takes what came in and finds out whether more can go out. From the interrupt handler. Leaves no
+/// enabled cause behind: the controller sees only edges, and would not hear of the port again.
 pub(super) fn handle() {
     let mut identification = Port::<u8>::new(INTERRUPT_IDENTIFICATION);
     for _ in 0..MAX_CAUSES {
         // SAFETY: reading acknowledges at most the transmitter's interrupt, which is looked at here.
         let cause = unsafe { identification.read() };
         if cause & NO_INTERRUPT != 0 {
-            break;
+            return;
         }
-        receive_all();
-        if cause & 0x0e == TRANSMIT_INTERRUPT {
-            set_interrupts(RECEIVE_INTERRUPT);
+        if cause & CAUSE == TRANSMIT_INTERRUPT {
+            disable(TRANSMIT_INTERRUPT);
             LINES.raise(SERIAL_OUTPUT);
         }
+        if !receive_all() {
+            stall();
+        }
     }
+    stall();
 }
 
-fn receive_all() {
+fn stall() {
+    disable(RECEIVE_INTERRUPT);
+    STALLS.store(STALLS.load(Relaxed) + 1, Relaxed);
+    LINES.raise(SERIAL_INPUT);
+}
+
+/// Takes all bytes that the port has. False if there is no room for more.
+fn receive_all() -> bool {
     let mut line_status = Port::<u8>::new(LINE_STATUS);
     let mut data = Port::<u8>::new(DATA);
-    for _ in 0..MAX_RECEIVED {
+    while INPUT.has_room() {
         // SAFETY: reading the status clears error bits that nobody wants, reading a byte removes it.
         let byte = unsafe {
             if line_status.read() & DATA_READY == 0 {
-                break;
+                return true;
             }
             data.read()
         };
         INPUT.push(byte);
         LINES.raise(SERIAL_INPUT);
     }
+    false
 }
 
 /// Sends bytes from anywhere, a fault in this module included: waits for the port, boundedly.

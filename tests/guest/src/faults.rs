@@ -39,7 +39,7 @@ fn recurse(depth: u64) -> u64 {
 
 /// Runs past the end of a stack of its own, as a coroutine would.
 pub(crate) fn overflow_a_stack() {
-    let stack = Stack::new(32 << 10).expect("there is memory for a small stack");
+    let stack = Stack::new(8 << 10).expect("there is memory for a small stack");
     log::info!("guest: bottom={:p} top={:p}", stack.bottom(), stack.top());
     // SAFETY: calls a function on memory that is a stack; it never comes back.
     unsafe {

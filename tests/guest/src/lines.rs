@@ -26,7 +26,8 @@ pub(crate) async fn echo(ctx: &Context) {
                 line.push(char::from(byte));
                 continue;
             }
-            log::info!("guest: heard line={line:?} lost={}", serial::lost_input());
+            let (length, start) = (line.len(), &line[..line.len().min(40)]);
+            log::info!("guest: heard line={start:?} length={length}");
             if line == "end" {
                 return;
             }

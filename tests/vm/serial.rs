@@ -1,0 +1,55 @@
+//! The serial line: the log under pressure, input, and the request to stop.
+
+use abi::exit::SUCCESS;
+use bundle_tool::machine::{Accelerator, Qemu};
+use system_tests::vm::{TestVm, boot, config};
+
+fn guest(arguments: &[&str]) -> TestVm {
+    let config = arguments
+        .iter()
+        .fold(config("guest").memory_mib(16), |config, argument| {
+            config.argument(*argument)
+        });
+    boot(Qemu::with_accelerator(config, Accelerator::Tcg))
+}
+
+/// Lines are dropped whole, from the newest on, and their number is a line of its own.
+#[test]
+fn a_flood_of_lines_is_cut_and_counted() {
+    let vm = guest(&["log-flood", "5000"]);
+    let over = vm.expect_line("guest: flood over dropped=");
+    vm.expect_status(SUCCESS);
+    let dropped: usize = over.rsplit('=').next().unwrap().parse().unwrap();
+    let log = vm.log().text();
+    let numbers: Vec<usize> = log
+        .lines()
+        .filter_map(|line| line.split("flood number=").nth(1)?.parse().ok())
+        .collect();
+    // A line of the kernel's own may have been dropped as well.
+    let lines = numbers.len() + dropped;
+    assert!((5000..5003).contains(&lines), "{lines} lines");
+    assert!(numbers.is_sorted(), "out of order: {numbers:?}");
+    assert!(log.contains(&format!("WARN  log: lines dropped count={dropped}\n")));
+}
+
+#[test]
+fn input_is_heard() {
+    let vm = guest(&["serial-echo"]);
+    vm.expect_line("guest: listening");
+    vm.write_serial(b"hello there\n").unwrap();
+    vm.expect_line("guest: heard line=\"hello there\" length=11");
+    vm.write_serial(&[b'x'; 20_000]).unwrap();
+    vm.write_serial(b"\nend\n").unwrap();
+    vm.expect_line("length=20000");
+    vm.expect_line("guest: heard line=\"end\" length=3");
+    vm.expect_status(SUCCESS);
+}
+
+#[test]
+fn a_request_to_stop_is_awaited_and_answered() {
+    let vm = guest(&["stop"]);
+    vm.expect_line("guest: waiting for the request to stop");
+    vm.stop().unwrap();
+    vm.expect_line("guest: asked to stop");
+    vm.expect_status(SUCCESS);
+}
