@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use bundle_tool::machine::{Forward, Launch, Nic, Qemu};
-use system_tests::client::{connect, echo_over};
+use system_tests::client::{echo_over, open_echo};
 use system_tests::load::get_over_many;
 use system_tests::vm::config;
 
@@ -44,7 +44,7 @@ fn serves(name: &str, mib: u32) -> io::Result<()> {
     let launch = Launch::new(Qemu::new(config)).deadline(DEADLINE);
     let machine = launch.start().map_err(io::Error::other)?;
     machine
-        .wait_for_line("net: address assigned", DEADLINE)
+        .wait_for_line("net: address assigned addr=10.0.2.15", DEADLINE)
         .map_err(io::Error::other)?;
     load(machine.forwarded(port).expect("forwarded above"))?;
     match machine.has_ended() {
@@ -60,7 +60,7 @@ fn pages(address: SocketAddr) -> io::Result<()> {
 /// All connections are open before the first is used.
 fn echoes(address: SocketAddr) -> io::Result<()> {
     let streams = (0..CONNECTIONS)
-        .map(|_| connect(address))
+        .map(|_| open_echo(address))
         .collect::<io::Result<Vec<_>>>()?;
     thread::scope(|scope| {
         let running: Vec<_> = streams

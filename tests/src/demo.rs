@@ -57,7 +57,7 @@ impl Demo {
     /// It does not come up.
     #[track_caller]
     pub fn on(vm: TestVm) -> Demo {
-        vm.expect_line("net: address assigned");
+        vm.expect_line("net: address assigned addr=10.0.2.15/24");
         vm.expect_line("http: listening");
         let tcp = |port| vm.forwarded(port).expect("the demo's ports are forwarded");
         let udp_echo = vm

@@ -50,6 +50,19 @@ impl Connection {
         })
     }
 
+    /// Connects and gets `path` once, so that the connection is known to have reached the server: see
+    /// [`open_echo`](crate::client::open_echo).
+    ///
+    /// # Errors
+    /// The connection failed, or the answer is not 200.
+    pub fn open_used(address: SocketAddr, path: &str) -> io::Result<Connection> {
+        let mut connection = Connection::open(address)?;
+        match connection.get(path)?.status {
+            200 => Ok(connection),
+            status => Err(io::Error::other(format!("status {status}"))),
+        }
+    }
+
     /// Sends a GET and reads its answer.
     pub fn get(&mut self, path: &str) -> io::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())?;

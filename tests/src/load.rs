@@ -37,24 +37,14 @@ pub fn get_over_many(
     connections: usize,
     rounds: usize,
 ) -> io::Result<Report> {
-    let shares =
-        (0..THREADS).map(|n| connections / THREADS + usize::from(n < connections % THREADS));
-    let opened: Vec<io::Result<Vec<Connection>>> = thread::scope(|scope| {
-        let opening: Vec<_> = shares
-            .map(|share| scope.spawn(move || open_many(address, share)))
-            .collect();
-        opening
-            .into_iter()
-            .map(|thread| thread.join().expect("opening does not panic"))
-            .collect()
-    });
-    let opened = opened.into_iter().collect::<io::Result<Vec<_>>>()?;
+    let mut shares: Vec<Vec<Connection>> = (0..THREADS).map(|_| Vec::new()).collect();
+    for number in 0..connections {
+        shares[number % THREADS].push(Connection::open_used(address, path)?);
+    }
     let started = Instant::now();
     let results: Vec<io::Result<usize>> = thread::scope(|scope| {
-        let running: Vec<_> = opened
-            .into_iter()
-            .map(|share| scope.spawn(move || run_rounds(share, path, rounds)))
-            .collect();
+        let run = |share| scope.spawn(move || run_rounds(share, path, rounds));
+        let running: Vec<_> = shares.into_iter().map(run).collect();
         running
             .into_iter()
             .map(|thread| thread.join().expect("load does not panic"))
@@ -65,10 +55,6 @@ pub fn get_over_many(
         answers,
         elapsed: started.elapsed(),
     })
-}
-
-fn open_many(address: SocketAddr, count: usize) -> io::Result<Vec<Connection>> {
-    (0..count).map(|_| Connection::open(address)).collect()
 }
 
 fn run_rounds(mut connections: Vec<Connection>, path: &str, rounds: usize) -> io::Result<usize> {

@@ -11,10 +11,15 @@ fn tcg(config: VmConfig) -> Qemu {
     Qemu::with_accelerator(config, Accelerator::Tcg)
 }
 
+/// A machine that says how it was entered.
+fn debugging(name: &str) -> VmConfig {
+    config(name).options("log=debug")
+}
+
 #[test]
 fn every_board_boots_by_pvh() {
     for machine in [MachineType::Microvm, MachineType::Pc, MachineType::Q35] {
-        let vm = boot(tcg(config("guest")).machine(machine));
+        let vm = boot(tcg(debugging("guest")).machine(machine));
         vm.expect_line("boot: up protocol=Pvh");
         vm.expect_status(0);
     }
@@ -22,15 +27,10 @@ fn every_board_boots_by_pvh() {
 
 #[test]
 fn the_linux_entry_boots() {
-    let config = config("linux-entry")
-        .initrd(guest("guest"))
-        .options("log=debug");
-    let vm = boot(tcg(config));
-    let line = vm.expect_line("boot: up protocol=Linux");
-    assert!(
-        line.contains("log=debug"),
-        "the command line is lost: {line}"
-    );
+    let config = debugging("linux-entry").initrd(guest("guest"));
+    let vm = boot(tcg(config.argument("hello").argument("world")));
+    vm.expect_line("boot: up protocol=Linux");
+    vm.expect_line("guest: hello arguments=[\"hello\", \"world\"]");
     vm.expect_status(0);
 }
 
@@ -61,7 +61,7 @@ fn firecracker_boots_the_same_image() {
         );
     };
     let vm = boot_within(
-        Firecracker::new(program, config("guest")),
+        Firecracker::new(program, debugging("guest")),
         Duration::from_secs(120),
     );
     vm.expect_line("boot: up protocol=Pvh");

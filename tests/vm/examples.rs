@@ -14,7 +14,7 @@ fn echo_echoes() {
         .memory_mib(4)
         .nic(Nic::user([Forward::tcp(0, 7)]));
     let vm = boot(Qemu::new(config));
-    vm.expect_line("net: address assigned");
+    vm.expect_line("net: address assigned addr=10.0.2.15");
     echo_tcp(vm.forwarded(7).unwrap(), MIB, 1).unwrap();
     assert!(!vm.has_ended());
 }

@@ -22,8 +22,10 @@ fn every_endpoint_answers() {
     demo.expect_healthy();
     let page = demo.get_ok("/");
     assert!(page.field("content-type").unwrap().starts_with("text/html"));
+    // The name of SVG's XML namespace looks like an address, but nothing fetches it.
+    let text = page.text().replace("http://www.w3.org/2000/svg", "");
     for elsewhere in ["http://", "https://", "src=\"//", "url(//", "@import"] {
-        assert!(!page.text().contains(elsewhere), "the page has {elsewhere}");
+        assert!(!text.contains(elsewhere), "the page has {elsewhere}");
     }
     let metrics = demo.get_ok("/metrics");
     assert!(
@@ -147,6 +149,7 @@ fn a_silent_client_keeps_nobody_waiting_and_is_shown_out() {
             connection
                 .send(&b"GET /healthz HTTP/1.1\r\nHost: a\r\n"[..n % 30])
                 .unwrap();
+            demo.expect_healthy(); // by now the one before it has been taken up
             connection
         })
         .collect();
@@ -211,6 +214,7 @@ fn a_full_queue_says_when_to_come_again() {
         .map(|_| {
             let mut upload = Connection::open(demo.http).unwrap();
             upload.send(head.as_bytes()).unwrap();
+            demo.expect_healthy(); // by now the one before it has been taken up
             upload
         })
         .collect();
