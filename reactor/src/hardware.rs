@@ -9,6 +9,41 @@ use core::task::{Context, Poll};
 /// A device with rings, owned by one Runner task.
 ///
 /// All methods are called by that task only, never by an interrupt handler; none waits.
+///
+/// ```
+/// use std::task::{Context, Poll};
+/// use reactor::{Reactor, hardware::Hardware, irq::IrqEvent, testing::VirtualClock};
+///
+/// /// A device that says with an interrupt that something is done.
+/// struct Beeper {
+///     event: IrqEvent,
+///     queued: bool,
+///     kicks: u32,
+/// }
+///
+/// impl Hardware for Beeper {
+///     fn flush(&mut self) {
+///         self.kicks += u32::from(std::mem::take(&mut self.queued));
+///     }
+///     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+///         self.event.poll_raised(cx)
+///     }
+///     fn is_up(&self) -> bool {
+///         true
+///     }
+/// }
+///
+/// let clock = VirtualClock::new();
+/// let reactor = Reactor::new(clock.clone());
+/// let mut beeper = Beeper { event: reactor.irq_event(5), queued: true, kicks: 0 };
+/// clock.raise(5);
+/// reactor.block_on(std::future::poll_fn(|cx| {
+///     let event = beeper.poll_event(cx);
+///     beeper.flush(); // once, at the end of the Runner's poll
+///     event
+/// }));
+/// assert_eq!(beeper.kicks, 1);
+/// ```
 pub trait Hardware {
     /// Tells the device about everything queued since the last call: at most one notification per
     /// queue. The Runner calls it once at the end of each poll, and it is polled at most once a

@@ -17,6 +17,34 @@ use crate::time::Instant;
 /// context that made the reactor. No method may wake a task, poll a future or call back into the
 /// reactor.
 ///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use reactor::{Reactor, irq::IrqLines, platform::Platform, time::{Duration, Instant}};
+///
+/// /// A machine whose clock counts how often it is read, with a single context.
+/// struct Counting(AtomicU64, IrqLines);
+///
+/// // SAFETY: used on one thread only, as a kernel on one core is.
+/// unsafe impl Platform for Counting {
+///     fn now(&self) -> Instant {
+///         Instant::from_nanos(self.0.fetch_add(1, Ordering::Relaxed))
+///     }
+///     fn park(&self, until: Option<Instant>, has_work: &dyn Fn() -> bool) {
+///         while !has_work() && !self.1.pending() && until.is_some_and(|until| self.now() < until) {}
+///     }
+///     fn irq_lines(&self) -> &IrqLines {
+///         &self.1
+///     }
+///     fn context(&self) -> usize {
+///         0
+///     }
+///     fn unpark(&self) {}
+/// }
+///
+/// let reactor = Reactor::new(std::sync::Arc::new(Counting(AtomicU64::new(0), IrqLines::new())));
+/// reactor.block_on(reactor.clock().sleep(Duration::from_nanos(100)));
+/// ```
+///
 /// # Safety
 ///
 /// * [`context`](Platform::context) returns different values in any two threads (or cores) that can
