@@ -94,8 +94,8 @@ lint:
     cargo clippy --quiet --workspace {{ not_guests }} --all-targets -- -D warnings
     cargo clippy --quiet --lib {{ guest_libraries }} --profile test -- -D warnings
     cargo clippy --quiet --target {{ guest_target }} {{ guests }} -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
-    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel
 
 # Remove everything that was built, the private tools too
 clean:

@@ -1,5 +1,5 @@
 //! What virtio devices have in common: finding them, their registers, their queues. The kernel
-//! calls [`probe`] and [`Transport::open`] at boot and hands each transport to the driver of its
+//! calls [`probe()`] and [`Transport::open`] at boot and hands each transport to the driver of its
 //! kind; the drivers use the rest. Nothing here knows what a particular device does.
 //!
 //! ```

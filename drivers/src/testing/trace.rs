@@ -36,7 +36,7 @@ impl TraceReport {
 /// Replays a QEMU log against [`RegisterModel`]. Lines of other events are skipped.
 ///
 /// The trace does not tell devices apart. They are brought up one after the other, and each begins
-/// with a reset, so that is where the next one starts, unless nothing follows; notifications and acknowledgements may
+/// with a reset, so that is where the next one starts; notifications and acknowledgements may
 /// belong to any device that runs.
 pub fn check_trace(log: &str) -> TraceReport {
     let mut devices: Vec<Traced> = Vec::new();

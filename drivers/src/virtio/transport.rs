@@ -96,7 +96,7 @@ impl Transport {
     /// # Safety
     /// - The window must be mapped at its physical address, uncached, for reading and writing,
     ///   for ever, and hold device registers (or nothing at all), not memory that something uses.
-    /// - No other `Transport` may exist for the same window. [`probe`](super::probe) gives each
+    /// - No other `Transport` may exist for the same window. [`probe`](super::probe()) gives each
     ///   window out once.
     /// - The global allocator's memory must be identity-mapped: the device finds it at the
     ///   address that the kernel uses for it.
