@@ -4,6 +4,8 @@
 //! machine has neither, the clock and the names of the devices, with a warning that says so. Called
 //! once by `runtime`, in boot context, before the first task runs.
 
+use alloc::vec::Vec;
+
 use crate::random::{Random, SEED_LENGTH, Seed};
 
 /// How often one RDRAND is tried before it counts as broken: Intel's recommendation (software
@@ -20,16 +22,16 @@ pub enum Quality {
 }
 
 /// Makes the random source from the processor's generator, or, where that is missing or broken,
-/// from `scraps`: numbers that differ from start to start.
+/// from `scraps`: numbers that differ from start to start, which are gathered only then.
 pub fn first(
     mut processor: impl FnMut() -> Option<u64>,
-    scraps: impl IntoIterator<Item = u64>,
+    scraps: impl FnOnce() -> Vec<u64>,
 ) -> (Random, Quality) {
     let mut draw = || (0..MAX_TRIES).find_map(|_| processor());
     match words_to_seed([(); 4].map(|()| draw())) {
         // A generator that repeats itself is broken: some returned all ones after a suspend.
         Some((seed, true)) => (Random::from_seed(seed), Quality::Processor),
-        _ => (from_scraps(scraps), Quality::Weak),
+        _ => (from_scraps(&scraps()), Quality::Weak),
     }
 }
 
@@ -48,7 +50,7 @@ fn words_to_seed(words: [Option<u64>; 4]) -> Option<(Seed, bool)> {
 }
 
 /// Mixes each number in on its own, so that their order counts and none cancels another.
-fn from_scraps(scraps: impl IntoIterator<Item = u64>) -> Random {
+fn from_scraps(scraps: &[u64]) -> Random {
     let random = Random::from_seed([0; SEED_LENGTH]);
     for scrap in scraps {
         let mut fresh = Seed::default();
@@ -60,6 +62,8 @@ fn from_scraps(scraps: impl IntoIterator<Item = u64>) -> Random {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use rand_core::Rng;
 
     use super::*;
@@ -67,7 +71,7 @@ mod tests {
     #[test]
     fn the_processor_seeds_when_it_can() {
         let mut numbers = 1..;
-        let (mut random, quality) = first(|| numbers.next(), []);
+        let (mut random, quality) = first(|| numbers.next(), Vec::new);
         let mut seed = Seed::default();
         for (index, byte) in [1, 2, 3, 4].into_iter().enumerate() {
             seed[index * 8] = byte;
@@ -83,18 +87,18 @@ mod tests {
             calls += 1;
             (calls % MAX_TRIES as u64 == 0).then_some(calls)
         };
-        assert_eq!(first(flaky, []).1, Quality::Processor);
+        assert_eq!(first(flaky, Vec::new).1, Quality::Processor);
     }
 
     #[test]
     fn a_missing_or_stuck_generator_is_weak() {
-        assert_eq!(first(|| None, [1]).1, Quality::Weak);
-        assert_eq!(first(|| Some(u64::MAX), [1]).1, Quality::Weak);
+        assert_eq!(first(|| None, || vec![1]).1, Quality::Weak);
+        assert_eq!(first(|| Some(u64::MAX), || vec![1]).1, Quality::Weak);
     }
 
     #[test]
     fn every_scrap_and_their_order_count() {
-        let draw = |scraps: &[u64]| first(|| None, scraps.iter().copied()).0.next_u64();
+        let draw = |scraps: &[u64]| first(|| None, || scraps.to_vec()).0.next_u64();
         assert_eq!(draw(&[1, 2]), draw(&[1, 2]));
         assert_ne!(draw(&[1, 2]), draw(&[2, 1]));
         assert_ne!(draw(&[5, 5]), draw(&[]));

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use drivers::rng::{Entropy, EntropyRunner};
-use reactor::Reactor;
-use reactor::task::Priority;
+use reactor::task::{Priority, yield_now};
+use reactor::{Clock, Reactor};
 use x86_64::instructions::random::RdRand;
 
 use crate::arch::stats::MachineStats;
@@ -33,15 +33,15 @@ const DISK_TASKS: [&str; 4] = ["disk0", "disk1", "disk2", "disk"];
 
 /// How long an entropy device may take, where there is nothing else to make secrets from.
 const ENTROPY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often an entropy device is asked again.
+const RESEED_PERIOD: Duration = Duration::from_secs(3600);
 
 /// Starts the devices and the workload, and ends the machine with the workload's exit status.
 pub fn start(boot: BootInfo) -> ! {
     let command_line = CommandLine::parse(boot.command_line.as_bytes());
     say(&command_line);
-    announce(&boot);
     let reactor = Reactor::new(Arc::new(Machine));
     panic::set_current_task(reactor.current_task());
-    start_log(&reactor);
     let (random, quality) = seed();
     let bringer = Bringer {
         reactor: &reactor,
@@ -49,16 +49,22 @@ pub fn start(boot: BootInfo) -> ! {
         ram_bytes: boot.memory.ram,
     };
     let devices = bringer.bring_up(boot.command_line);
-    exit::exit(reactor.block_on(run(&reactor, devices, command_line, random, quality)))
+    exit::exit(reactor.block_on(run(
+        &reactor,
+        boot,
+        devices,
+        command_line,
+        (random, quality),
+    )))
 }
 
 /// Runs the workload, and answers its exit status.
 async fn run(
     reactor: &Reactor,
+    boot: BootInfo,
     mut devices: Devices,
     command_line: CommandLine<'static>,
-    random: Random,
-    quality: Quality,
+    (random, quality): (Random, Quality),
 ) -> u8 {
     stir(
         reactor,
@@ -67,7 +73,14 @@ async fn run(
         quality,
     )
     .await;
-    let main = workload::start(context(reactor, devices, command_line, random));
+    let shutdown = Shutdown::new();
+    let context = context(reactor, devices, command_line, random, shutdown.clone());
+    let main = workload::start(context);
+    // Everything that can wait until the workload has begun.
+    yield_now().await;
+    announce(&boot);
+    start_log(reactor);
+    start_shutdown(reactor, shutdown);
     // `Err` is a cancelled `main`: nobody has its handle but this function.
     main.await.map_or(abi::exit::FAILURE, ExitCode::to_u8)
 }
@@ -107,51 +120,56 @@ fn say(command_line: &CommandLine<'_>) {
 /// Sends the log's lines out when there is time for it.
 fn start_log(reactor: &Reactor) {
     let sender = crate::log::drain(reactor.irq_event(line::SERIAL_OUTPUT));
-    reactor
-        .spawner()
-        .task("log")
-        .priority(Priority::Low)
-        .spawn(sender);
+    let spawner = reactor.spawner();
+    spawner.task("log").priority(Priority::Low).spawn(sender);
 }
 
 /// Makes the random source from the processor's generator, which almost every machine has.
 fn seed() -> (Random, Quality) {
     let processor = RdRand::new();
-    let scraps = [time::now().as_nanos(), time::tsc_hz(), wall_nanos()];
+    let scraps = || Vec::from([time::now().as_nanos(), time::tsc_hz(), wall_nanos()]);
     entropy::first(|| processor?.get_u64(), scraps)
 }
 
-/// Mixes in what the entropy devices give: while the workload runs if the seed is good, and before
-/// it starts if not, for then nothing secret could be made until it is.
+/// Mixes in what the entropy devices give, now and then. The workload waits for the first of it
+/// only if the processor gave nothing: no secret could be made before.
 async fn stir(
     reactor: &Reactor,
     devices: Vec<(Entropy, EntropyRunner)>,
     random: &Random,
     quality: Quality,
 ) {
-    let mut sources = Vec::new();
+    let mut mixed = quality == Quality::Processor;
     for (source, runner) in devices {
         spawn_runner(reactor, &["entropy"; 4], 0, runner.run());
-        sources.push(source);
-    }
-    let random = random.clone();
-    let mixing = async move {
-        let mut mixed = false;
-        for source in sources {
-            mixed |= mix(&random, source).await;
+        if !mixed {
+            let first = reactor
+                .clock()
+                .timeout(ENTROPY_TIMEOUT, mix(random, &source));
+            mixed = first.await == Ok(true);
         }
-        mixed
-    };
-    if quality == Quality::Processor {
-        reactor.spawner().task("entropy").spawn(mixing);
-    } else if reactor.clock().timeout(ENTROPY_TIMEOUT, mixing).await != Ok(true) {
+        let reseed = reseed(reactor.clock(), random.clone(), source);
+        reactor
+            .spawner()
+            .task("reseed")
+            .priority(Priority::Low)
+            .spawn(reseed);
+    }
+    if !mixed {
         log::warn!(
             "entropy: WEAK: no generator in the processor, no virtio-rng: keep no secrets here"
         );
     }
 }
 
-async fn mix(random: &Random, source: Entropy) -> bool {
+/// Keeps the random source fresh, for as long as the device works.
+async fn reseed(clock: Clock, random: Random, source: Entropy) {
+    while mix(&random, &source).await {
+        clock.sleep(RESEED_PERIOD).await;
+    }
+}
+
+async fn mix(random: &Random, source: &Entropy) -> bool {
     let mut fresh = Seed::default();
     match source.fill(&mut fresh).await {
         Ok(()) => random.mix(&fresh),
@@ -174,9 +192,8 @@ fn context(
     devices: Devices,
     command_line: CommandLine<'static>,
     random: Random,
+    shutdown: Shutdown,
 ) -> Context {
-    let shutdown = Shutdown::new();
-    start_shutdown(reactor, shutdown.clone());
     let networks = networks::start(reactor, devices.networks, &command_line, &random);
     let disks = devices
         .disks
@@ -208,7 +225,8 @@ fn start_shutdown(reactor: &Reactor, shutdown: Shutdown) {
     });
 }
 
-/// Spawns a device's Runner. Its priority is high because its completions make others ready.
+/// Spawns a device's Runner. Its priority is high because its completions make others ready; only
+/// the first poll of the workload comes before its work.
 fn spawn_runner(
     reactor: &Reactor,
     names: &[&'static str; 4],
@@ -216,11 +234,12 @@ fn spawn_runner(
     runner: impl Future + 'static,
 ) {
     let name = names[number.min(names.len() - 1)];
-    reactor
-        .spawner()
-        .task(name)
-        .priority(Priority::High)
-        .spawn(runner);
+    let spawner = reactor.spawner();
+    let task = spawner.task(name).priority(Priority::High);
+    task.spawn(async move {
+        yield_now().await;
+        runner.await
+    });
 }
 
 /// How the context asks the machine for what it counts.

@@ -75,14 +75,13 @@ impl Line {
 impl Write for Line {
     /// Adds text; a control character, which could forge a line or drive a terminal, becomes `?`.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if self.len >= MAX_LINE - 1 {
-                self.cut = true;
-                break;
-            }
-            self.bytes[self.len] = if byte.is_ascii_control() { b'?' } else { byte };
-            self.len += 1;
+        let room = &mut self.bytes[self.len..MAX_LINE - 1];
+        let count = text.len().min(room.len());
+        self.cut |= count < text.len();
+        for (place, byte) in room.iter_mut().zip(text.bytes()) {
+            *place = if byte.is_ascii_control() { b'?' } else { byte };
         }
+        self.len += count;
         Ok(())
     }
 }

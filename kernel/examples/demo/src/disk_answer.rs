@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use futures_util::StreamExt;
 use picoserve::io::Write;
 use ukernel::block::DiskError;
 use ukernel::sync::OwnedPermit;
@@ -12,7 +11,7 @@ use ukernel::task::yield_now;
 
 use crate::answer::{Answer, Body};
 use crate::byte_range::{ByteRange, RangeQuery};
-use crate::disk_stream::{self, Pieces};
+use crate::disk_stream::DiskStream;
 use crate::http::Session;
 use crate::summary::Summarizer;
 
@@ -56,7 +55,7 @@ async fn open(
     session: &Session,
     number: usize,
     query: &str,
-) -> Result<(Pieces, ByteRange, OwnedPermit), Answer> {
+) -> Result<(DiskStream, ByteRange, OwnedPermit), Answer> {
     let query = RangeQuery::parse(query)?;
     let worker = &session.worker;
     let disk = worker
@@ -66,14 +65,18 @@ async fn open(
     let range = query.on(disk.len_bytes())?;
     let permit = worker.disk_readers.clone().acquire_owned(1).await;
     let permit = permit.map_err(|_| Answer::problem(503, "the server stops"))?;
-    Ok((disk_stream::read(disk, range), range, permit))
+    Ok((
+        DiskStream::new(disk, range, worker.ctx.spawner()),
+        range,
+        permit,
+    ))
 }
 
 /// The body of the answer to [`bytes`].
 pub struct DiskBytes {
     length: usize,
     first: Option<Vec<u8>>,
-    rest: Pieces,
+    rest: DiskStream,
     session: Session,
     _permit: OwnedPermit,
 }

@@ -29,9 +29,10 @@ const REQUEST_BYTES: usize = 4096;
 /// How long requests under way may take once the machine is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a client may be silent. A connection holds memory, so whoever holds one has to use it.
+/// How long a client may take. A connection may wait for a request, at the cost of its memory; a
+/// request that has begun must come, and an answer be taken.
 const CONFIG: Config = Config::new(Timeouts {
-    start_read_request: HttpDuration::from_secs(10),
+    start_read_request: HttpDuration::from_secs(60),
     persistent_start_read_request: HttpDuration::from_secs(60),
     read_request: HttpDuration::from_secs(10),
     write: HttpDuration::from_secs(30),

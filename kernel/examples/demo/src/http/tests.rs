@@ -261,6 +261,7 @@ fn a_slow_client_does_not_keep_its_connection() {
             waited >= Duration::from_secs(10) && waited < Duration::from_secs(13),
             "{waited:?}"
         );
+        // Nor does one that says nothing, but it may wait longer.
         let mut silent = bed.connect().await;
         assert_eq!(read_to_end(&mut silent).await, "");
     });
