@@ -31,12 +31,12 @@ use alloc::vec;
 use core::fmt;
 use core::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 use reactor::Clock;
 use reactor::irq::IrqEvent;
 
 use crate::InitError;
-use crate::virtio::{Device, DeviceKind, Features, Registers, Transport};
+use crate::virtio::{Device, DeviceKind, Features, MmioSlot, Registers, Transport};
 
 pub use disk::Disk;
 pub use geometry::{MAX_TRANSFER, SECTOR};
@@ -139,19 +139,13 @@ pub fn new<T: Registers>(
     let queue = transport.add_queue(0, config.queue_size, features)?;
     geometry.limit_segments(queue.max_segments())?;
     transport.start()?;
-    let slot = transport.slot();
-    let Geometry {
-        bytes,
-        block,
-        read_only,
-        ..
-    } = geometry;
-    info!(
-        "disk: device up irq={} bytes={bytes} read_only={read_only}",
-        slot.irq
+    let MmioSlot {
+        base, irq: line, ..
+    } = transport.slot();
+    let (block, size) = (geometry.block, queue.size());
+    debug!(
+        "disk: started base={base:#x} irq={line} features={features:?} block={block} queue={size}"
     );
-    let (base, size) = (slot.base, queue.size());
-    debug!("disk: base={base:#x} features={features:?} block={block} queue={size}");
     let device = Device::new("disk", transport, vec![queue]);
     let table = Rc::new(SharedTable::new());
     let disk = Disk::new(Rc::clone(&table), geometry);

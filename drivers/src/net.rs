@@ -30,7 +30,7 @@ mod transmit;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
 
-use log::{debug, info, warn};
+use log::{debug, warn};
 use reactor::hardware::Hardware;
 use reactor::irq::IrqEvent;
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
@@ -38,7 +38,9 @@ use smoltcp::time::Instant;
 use virtio_drivers::transport::mmio::MmioTransport;
 
 use crate::InitError;
-use crate::virtio::{Device, DeviceKind, Failure, Features, MAX_QUEUE_SIZE, Registers, Transport};
+use crate::virtio::{
+    Device, DeviceKind, Failure, Features, MAX_QUEUE_SIZE, MmioSlot, Registers, Transport,
+};
 
 pub use config::{MAX_MTU, MIN_RX_BUFFERS, NetConfig};
 pub use counters::{NetMonitor, NetStats};
@@ -141,12 +143,10 @@ impl<T: Registers> VirtioNet<T> {
         self.disarm();
         self.device.transport().start()?;
         self.monitor.set_up(self.link_up);
-        let (slot, mtu) = (self.device.transport().slot(), self.mtu);
-        let mac = smoltcp::wire::EthernetAddress(self.mac);
-        info!("net: device up irq={} mac={mac} mtu={mtu}", slot.irq);
+        let MmioSlot { base, irq, .. } = self.device.transport().slot();
         let (rx, tx) = (self.device.queue(RX).size(), self.transmitter.capacity());
-        let (base, features) = (slot.base, self.features);
-        debug!("net: base={base:#x} features={features:?} rx={rx} tx={tx}");
+        let features = self.features;
+        debug!("net: started base={base:#x} irq={irq} features={features:?} rx={rx} tx={tx}");
         Ok(())
     }
 

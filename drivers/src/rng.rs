@@ -23,14 +23,16 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 use reactor::Clock;
 use reactor::irq::IrqEvent;
 use reactor::sync::{mpsc, oneshot};
 use virtio_drivers::transport::mmio::MmioTransport;
 
 use crate::InitError;
-use crate::virtio::{Buffer, Device, DeviceKind, Failure, Features, Registers, Segment, Transport};
+use crate::virtio::{
+    Buffer, Device, DeviceKind, Failure, Features, MmioSlot, Registers, Segment, Transport,
+};
 
 /// Bytes asked of the device at once; what is wanted beyond comes with further requests.
 pub const MAX_REQUEST: usize = 256;
@@ -92,9 +94,10 @@ pub fn new<T: Registers>(
     let features = transport.negotiate(DeviceKind::Entropy, Features::EVENT_IDX)?;
     let queue = transport.add_queue(0, QUEUE_SIZE, features)?;
     transport.start()?;
-    let slot = transport.slot();
-    info!("entropy: device up irq={}", slot.irq);
-    debug!("entropy: base={:#x} features={features:?}", slot.base);
+    let MmioSlot {
+        base, irq: line, ..
+    } = transport.slot();
+    debug!("entropy: started base={base:#x} irq={line} features={features:?}");
     let (sender, receiver) = mpsc::bounded(MAX_WAITING);
     let device = Device::new("entropy", transport, vec![queue]);
     let runner = EntropyRunner {

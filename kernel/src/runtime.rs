@@ -141,7 +141,10 @@ async fn stir(
 ) {
     let mut mixed = quality == Quality::Processor;
     for (source, runner) in devices {
-        spawn_runner(reactor, &["entropy"; 4], 0, runner.run());
+        spawn_runner(reactor, &["entropy"; 4], 0, async move {
+            log::info!("entropy: up");
+            runner.run().await;
+        });
         if !mixed {
             let first = reactor
                 .clock()
@@ -200,7 +203,11 @@ fn context(
         .into_iter()
         .enumerate()
         .map(|(number, (disk, runner))| {
-            spawn_runner(reactor, &DISK_TASKS, number, runner.run());
+            let (bytes, read_only) = (disk.len_bytes(), disk.read_only());
+            spawn_runner(reactor, &DISK_TASKS, number, async move {
+                log::info!("disk{number}: up bytes={bytes} read_only={read_only}");
+                runner.run().await;
+            });
             disk
         });
     Context::new(Parts {

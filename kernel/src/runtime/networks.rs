@@ -2,6 +2,7 @@
 //! netstack's words.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use drivers::net::VirtioNet;
 use netstack::{Config, Ipv4Config, Ipv6Config, Stack, StaticIpv4, StaticIpv6};
@@ -30,16 +31,30 @@ pub(super) fn start(
             continue; // dropping the device resets it
         }
         let config = config(&device, options, command_line.hostname);
+        let (mac, mtu) = (Mac(device.mac()), device.mtu());
         let mut random = random.clone();
         match netstack::new(device, config, reactor.clock(), move || random.next_u64()) {
             Ok((stack, runner)) => {
-                spawn_runner(reactor, &TASKS, number, runner.run());
+                spawn_runner(reactor, &TASKS, number, async move {
+                    log::info!("net{number}: up mac={mac} mtu={mtu}");
+                    runner.run().await;
+                });
                 stacks.push(stack);
             }
             Err(error) => log::warn!("net{number}: off problem=\"{error}\""),
         }
     }
     stacks
+}
+
+/// An Ethernet address as people write it.
+struct Mac([u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
 }
 
 /// What netstack is told about an interface.

@@ -29,11 +29,11 @@ const REQUEST_BYTES: usize = 4096;
 /// How long requests under way may take once the machine is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a client may take. A connection may wait for a request, at the cost of its memory; a
-/// request that has begun must come, and an answer be taken.
+/// How long a client may take. Who has asked before may wait for a while; who never did, or holds
+/// back a request that has begun or an answer, holds memory for nothing.
 const CONFIG: Config = Config::new(Timeouts {
-    start_read_request: HttpDuration::from_secs(60),
-    persistent_start_read_request: HttpDuration::from_secs(60),
+    start_read_request: HttpDuration::from_secs(15),
+    persistent_start_read_request: HttpDuration::from_secs(15),
     read_request: HttpDuration::from_secs(10),
     write: HttpDuration::from_secs(30),
 })
