@@ -25,8 +25,12 @@ default:
 # Boot the demo worker with a disk made of this repository's files; Ctrl-C asks it to stop
 [no-exit-message]
 run *ARGUMENTS: _demo
-    @echo "page: http://127.0.0.1:{{ http_port }}/   echo: 127.0.0.1:{{ echo_port }}, TCP and UDP" >&2
-    @exec {{ quote(target_folder / "debug/ukernel") }} run --kernel {{ quote(guest_folder / "demo") }} \
+    #!/usr/bin/env bash
+    # Job control: a terminal's Ctrl-C is for the guest; `just`, which would call it an error, does not
+    # see it.
+    if [ -t 0 ]; then set -m; fi
+    echo "page: http://127.0.0.1:{{ http_port }}/   echo: 127.0.0.1:{{ echo_port }}, TCP and UDP" >&2
+    {{ quote(target_folder / "debug/ukernel") }} run --kernel {{ quote(guest_folder / "demo") }} \
         --disk build/demo.img,ro \
         -p {{ quote(http_port + ":8080") }} \
         -p {{ quote(echo_port + ":7/tcp") }} -p {{ quote(echo_port + ":7/udp") }} {{ ARGUMENTS }}

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
@@ -35,7 +36,10 @@ pub fn write(image: &Path, root: &Path, paths: &[PathBuf]) -> io::Result<()> {
     let folder = image
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let temporary = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let temporary = tempfile::Builder::new()
+        // As any new file's; the default keeps others from reading it.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     let mut archive = Builder::new(io::BufWriter::new(temporary));
     for file in &files {
         append(&mut archive, root, file).map_err(|error| named(file, &error))?;

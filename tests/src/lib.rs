@@ -11,6 +11,7 @@ pub mod guest;
 pub mod http;
 pub mod image;
 pub mod load;
+pub mod namespace;
 pub mod skip;
 pub mod tiny_guest;
 pub mod tls_server;

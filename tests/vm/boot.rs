@@ -1,8 +1,8 @@
-//! The ways into the kernel: both boot protocols, every board, both accelerators, both VMMs.
+//! The ways into the kernel: both boot protocols, every board, both accelerators.
 
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, Firecracker, HostSupport, MachineType, Qemu, VmConfig};
+use bundle_tool::machine::{Accelerator, HostSupport, MachineType, Qemu, VmConfig};
 use system_tests::guest::guest;
 use system_tests::skip::skip;
 use system_tests::vm::{boot, boot_within, config};
@@ -50,20 +50,4 @@ fn kvm_boots_wherever_it_opens() {
     };
     let qemu = Qemu::with_accelerator(config("guest"), accelerator);
     boot_within(qemu, Duration::from_secs(120)).expect_status(0);
-}
-
-#[test]
-fn firecracker_boots_the_same_image() {
-    let Some(program) = Firecracker::program_from_environment() else {
-        return skip(
-            "booting in Firecracker",
-            "UKERNEL_FIRECRACKER names no binary",
-        );
-    };
-    let vm = boot_within(
-        Firecracker::new(program, debugging("guest")),
-        Duration::from_secs(120),
-    );
-    vm.expect_line("boot: up protocol=Pvh");
-    vm.expect_status(0);
 }

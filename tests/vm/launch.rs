@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bundle_tool::machine::{
-    Accelerator, Disk, DiskFault, DiskOperation, Ending, Firecracker, Forward, Launch, MachineType,
-    Nic, Protocol, Qemu, StartError, VmConfig, ports,
+    Accelerator, Disk, DiskFault, DiskOperation, Ending, Forward, Launch, MachineType, Nic,
+    Protocol, Qemu, StartError, VmConfig, ports,
 };
-use system_tests::skip::skip;
 use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
 use system_tests::vm::{boot, boot_within};
 use tempfile::NamedTempFile;
@@ -176,48 +175,4 @@ fn qemu_accepts_every_kind_of_device() {
     assert_eq!(vm.forwarded(81), None);
     vm.write_serial(b"!").unwrap();
     vm.expect_status(0);
-}
-
-/// The binary that `UKERNEL_FIRECRACKER` names, or a visible skip.
-fn firecracker(guest: &NamedTempFile, what: &str) -> Option<Firecracker> {
-    let program = Firecracker::program_from_environment();
-    if program.is_none() {
-        skip(what, "UKERNEL_FIRECRACKER names no binary");
-    }
-    Some(Firecracker::new(
-        program?,
-        VmConfig::new(guest.path()).memory_mib(16),
-    ))
-}
-
-#[test]
-fn firecracker_runs_the_same_guest() {
-    let steps = [
-        print("up\n"),
-        Step::AwaitKeyboard(4),
-        exit_record(7),
-        Step::Reset,
-    ];
-    let guest = tiny_guest(&steps);
-    let Some(firecracker) = firecracker(&guest, "starting Firecracker") else {
-        return;
-    };
-    let vm = boot(firecracker);
-    vm.expect_line("up");
-    vm.stop().unwrap();
-    vm.expect_status(7);
-}
-
-#[test]
-fn firecrackers_own_failure_is_told_from_the_guests() {
-    let guest = tiny_guest(&[Step::TripleFault]);
-    let Some(firecracker) = firecracker(&guest, "Firecracker's failure") else {
-        return;
-    };
-    let outcome = boot(firecracker).wait();
-    assert!(
-        matches!(outcome.ending, Ending::VmmFailed(_)),
-        "{:?}",
-        outcome.ending
-    );
 }

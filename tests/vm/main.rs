@@ -5,6 +5,7 @@ mod cli;
 mod disk;
 mod examples;
 mod faults;
+mod firecracker;
 mod http;
 mod launch;
 mod lifecycle;
