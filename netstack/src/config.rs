@@ -94,6 +94,11 @@ pub struct Limits {
     /// Connections with buffers, in any state but TIME-WAIT. Beyond it SYNs are dropped and
     /// `connect` fails.
     pub connections: usize,
+    /// Bytes that those connections may take together: their buffers and their places in the tables,
+    /// about a kibibyte and a half for each. A new connection gets at most a 64th of what is left for
+    /// its buffers, so they shrink as connections grow, but no less than 2 KiB each way (or what it
+    /// asked for). Where that does not fit SYNs are dropped and `connect` fails.
+    pub tcp_bytes: usize,
     /// Connections in TIME-WAIT, which hold no buffers. Beyond it the oldest is recycled.
     pub time_wait: usize,
     /// Connections whose stream was dropped and which still have to close. Beyond it, dropping
@@ -101,15 +106,20 @@ pub struct Limits {
     pub orphans: usize,
     /// UDP sockets.
     pub udp_sockets: usize,
+    /// Bytes that the queues of UDP sockets may have together. Beyond it `bind` fails, and so does
+    /// `resolve`, which needs a socket.
+    pub udp_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 16_384,
+            tcp_bytes: 64 << 20,
             time_wait: 4_096,
             orphans: 1_024,
             udp_sockets: 256,
+            udp_bytes: 8 << 20,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! reactor timer per connection would be O(1), but needs a waker per connection that can be shared
 //! between threads, which costs more than the steps it saves.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use reactor::time::Instant;
 
@@ -36,7 +37,15 @@ impl Deadlines {
         Some(key)
     }
 
-    /// Sets, moves or clears the deadline of `key`.
+    /// Makes room for `count` deadlines with keys below `places`, so that `set` does not allocate.
+    pub(crate) fn reserve(&mut self, count: usize, places: usize) -> Result<(), TryReserveError> {
+        self.heap
+            .try_reserve(count.saturating_sub(self.heap.len()))?;
+        self.positions
+            .try_reserve(places.saturating_sub(self.positions.len()))
+    }
+
+    /// Sets, moves or clears the deadline of `key`. Allocates unless `reserve` made room for it.
     pub(crate) fn set(&mut self, key: usize, deadline: Option<Instant>) {
         if self.positions.len() <= key {
             self.positions.resize(key + 1, ABSENT);

@@ -17,7 +17,9 @@ use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
 
 use crate::config::Config;
 use crate::convert::to_smoltcp;
-use crate::device::{Capabilities, Ingress, NoToken, ip_capabilities, loopback_capabilities};
+use crate::device::{
+    Capabilities, Ingress, LOOPBACK_MTU, NoToken, ip_capabilities, loopback_capabilities,
+};
 use crate::dhcp::Dhcp;
 use crate::link::route::AddressPrefix;
 use crate::link::{Link, ndisc};
@@ -72,10 +74,12 @@ impl Engine {
         let local_capabilities = loopback_capabilities();
         let mtu = wire_capabilities.max_transmission_unit;
         let checksums = wire_capabilities.checksum.clone();
-        let mut link = Link::new(config.mac, mtu, checksums, random());
+        let cut = wire_capabilities.segmentation.tcpv4;
+        let largest = mtu.max(LOOPBACK_MTU).max(cut.map_or(0, |size| size.get()));
+        let mut link = Link::new(config.mac, mtu, largest, checksums, random());
         link.now = now;
         let mut engine = Engine {
-            tcp: Table::new(random()),
+            tcp: Table::new(random(), &config.limits),
             udp: udp::Table::new(random()),
             dhcp: None,
             slaac: None,

@@ -28,6 +28,7 @@ mod link;
 mod packet;
 mod runner;
 mod slaac;
+mod slots;
 mod stack;
 mod stats;
 mod tcp;

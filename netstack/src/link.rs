@@ -7,12 +7,14 @@
 //! `loopback`.
 
 pub(crate) mod arp;
+mod buffers;
 pub(crate) mod ndisc;
 pub(crate) mod neighbor;
 pub(crate) mod route;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use buffers::Buffers;
 use core::net::{IpAddr, Ipv6Addr};
 use neighbor::{Lookup, Neighbors, Request, Waiting};
 use reactor::time::Instant;
@@ -28,10 +30,6 @@ pub(crate) const ETHERNET_HEADER: usize = 14;
 const MAX_OUTBOX: usize = 128;
 /// Packets on their way to ourselves. Beyond it new ones are dropped, as a full wire would.
 const MAX_LOOPBACK: usize = 256;
-/// Buffers kept for reuse, so that the loopback allocates nothing in the long run.
-const MAX_SPARE: usize = 32;
-/// A larger buffer is freed after use.
-const MAX_SPARE_BYTES: usize = 16 * 1024;
 
 /// What the next hop of a packet means for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ pub(crate) struct Link {
     neighbors: Neighbors,
     outbox: VecDeque<Vec<u8>>,
     loopback: VecDeque<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
     /// An address of ours that another host claims is said once.
     conflict_said: bool,
     /// Such an IPv6 address, for `slaac`.
@@ -65,9 +63,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// `largest`: of the packets to ourselves, and those that the device cuts into pieces of `mtu`.
     pub(crate) fn new(
         mac: [u8; 6],
         mtu: usize,
+        largest: usize,
         checksums: ChecksumCapabilities,
         seed: u64,
     ) -> Link {
@@ -81,7 +81,7 @@ impl Link {
             neighbors: Neighbors::new(seed),
             outbox: VecDeque::new(),
             loopback: VecDeque::new(),
-            spare: Vec::new(),
+            buffers: Buffers::new(ETHERNET_HEADER + largest),
             conflict_said: false,
             conflict: None,
         }
@@ -171,18 +171,24 @@ impl Link {
             }
             (Hop::Loopback, _) => {
                 let (packet, result) = self.build(0, len, fill);
-                self.push_loopback(packet);
+                if let Some(packet) = packet {
+                    self.push_loopback(packet);
+                }
                 result
             }
             (Hop::Wait(next), _) => {
                 let (packet, result) = self.build(0, len, fill);
-                self.wait(next, packet);
+                if let Some(packet) = packet {
+                    self.wait(next, packet);
+                }
                 result
             }
             (Hop::None, _) => {
                 let (packet, result) = self.build(0, len, fill);
-                self.recycle(packet);
-                self.stats.count_drop(DropCause::NoRoute);
+                if let Some(packet) = packet {
+                    self.recycle(packet);
+                    self.stats.count_drop(DropCause::NoRoute);
+                }
                 result
             }
         }
@@ -196,9 +202,11 @@ impl Link {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
-        let (mut frame, result) = self.build(ETHERNET_HEADER, len, fill);
-        write_header(&mut frame, self.mac, to, protocol);
-        self.push_outbox(frame);
+        let (frame, result) = self.build(ETHERNET_HEADER, len, fill);
+        if let Some(mut frame) = frame {
+            write_header(&mut frame, self.mac, to, protocol);
+            self.push_outbox(frame);
+        }
         result
     }
 
@@ -226,9 +234,7 @@ impl Link {
 
     /// Keeps a buffer for the next packet.
     pub(crate) fn recycle(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_BYTES {
-            self.spare.push(buffer);
-        }
+        self.buffers.recycle(buffer);
     }
 
     /// The next hop as Ethernet sees it. A host that told us its address is reached directly even
@@ -287,7 +293,7 @@ impl Link {
     }
 
     fn push_outbox(&mut self, frame: Vec<u8>) {
-        if self.outbox.len() < MAX_OUTBOX {
+        if self.outbox.len() < MAX_OUTBOX && self.outbox.try_reserve(1).is_ok() {
             self.outbox.push_back(frame);
         } else {
             self.stats.count_drop(DropCause::QueueFull);
@@ -296,7 +302,7 @@ impl Link {
     }
 
     fn push_loopback(&mut self, packet: Vec<u8>) {
-        if self.loopback.len() < MAX_LOOPBACK {
+        if self.loopback.len() < MAX_LOOPBACK && self.loopback.try_reserve(1).is_ok() {
             self.loopback.push_back(packet);
         } else {
             self.stats.count_drop(DropCause::QueueFull);
@@ -304,17 +310,19 @@ impl Link {
         }
     }
 
+    /// Room for `header` bytes, and behind it what `fill` writes. `None`: dropped, and counted.
     fn build<R>(
         &mut self,
         header: usize,
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
-    ) -> (Vec<u8>, R) {
-        let mut buffer = self.spare.pop().unwrap_or_default();
-        buffer.clear();
-        buffer.resize(header + len, 0);
-        let result = fill(&mut buffer[header..]);
-        (buffer, result)
+    ) -> (Option<Vec<u8>>, R) {
+        let fill = |bytes: &mut [u8]| fill(&mut bytes[header..]);
+        let (packet, result) = self.buffers.build(header + len, fill);
+        if packet.is_none() {
+            self.stats.count_drop(DropCause::QueueFull);
+        }
+        (packet, result)
     }
 
     fn count_sent(&mut self, len: usize) {

@@ -23,7 +23,8 @@ pub enum DropCause {
     OtherAddress,
     /// A SYN beyond a listener's backlog.
     Backlog,
-    /// A SYN beyond the limit on connections, or no memory for its buffers.
+    /// A SYN, or a `connect` of ours, beyond a limit on connections ([`Limits`](crate::Limits)), or
+    /// without memory for it.
     ConnectionLimit,
     /// A UDP datagram to a socket whose queue was full.
     UdpQueueFull,
@@ -33,7 +34,8 @@ pub enum DropCause {
     NoRoute,
     /// A neighbour did not answer, or too many packets waited for it.
     Unresolved,
-    /// Too many frames of ours waited for the device, or too many packets for the loopback.
+    /// Too many frames of ours waited for the device, or too many packets for the loopback; or there
+    /// was no memory for another.
     QueueFull,
     /// A DHCP message that is not for us or makes no sense.
     Dhcp,
@@ -118,7 +120,7 @@ pub struct Stats {
     pub retransmits: u64,
     /// TCP segments for no connection and no listener, answered with a reset.
     pub refused: u64,
-    /// TIME-WAIT connections recycled before their time, at the limit.
+    /// TIME-WAIT connections ended before their time, at the limit or for want of memory.
     pub time_wait_recycled: u64,
     /// UDP datagrams delivered to sockets.
     pub datagrams_received: u64,
@@ -130,6 +132,8 @@ pub struct Stats {
     pub half_open: u64,
     /// Connections in TIME-WAIT now.
     pub time_wait: u64,
+    /// Bytes that connections take now: what [`Limits::tcp_bytes`](crate::Limits) bounds.
+    pub tcp_bytes: u64,
     drops: [u64; DropCause::ALL.len()],
 }
 

@@ -3,6 +3,7 @@
 //! The table finds the connection a segment belongs to and keeps the queue of those to look at.
 //! It never walks over connections: work is for those that something happened to.
 
+mod budget;
 pub(crate) mod connection;
 pub(crate) mod flow;
 mod half;
@@ -19,17 +20,20 @@ pub use stream::TcpStream;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use connection::{Connection, Role};
+use budget::Budget;
+use connection::{Connection, Options, Role};
 use core::net::{IpAddr, SocketAddr};
 use flow::Flow;
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 use listener::Listener;
 use reactor::time::Instant;
-use slab::Slab;
+use smoltcp::iface::SocketStorage;
 use time_wait::TimeWait;
 
+use crate::config::Limits;
 use crate::deadlines::Deadlines;
+use crate::slots::Slots;
 use crate::stats::Stats;
 
 /// Ephemeral ports (RFC 6335 §6).
@@ -53,11 +57,19 @@ enum Place {
     },
 }
 
+/// What a connection takes besides its buffers. The tables double as they grow, so half of a table may
+/// be empty.
+const ENTRY_BYTES: usize = size_of::<SocketStorage<'static>>()
+    + 2 * (size_of::<Connection>()
+        + size_of::<(Flow, Place)>()
+        + size_of::<(Instant, usize)>()
+        + 2 * size_of::<usize>());
+
 /// All TCP state of a stack.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) connections: Slab<Connection>,
-    pub(crate) listeners: Slab<Listener>,
+    pub(crate) connections: Slots<Connection>,
+    pub(crate) listeners: Slots<Listener>,
     pub(crate) deadlines: Deadlines,
     by_flow: HashMap<Flow, Place, FixedState>,
     by_port: HashMap<u16, Vec<usize>, FixedState>,
@@ -65,14 +77,16 @@ pub(crate) struct Table {
     dirty: VecDeque<usize>,
     half_open: usize,
     pub(crate) orphans: usize,
+    budget: Budget,
+    max_connections: usize,
 }
 
 impl Table {
     /// `seed` keys the hashes, so that peers cannot choose ends that collide.
-    pub(crate) fn new(seed: u64) -> Table {
+    pub(crate) fn new(seed: u64, limits: &Limits) -> Table {
         Table {
-            connections: Slab::new(),
-            listeners: Slab::new(),
+            connections: Slots::new(),
+            listeners: Slots::new(),
             deadlines: Deadlines::default(),
             by_flow: HashMap::with_hasher(FixedState::with_seed(seed)),
             by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
@@ -80,6 +94,8 @@ impl Table {
             dirty: VecDeque::new(),
             half_open: 0,
             orphans: 0,
+            budget: Budget::new(limits.tcp_bytes),
+            max_connections: limits.connections,
         }
     }
 
@@ -97,19 +113,39 @@ impl Table {
         stats.connections = self.connections.len() as u64;
         stats.half_open = self.half_open as u64;
         stats.time_wait = self.time_wait.len() as u64;
+        stats.tcp_bytes = self.budget.used() as u64;
     }
 
     fn find(&self, flow: &Flow) -> Option<Place> {
         self.by_flow.get(flow).copied()
     }
 
-    /// Adds a connection and finds it by its flow from now on.
+    /// The buffers that a new connection may have, at most those that it wants. `None`: there are as
+    /// many connections as there may be, or no memory is left for another. Room in the tables is made
+    /// here, so that nothing the connection goes through later has to allocate.
+    pub(crate) fn admit(&mut self, wanted: Options) -> Option<Options> {
+        let connections = self.connections.len() + 1;
+        if connections > self.max_connections {
+            return None;
+        }
+        let granted = self.budget.grant(wanted, ENTRY_BYTES)?;
+        self.connections.reserve_one().ok()?;
+        self.by_flow.try_reserve(1).ok()?;
+        let places = self.connections.places() + 1;
+        self.deadlines.reserve(connections, places).ok()?;
+        let queued = connections.saturating_sub(self.dirty.len());
+        self.dirty.try_reserve(queued).ok()?;
+        Some(granted)
+    }
+
+    /// Adds a connection with the buffers that `admit` granted, and finds it by its flow from now on.
     pub(crate) fn insert(&mut self, connection: Connection) -> usize {
         let flow = connection.flow;
         if let Role::HalfOpen(listener) = connection.role {
             self.half_open += 1;
             self.listeners[listener].half_open += 1;
         }
+        self.budget.take(connection.bytes() + ENTRY_BYTES);
         let key = self.connections.insert(connection);
         self.by_flow.insert(flow, Place::Connection(key));
         key
@@ -122,7 +158,9 @@ impl Table {
         self.forget_flow(key);
         // A queued key may be taken over by a later connection, which is then looked at once more
         // than needed.
-        self.connections.remove(key);
+        if let Some(connection) = self.connections.remove(key) {
+            self.budget.give_back(connection.bytes() + ENTRY_BYTES);
+        }
     }
 
     /// Lets a new connection have the same ends.
@@ -163,7 +201,7 @@ impl Table {
 
     /// Queues all connections from an address that went away. A walk, but one per lost address.
     pub(crate) fn mark_from(&mut self, address: IpAddr) {
-        for (key, connection) in &mut self.connections {
+        for (key, connection) in self.connections.iter_mut() {
             let affected = connection.flow.local.ip() == address;
             if affected && !core::mem::replace(&mut connection.queued, true) {
                 self.dirty.push_back(key);
@@ -208,15 +246,15 @@ impl Table {
     }
 
     /// Takes a listener away; its connections are for the caller to end.
-    pub(crate) fn remove_listener(&mut self, key: usize) -> Listener {
-        let listener = self.listeners.remove(key);
+    pub(crate) fn remove_listener(&mut self, key: usize) -> Option<Listener> {
+        let listener = self.listeners.remove(key)?;
         if let Some(keys) = self.by_port.get_mut(&listener.port) {
             keys.retain(|known| *known != key);
             if keys.is_empty() {
                 self.by_port.remove(&listener.port);
             }
         }
-        listener
+        Some(listener)
     }
 
     /// The listener for a destination: the one for exactly this address, else the one for any.
@@ -241,16 +279,22 @@ impl Table {
     fn start_time_wait(&mut self, key: usize, until: Instant, limit: usize, stats: &mut Stats) {
         let flow = self.connections[key].flow;
         let sequence = self.connections[key].peer_next;
-        self.remove(key);
-        if self.time_wait.len() >= limit {
+        if self.time_wait.len() >= limit || !self.time_wait.has_room() {
             stats.time_wait_recycled += 1;
             if let Some((until, flow)) = self.time_wait.pop_oldest() {
                 self.end_time_wait(until, &flow);
             }
         }
-        self.by_flow
-            .insert(flow, Place::TimeWait { until, sequence });
-        self.time_wait.push(until, flow);
+        // The flow keeps its place in the map, so that nothing grows. `remove` leaves it there.
+        if self.time_wait.len() < limit
+            && self.time_wait.has_room()
+            && let Some(place) = self.by_flow.get_mut(&flow)
+            && matches!(place, Place::Connection(known) if *known == key)
+        {
+            *place = Place::TimeWait { until, sequence };
+            self.time_wait.push(until, flow);
+        }
+        self.remove(key);
     }
 
     /// Ends what is over by now.
@@ -266,5 +310,15 @@ impl Table {
         if self.by_flow.get(flow).is_some_and(same) {
             self.by_flow.remove(flow);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_takes_about_what_the_documentation_says() {
+        assert!((1200..1800).contains(&ENTRY_BYTES), "{ENTRY_BYTES} bytes");
     }
 }

@@ -8,12 +8,10 @@ mod socket;
 pub use socket::{UdpOptions, UdpSocket};
 
 use alloc::collections::VecDeque;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
-use slab::Slab;
 use smoltcp::phy::{ChecksumCapabilities, Device, PacketMeta, TxToken};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use smoltcp::wire::{
@@ -26,6 +24,7 @@ use crate::device::NoToken;
 use crate::engine::Engine;
 use crate::link::Link;
 use crate::packet::IpHead;
+use crate::slots::Slots;
 use crate::stats::DropCause;
 use crate::wakers::Wakers;
 
@@ -49,12 +48,34 @@ pub(crate) struct Socket {
     queued: bool,
 }
 
+impl Socket {
+    /// Of both queues.
+    fn bytes(&self) -> usize {
+        queue_bytes(
+            self.received.packet_capacity(),
+            self.received.payload_capacity(),
+        ) + queue_bytes(
+            self.to_send.packet_capacity(),
+            self.to_send.payload_capacity(),
+        )
+    }
+}
+
+/// What a queue takes.
+fn queue_bytes(packets: usize, bytes: usize) -> usize {
+    packets
+        .saturating_mul(size_of::<PacketMetadata<SocketAddr>>())
+        .saturating_add(bytes)
+}
+
 /// All UDP state of a stack.
 #[derive(Debug)]
 pub(crate) struct Table {
-    sockets: Slab<Socket>,
+    sockets: Slots<Socket>,
     by_port: HashMap<u16, Vec<usize>, FixedState>,
     dirty: VecDeque<usize>,
+    /// What the queues of all sockets take.
+    bytes: usize,
 }
 
 /// What came of letting a socket send.
@@ -67,9 +88,10 @@ enum Sent {
 impl Table {
     pub(crate) fn new(seed: u64) -> Table {
         Table {
-            sockets: Slab::new(),
+            sockets: Slots::new(),
             by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
             dirty: VecDeque::new(),
+            bytes: 0,
         }
     }
 
@@ -86,13 +108,18 @@ impl Table {
 
     fn insert(&mut self, socket: Socket) -> usize {
         let port = socket.port;
+        self.bytes += socket.bytes();
         let key = self.sockets.insert(socket);
         self.by_port.entry(port).or_default().push(key);
         key
     }
 
     fn remove(&mut self, key: usize) {
-        let port = self.sockets.remove(key).port;
+        let Some(socket) = self.sockets.remove(key) else {
+            return;
+        };
+        self.bytes -= socket.bytes();
+        let port = socket.port;
         if let Some(keys) = self.by_port.get_mut(&port) {
             keys.retain(|known| *known != key);
             if keys.is_empty() {
@@ -129,14 +156,19 @@ impl Table {
     }
 }
 
+/// `None` where there is no memory for it.
 fn queue(packets: usize, bytes: usize) -> Option<Queue> {
-    let mut payload = Vec::new();
-    payload.try_reserve_exact(bytes).ok()?;
-    payload.resize(bytes, 0);
     Some(PacketBuffer::new(
-        vec![PacketMetadata::EMPTY; packets],
-        payload,
+        filled(packets, PacketMetadata::EMPTY)?,
+        filled(bytes, 0)?,
     ))
+}
+
+fn filled<T: Clone>(len: usize, value: T) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(len).ok()?;
+    all.resize(len, value);
+    Some(all)
 }
 
 impl Engine {

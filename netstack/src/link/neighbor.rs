@@ -79,7 +79,7 @@ impl Neighbors {
     pub(crate) fn new(seed: u64) -> Neighbors {
         Neighbors {
             known: HashMap::with_hasher(FixedState::with_seed(seed)),
-            asking: Vec::new(),
+            asking: Vec::with_capacity(MAX_ASKING),
             deadline: None,
         }
     }
@@ -118,7 +118,9 @@ impl Neighbors {
         mac: EthernetAddress,
         now: Instant,
     ) -> VecDeque<Vec<u8>> {
-        self.make_room(address);
+        if !self.make_room(address) {
+            return VecDeque::new();
+        }
         let neighbor = self.entry(address, now);
         neighbor.mac = Some(mac);
         neighbor.confirmed = now;
@@ -153,11 +155,16 @@ impl Neighbors {
         if !asked && self.asking.len() == MAX_ASKING {
             return Waiting::Refused;
         }
-        self.make_room(address);
+        if !self.make_room(address) {
+            return Waiting::Refused;
+        }
         let neighbor = self.entry(address, now);
         let full = neighbor.waiting.len() == MAX_WAITING;
         if full {
             neighbor.waiting.pop_front();
+        }
+        if neighbor.waiting.try_reserve(1).is_err() {
+            return Waiting::Refused;
         }
         neighbor.waiting.push_back(packet);
         match (asked, full) {
@@ -200,10 +207,13 @@ impl Neighbors {
     }
 
     /// Forgets the neighbour confirmed longest ago where a new one would not fit. Those being
-    /// asked for stay: there are few, and packets wait in them.
-    fn make_room(&mut self, address: IpAddr) {
-        if self.known.len() < MAX_NEIGHBORS || self.known.contains_key(&address) {
-            return;
+    /// asked for stay: there are few, and packets wait in them. False: there is no memory for it.
+    fn make_room(&mut self, address: IpAddr) -> bool {
+        if self.known.contains_key(&address) {
+            return true;
+        }
+        if self.known.len() < MAX_NEIGHBORS {
+            return self.known.try_reserve(1).is_ok();
         }
         let idle = self
             .known
@@ -213,6 +223,7 @@ impl Neighbors {
         if let Some(oldest) = oldest.map(|(address, _)| *address) {
             self.known.remove(&oldest);
         }
+        self.known.try_reserve(1).is_ok()
     }
 
     fn start_asking(&mut self, address: IpAddr, now: Instant) {

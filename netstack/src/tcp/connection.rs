@@ -50,6 +50,13 @@ pub(crate) struct Options {
     pub(crate) send_buffer: usize,
 }
 
+impl Options {
+    /// Of both buffers.
+    pub(crate) fn bytes(self) -> usize {
+        self.receive_buffer.saturating_add(self.send_buffer)
+    }
+}
+
 /// What tasks wait for, as it was before a packet or a deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
@@ -87,7 +94,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// `None` where there is no memory for the buffers.
+    /// `None` where there is no memory for it.
     pub(crate) fn new(flow: Flow, local: bool, role: Role, options: Options) -> Option<Connection> {
         let receive = buffer(options.receive_buffer)?;
         let send = buffer(options.send_buffer)?;
@@ -95,7 +102,9 @@ impl Connection {
         // Each turn of the Runner sends what was written since the last one, so small writes join
         // without Nagle's algorithm, whose waiting meets the peer's delayed ACK.
         socket.set_nagle_enabled(false);
-        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let mut storage = Vec::new();
+        storage.try_reserve_exact(1).ok()?;
+        let mut set = SocketSet::new(storage);
         let handle = set.add(socket);
         Some(Connection {
             set,
@@ -123,6 +132,11 @@ impl Connection {
 
     pub(crate) fn socket_mut(&mut self) -> &mut Socket<'static> {
         self.set.get_mut(self.handle)
+    }
+
+    /// Of both buffers.
+    pub(crate) fn bytes(&self) -> usize {
+        self.socket().recv_capacity() + self.socket().send_capacity()
     }
 
     pub(crate) fn state(&self) -> State {

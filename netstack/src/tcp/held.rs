@@ -15,6 +15,7 @@ use crate::config::is_host;
 use crate::engine::Engine;
 use crate::error::{ConnectError, StreamError};
 use crate::stack::Stack;
+use crate::stats::DropCause;
 
 /// A stream's place in the table. Its drop lets go of the connection.
 pub(super) struct Held {
@@ -194,9 +195,9 @@ impl Engine {
             .source_for(remote.ip())
             .filter(|_| self.link.has_route(remote.ip()));
         let source: IpAddr = source.ok_or(ConnectError::Unreachable)?;
-        if self.tcp.connections.len() >= self.config.limits.connections {
-            return Err(ConnectError::OutOfMemory);
-        }
+        let Some(options) = self.tcp.admit(options) else {
+            return Err(self.no_memory());
+        };
         let random = self.random();
         let port = self
             .tcp
@@ -207,8 +208,9 @@ impl Engine {
             remote,
         };
         let local = self.link.is_local(remote.ip());
-        let mut connection =
-            Connection::new(flow, local, Role::Stream, options).ok_or(ConnectError::OutOfMemory)?;
+        let Some(mut connection) = Connection::new(flow, local, Role::Stream, options) else {
+            return Err(self.no_memory());
+        };
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
         self.reseed(local);
@@ -226,6 +228,11 @@ impl Engine {
         self.tcp.mark(key);
         self.notify();
         Ok(key)
+    }
+
+    fn no_memory(&mut self) -> ConnectError {
+        self.link.stats.count_drop(DropCause::ConnectionLimit);
+        ConnectError::OutOfMemory
     }
 
     /// Lets go of a connection whose stream was dropped: it closes in the background.

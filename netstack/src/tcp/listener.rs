@@ -26,9 +26,10 @@ pub struct ListenOptions {
     /// Connections that may wait: handshakes under way and established ones that nobody has
     /// accepted yet, together. Beyond it SYNs are dropped, and the peers repeat them.
     pub backlog: usize,
-    /// Bytes of receive buffer for each connection, 1 to 2^30; the largest window it can have.
+    /// Bytes of receive buffer for each connection, 1 to 2^30; the largest window it can have. Less
+    /// where memory is short: see [`Limits::tcp_bytes`](crate::Limits).
     pub receive_buffer: usize,
-    /// Bytes of send buffer for each connection, at least 1.
+    /// Bytes of send buffer for each connection, at least 1. Less where memory is short.
     pub send_buffer: usize,
 }
 
@@ -152,6 +153,12 @@ impl Listener {
         self.half_open + self.ready.len() >= self.backlog
     }
 
+    /// Makes room for one more connection that waits, so that none has to be made when its handshake
+    /// is over. False: there is no memory for it.
+    pub(crate) fn reserve_one(&mut self) -> bool {
+        self.ready.try_reserve(self.half_open + 1).is_ok()
+    }
+
     /// How well the listener fits a destination: an exact address beats any address.
     pub(crate) fn fit(&self, destination: IpAddr) -> Option<u8> {
         match self.address {
@@ -203,7 +210,9 @@ impl Engine {
     /// The one walk over connections there is: half-open ones are not listed by listener, and a
     /// listener goes once.
     fn close_listener(&mut self, key: usize) {
-        let listener = self.tcp.remove_listener(key);
+        let Some(listener) = self.tcp.remove_listener(key) else {
+            return;
+        };
         let half_open = |role: Role| role == Role::HalfOpen(key);
         let open = self
             .tcp

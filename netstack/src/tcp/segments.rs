@@ -86,16 +86,15 @@ impl Engine {
 
     /// Makes the connection that a SYN asks for, unless a limit forbids it.
     fn open_half(&mut self, listener: usize, flow: Flow, local: bool) -> Option<usize> {
-        let wanted = &self.tcp.listeners[listener];
+        let wanted = &mut self.tcp.listeners[listener];
         if wanted.is_full() {
             return self.link.drop(DropCause::Backlog);
         }
-        let options = wanted.options;
-        if self.tcp.connections.len() >= self.config.limits.connections {
-            return self.link.drop(DropCause::ConnectionLimit);
-        }
+        let (options, has_room) = (wanted.options, wanted.reserve_one());
+        let granted = self.tcp.admit(options).filter(|_| has_room);
         let role = Role::HalfOpen(listener);
-        let Some(mut connection) = Connection::new(flow, local, role, options) else {
+        let new = |granted| Connection::new(flow, local, role, granted);
+        let Some(mut connection) = granted.and_then(new) else {
             return self.link.drop(DropCause::ConnectionLimit);
         };
         connection.socket_mut().listen(flow.local).ok()?;
@@ -237,7 +236,7 @@ impl Engine {
             }
         }
         self.settle(key, deadline);
-        if self.tcp.connections.contains(key) {
+        if self.tcp.connections.get(key).is_some() {
             sent
         } else {
             Sent::Done

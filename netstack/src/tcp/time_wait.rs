@@ -25,6 +25,12 @@ impl TimeWait {
         self.waiting.front().map(|(until, _)| *until)
     }
 
+    /// Whether another one fits, after growing where there is memory for it.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.waiting.try_reserve(1).is_ok()
+    }
+
+    /// Adds the latest. Only while there [is room](Self::has_room).
     pub(crate) fn push(&mut self, until: Instant, flow: Flow) {
         self.waiting.push_back((until, flow));
     }

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use reactor::readiness::{Interest, Pollable, Readiness};
 use smoltcp::wire::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, UDP_HEADER_LEN};
 
-use super::{Socket, queue};
+use super::{Socket, queue, queue_bytes};
 use crate::address::BindAddress;
 use crate::device::LOOPBACK_MTU;
 use crate::engine::Engine;
@@ -178,7 +178,12 @@ impl Engine {
             port if self.udp.is_bound(wanted.address, port) => return Err(BindError::InUse),
             port => port,
         };
-        let queue = || queue(options.packets.max(1), options.bytes.max(1));
+        let (packets, bytes) = (options.packets.max(1), options.bytes.max(1));
+        let both = queue_bytes(packets, bytes).saturating_mul(2);
+        if self.udp.bytes.saturating_add(both) > self.config.limits.udp_bytes {
+            return Err(BindError::OutOfMemory);
+        }
+        let queue = || queue(packets, bytes);
         Ok(self.udp.insert(Socket {
             address: wanted.address,
             port,

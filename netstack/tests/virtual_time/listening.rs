@@ -1,7 +1,8 @@
 //! Listeners: backlogs, floods and slow peers.
 
-use crate::pair::{Pair, SERVER, pattern, read_all, server_at};
-use core::net::SocketAddr;
+use crate::pair::{CLIENT, Pair, SERVER, pattern, read_all, server_at};
+use crate::syn::Syns;
+use core::net::{Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
 use netstack::{BindError, DropCause, ListenOptions, TcpListener, TcpStream};
 use reactor::time::Duration;
@@ -65,20 +66,10 @@ fn beyond_the_backlog_peers_wait_and_get_in_later() {
 fn a_flood_of_syns_is_bounded_and_passes() {
     Pair::new(3, Conditions::default()).run(async |pair| {
         let listener = pair.listen(80, small(50));
-        pair.wire.record();
-        drop(TcpStream::connect(&pair.client, server_at(80)).await);
-        let mut syn = pair
-            .wire
-            .sent(0)
-            .into_iter()
-            .find(|frame| frame[12..14] == [8, 0])
-            .unwrap();
-        let _ = listener.accept().await;
-        for port in 0..10_000_u16 {
-            syn[34..36].copy_from_slice(&(10_000 + port).to_be_bytes());
-            fix_tcp_checksum(&mut syn);
-            pair.wire.inject(1, syn.clone());
-            if port % 100 == 0 {
+        let mut syns = Syns::recorded(pair, &listener).await;
+        for number in 0..10_000 {
+            syns.send(pair, CLIENT, 10_000 + number);
+            if number % 100 == 0 {
                 pair.sleep(millis(1)).await;
                 assert!(pair.server.stats().half_open <= 50);
             }
@@ -91,7 +82,7 @@ fn a_flood_of_syns_is_bounded_and_passes() {
         pair.sleep(Duration::from_secs(20)).await;
         assert_eq!(pair.server.stats().half_open, 0);
         let _served = pair.connect(80).await;
-        assert_eq!(listener.accept().await.1.ip(), crate::pair::CLIENT);
+        assert_eq!(listener.accept().await.1.ip(), CLIENT);
     });
 }
 
@@ -99,22 +90,10 @@ fn a_flood_of_syns_is_bounded_and_passes() {
 #[test]
 fn half_open_connections_are_given_up() {
     Pair::new(3, Conditions::default()).run(async |pair| {
-        let _listener = pair.listen(80, small(10));
-        pair.wire.record();
-        drop(TcpStream::connect(&pair.client, server_at(80)).await);
-        let mut syn = pair
-            .wire
-            .sent(0)
-            .into_iter()
-            .find(|frame| frame[12..14] == [8, 0])
-            .unwrap();
-        pair.sleep(Duration::from_secs(30)).await;
-        // From an address that nobody has.
-        syn[26..30].copy_from_slice(&[10, 0, 0, 77]);
-        for port in 0..9_u16 {
-            syn[34..36].copy_from_slice(&(20_000 + port).to_be_bytes());
-            fix_checksums(&mut syn);
-            pair.wire.inject(1, syn.clone());
+        let listener = pair.listen(80, small(10));
+        let mut syns = Syns::recorded(pair, &listener).await;
+        for number in 0..9 {
+            syns.send(pair, Ipv4Addr::new(10, 0, 0, 77), 20_000 + number);
         }
         pair.sleep(millis(10)).await;
         assert_eq!(pair.server.stats().half_open, 9);
@@ -219,16 +198,4 @@ fn a_dropped_listener_resets_who_waits() {
         pair.sleep(millis(10)).await;
         assert_eq!(pair.server.stats().connections, 0);
     });
-}
-
-fn fix_checksums(frame: &mut [u8]) {
-    smoltcp::wire::Ipv4Packet::new_unchecked(&mut frame[14..]).fill_checksum();
-    fix_tcp_checksum(frame);
-}
-
-fn fix_tcp_checksum(frame: &mut [u8]) {
-    let packet = smoltcp::wire::Ipv4Packet::new_unchecked(&frame[14..]);
-    let (source, destination) = (packet.src_addr().into(), packet.dst_addr().into());
-    let mut segment = smoltcp::wire::TcpPacket::new_unchecked(&mut frame[34..]);
-    segment.fill_checksum(&source, &destination);
 }

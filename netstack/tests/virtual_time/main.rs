@@ -10,6 +10,8 @@ mod ipv6;
 mod link;
 mod listening;
 mod loss;
+mod memory;
 mod pair;
 mod raw;
 mod scale;
+mod syn;
