@@ -72,6 +72,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
         /// Corrections neither turn time back nor make it jump.
         #[test]
         fn time_goes_on_through_corrections(steps in prop::collection::vec((1u64..1 << 40, 400_000_000u64..8_000_000_000), 1..20)) {

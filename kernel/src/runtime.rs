@@ -88,7 +88,7 @@ async fn run(
 /// Says what machine this is.
 fn announce(boot: &BootInfo) {
     log::info!(
-        "boot: up protocol={:?} ram_kib={} free_kib={} clock={:?} timer={:?} command_line={:?}",
+        "boot: up protocol={:?} ram_kib={} free_kib={} clock={:?} timer={:?} command_line=\"{}\"",
         boot.protocol,
         boot.memory.ram >> 10,
         boot.memory.free >> 10,

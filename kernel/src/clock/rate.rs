@@ -82,8 +82,10 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
         #[test]
-        fn converts_within_ten_parts_in_a_billion(hz in 20_000_000u64..MAX_HZ, ticks in 1_000_000_000u64..1 << 60) {
+        fn converts_within_ten_parts_in_a_billion(hz in 20_000_000u64..MAX_HZ, ticks in 1_000_000_000u64..1 << 57) {
             let rate = Rate::from_hz(hz);
             let exact = ticks as f64 * 1e9 / hz as f64;
             let error = (rate.nanos(ticks) as f64 - exact).abs() / exact;

@@ -63,6 +63,7 @@ impl Line {
 
     fn finish(&mut self) {
         if self.cut {
+            // The text goes to the last byte but one then.
             self.bytes[MAX_LINE - CUT.len()..].copy_from_slice(CUT);
             self.len = MAX_LINE;
         } else {
@@ -75,15 +76,33 @@ impl Line {
 impl Write for Line {
     /// Adds text; a control character, which could forge a line or drive a terminal, becomes `?`.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = &mut self.bytes[self.len..MAX_LINE - 1];
-        let count = text.len().min(room.len());
-        self.cut |= count < text.len();
-        for (place, byte) in room.iter_mut().zip(text.bytes()) {
-            *place = if byte.is_ascii_control() { b'?' } else { byte };
+        let room = MAX_LINE - 1 - self.len;
+        self.cut |= text.len() > room;
+        let text = &text.as_bytes()[..text.len().min(room)];
+        let place = &mut self.bytes[self.len..self.len + text.len()];
+        place.copy_from_slice(text);
+        if has_control(text) {
+            let controls = place.iter_mut().filter(|byte| byte.is_ascii_control());
+            controls.for_each(|byte| *byte = b'?');
         }
-        self.len += count;
+        self.len += text.len();
         Ok(())
     }
+}
+
+/// Whether there may be a control character, eight bytes at a time: most text has none.
+fn has_control(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    let in_word = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        // A byte below 0x20 borrows into its highest bit; one of 0x7f carries into it.
+        let below = word.wrapping_sub(ONES * 0x20) & !word;
+        let delete = !word & (word & !HIGH).wrapping_add(ONES);
+        (below | delete) & HIGH != 0
+    };
+    words.iter().any(in_word) || rest.iter().any(u8::is_ascii_control)
 }
 
 #[cfg(test)]
@@ -128,6 +147,21 @@ mod tests {
         );
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.ends_with("name=a??ukernel: exit status=0\n"));
+    }
+
+    #[test]
+    fn every_control_character_is_found_wherever_it_stands() {
+        for byte in 0..=255 {
+            for place in 0..11 {
+                let mut text = *b"ordinary ~\xff\x80";
+                text[place] = byte;
+                let found = has_control(&text);
+                assert!(found || !byte.is_ascii_control(), "{byte:#x} at {place}");
+            }
+        }
+        assert!(!has_control(
+            "ordinary text ~ with \u{e4} \u{20ac}".as_bytes()
+        ));
     }
 
     #[test]

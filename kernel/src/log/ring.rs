@@ -113,6 +113,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
         /// What comes out is what went in, whole lines only, in order.
         #[test]
         fn keeps_order_and_whole_lines(steps in prop::collection::vec((0usize..14, 0usize..20), 0..60)) {

@@ -19,6 +19,9 @@
 //! frames.free(three);
 //! ```
 
+#[cfg(test)]
+extern crate std;
+
 use super::PAGE_SIZE;
 use super::range_set::{MAX_RANGES, Range, RangeSet};
 use core::mem::MaybeUninit;
@@ -73,7 +76,7 @@ impl Chunk {
         chunk
     }
 
-    /// Marks `count` frames from `first` on as free or used.
+    /// Marks `count` frames from `first` on as free or used; none of them may be so already.
     fn set(&mut self, first: u64, count: u64, free: bool) {
         let past = first + count;
         for (index, word) in self.free.iter_mut().enumerate() {
@@ -87,7 +90,12 @@ impl Chunk {
                 *word &= !mask;
             }
         }
-        self.free_count = self.free.iter().map(|w| w.count_ones() as u16).sum();
+        // The callers change frames that are all in the other state, so the count follows.
+        self.free_count = if free {
+            self.free_count + count as u16
+        } else {
+            self.free_count - count as u16
+        };
     }
 
     /// Whether every one of `count` frames from `first` on is used.
@@ -460,6 +468,20 @@ impl FrameAllocator {
         // SAFETY: `open` wrote the record. Numbers come from the lists, which hold opened chunks
         // only, or were compared with `Extent::opened` (`record_of`, `find_chunks`).
         unsafe { self.records[record as usize].assume_init_mut() }
+    }
+
+    /// Whether each chunk's count is the number of its set bits.
+    #[cfg(test)]
+    fn counts_agree(&mut self) -> bool {
+        let opened: std::vec::Vec<u32> = self.extents[..self.extent_count]
+            .iter()
+            .flat_map(|extent| extent.first_record..extent.first_record + extent.opened)
+            .collect();
+        opened.into_iter().all(|record| {
+            let chunk = self.chunk(record);
+            let bits: u32 = chunk.free.iter().map(|word| word.count_ones()).sum();
+            bits == u32::from(chunk.free_count)
+        })
     }
 
     /// Counts free frames the slow way, for tests.

@@ -114,6 +114,21 @@ impl Mapping {
     }
 }
 
+/// A page, and where its entry is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    table: u64,
+    slot: usize,
+    entry: u64,
+    size: u64,
+}
+
+impl Place {
+    fn set(self, memory: &mut impl TableMemory, entry: u64) {
+        memory.table(self.table).0[self.slot] = entry;
+    }
+}
+
 impl AddressSpace {
     /// An address space with nothing in it; `None` without a frame for the root.
     pub fn new(memory: &mut impl TableMemory, gigabyte_pages: bool) -> Option<AddressSpace> {
@@ -193,13 +208,9 @@ impl AddressSpace {
         }
     }
 
-    /// The page that `address` lies in: its entry and its size. Otherwise the size of the gap: of
-    /// what the entry that is not there would stand for.
-    fn find<'a, M: TableMemory>(
-        &self,
-        memory: &'a mut M,
-        address: u64,
-    ) -> Result<(&'a mut u64, u64), u64> {
+    /// The page that `address` lies in. Otherwise the size of the gap: of what the entry that is not
+    /// there would stand for.
+    fn find(&self, memory: &mut impl TableMemory, address: u64) -> Result<Place, u64> {
         if address >= ADDRESS_LIMIT {
             return Err(PAGE_SIZE);
         }
@@ -212,7 +223,12 @@ impl AddressSpace {
                 return Err(span(level));
             }
             if level == 1 || has(entry, Flags::HUGE_PAGE) {
-                return Ok((&mut memory.table(table).0[slot], span(level)));
+                return Ok(Place {
+                    table,
+                    slot,
+                    entry,
+                    size: span(level),
+                });
             }
             table = entry & ADDRESS;
             level -= 1;
@@ -221,8 +237,8 @@ impl AddressSpace {
 
     /// Where `address` is mapped to, or `None` where an access would fault.
     pub fn translate(&self, memory: &mut impl TableMemory, address: u64) -> Option<u64> {
-        let (entry, size) = self.find(memory, address).ok()?;
-        Some((*entry & ADDRESS) + address % size)
+        let page = self.find(memory, address).ok()?;
+        Some((page.entry & ADDRESS) + address % page.size)
     }
 
     /// The first page of `range` that is mapped. Takes time for the tables on the way, not for the
@@ -238,48 +254,20 @@ impl AddressSpace {
         None
     }
 
-    /// The entry of the 4 KiB page at `address`, made by breaking larger pages up where there are
-    /// such. `None` where nothing is mapped.
-    fn find_small<'a, M: TableMemory>(
-        &self,
-        memory: &'a mut M,
-        address: u64,
-    ) -> Result<Option<&'a mut u64>, MapError> {
-        loop {
-            match self.find(memory, address) {
-                Err(_) => return Ok(None),
-                Ok((_, PAGE_SIZE)) => break,
-                Ok((_, size)) => self.break_up(memory, address, size)?,
-            }
-        }
-        Ok(self.find(memory, address).ok().map(|(entry, _)| entry))
-    }
-
-    /// Replaces the page of `size` at `address` by a table of the next smaller pages.
-    fn break_up(
+    /// The 4 KiB page at `address`, made by breaking larger pages up where there are such. `None`
+    /// where nothing is mapped.
+    fn find_small(
         &self,
         memory: &mut impl TableMemory,
         address: u64,
-        size: u64,
-    ) -> Result<(), MapError> {
-        let table = memory.allocate().ok_or(MapError::OutOfMemory)?;
-        let Ok((entry, _)) = self.find(memory, address) else {
-            return Ok(());
-        };
-        let flags = Flags::PRESENT | Flags::WRITABLE;
-        let whole = core::mem::replace(entry, table | flags.bits());
-        let step = size / ENTRIES;
-        let smallest = if step == PAGE_SIZE {
-            Flags::HUGE_PAGE
-        } else {
-            Flags::empty()
-        };
-        let mut page = whole & !smallest.bits();
-        for entry in &mut memory.table(table).0 {
-            *entry = page;
-            page += step;
+    ) -> Result<Option<Place>, MapError> {
+        loop {
+            match self.find(memory, address) {
+                Err(_) => return Ok(None),
+                Ok(page) if page.size == PAGE_SIZE => return Ok(Some(page)),
+                Ok(page) => break_up(memory, page)?,
+            }
         }
-        Ok(())
     }
 
     /// Takes the 4 KiB page at `address` out; answers the frame that was there, or `None` where
@@ -294,14 +282,17 @@ impl AddressSpace {
         memory: &mut impl TableMemory,
         address: u64,
     ) -> Result<Option<u64>, MapError> {
-        let entry = self.find_small(memory, address)?;
-        Ok(entry.map(|entry| core::mem::take(entry) & ADDRESS))
+        let page = self.find_small(memory, address)?;
+        Ok(page.map(|page| {
+            page.set(memory, 0);
+            page.entry & ADDRESS
+        }))
     }
 
     /// Whether what is at `address` may be executed.
     pub fn is_executable(&self, memory: &mut impl TableMemory, address: u64) -> bool {
         self.find(memory, address)
-            .is_ok_and(|(entry, _)| !has(*entry, Flags::NO_EXECUTE))
+            .is_ok_and(|page| !has(page.entry, Flags::NO_EXECUTE))
     }
 
     /// Changes what may be done with the 4 KiB page at `address`. False where nothing is mapped.
@@ -315,11 +306,29 @@ impl AddressSpace {
         address: u64,
         access: Access,
     ) -> Result<bool, MapError> {
-        let entry = self.find_small(memory, address)?;
-        Ok(entry
-            .map(|entry| *entry = *entry & ADDRESS | access.flags().bits())
+        let page = self.find_small(memory, address)?;
+        Ok(page
+            .map(|page| page.set(memory, page.entry & ADDRESS | access.flags().bits()))
             .is_some())
     }
+}
+
+/// Replaces a page by a table of the next smaller pages.
+fn break_up(memory: &mut impl TableMemory, page: Place) -> Result<(), MapError> {
+    let table = memory.allocate().ok_or(MapError::OutOfMemory)?;
+    let step = page.size / ENTRIES;
+    let mut entry = if step == PAGE_SIZE {
+        page.entry & !Flags::HUGE_PAGE.bits()
+    } else {
+        page.entry
+    };
+    for slot in &mut memory.table(table).0 {
+        *slot = entry;
+        entry += step;
+    }
+    let flags = Flags::PRESENT | Flags::WRITABLE;
+    page.set(memory, table | flags.bits());
+    Ok(())
 }
 
 /// How much memory an entry of this level stands for.

@@ -205,6 +205,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
         /// The set against a row of booleans.
         #[test]
         fn behaves_as_a_set(steps in prop::collection::vec((any::<bool>(), 0u64..120, 0u64..40), 0..60)) {

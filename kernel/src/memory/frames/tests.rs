@@ -129,6 +129,7 @@ proptest! {
             let used: u64 = held.iter().map(|f| f.count).sum();
             prop_assert_eq!(frames.free_frames(), total - used);
             prop_assert_eq!(frames.count_free(), frames.free_frames());
+            prop_assert!(frames.counts_agree());
         }
     }
 }

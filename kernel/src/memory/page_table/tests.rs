@@ -124,9 +124,9 @@ fn pages_come_and_go_one_by_one() {
         Ok(false)
     );
     assert_eq!(space.protect_page(&mut memory, GIB, Access::Read), Ok(true));
-    let (entry, _) = space.find(&mut memory, GIB).unwrap();
-    assert!(!has(*entry, Flags::WRITABLE));
-    assert!(has(*entry, Flags::NO_EXECUTE));
+    let entry = space.find(&mut memory, GIB).unwrap().entry;
+    assert!(!has(entry, Flags::WRITABLE));
+    assert!(has(entry, Flags::NO_EXECUTE));
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn a_large_page_is_broken_up_around_a_small_one() {
     for near in [GIB, hole - 1, hole + 0x1000, 2 * GIB - 1] {
         assert_eq!(space.translate(&mut memory, near), Some(near));
     }
-    let (entry, size) = space.find(&mut memory, hole + 0x1000).unwrap();
-    assert_eq!(size, PAGE_SIZE);
-    assert!(has(*entry, Flags::NO_EXECUTE) && has(*entry, Flags::WRITABLE));
+    let page = space.find(&mut memory, hole + 0x1000).unwrap();
+    assert_eq!(page.size, PAGE_SIZE);
+    assert!(has(page.entry, Flags::NO_EXECUTE) && has(page.entry, Flags::WRITABLE));
     // There is no frame for another table.
     let elsewhere = GIB + 100 * MIB;
     assert_eq!(
