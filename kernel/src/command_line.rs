@@ -233,11 +233,11 @@ impl<'a> CommandLine<'a> {
             return;
         }
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        let result = match name {
-            "log" => self.take_log(value),
-            "hostname" => self.take_hostname(value),
-            _ if name.starts_with("net") => self.take_network(&name["net".len()..], value),
-            _ if is_for_linux(name, text) => {
+        let result = match (name, name.strip_prefix("net")) {
+            ("log", _) => self.take_log(value),
+            ("hostname", _) => self.take_hostname(value),
+            (_, Some(number)) => self.take_network(number, value),
+            (name, _) if is_for_linux(name, text) => {
                 self.linux_options.push(text);
                 Ok(())
             }
@@ -268,7 +268,7 @@ impl<'a> CommandLine<'a> {
     fn take_network(&mut self, number: &str, value: &str) -> Result<(), &'static str> {
         let index = match number {
             "" => 0,
-            digits => digits.parse::<usize>().map_err(|_| "unknown")?,
+            digits => digits.parse::<u8>().map_err(|_| "unknown")?.into(),
         };
         let slot = self
             .networks

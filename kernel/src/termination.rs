@@ -12,7 +12,7 @@
 //! ```
 
 use core::convert::Infallible;
-use core::fmt::Debug;
+use core::fmt::Display;
 
 /// An exit status, 0 to 255. By convention a workload uses 0 to 99: the kernel's own are above
 /// (`abi::exit`).
@@ -37,8 +37,7 @@ impl From<u8> for ExitCode {
     }
 }
 
-/// Output of a workload's `main`. An error is logged with its `Debug` form, as a Rust program on
-/// an operating system prints it.
+/// Output of a workload's `main`. An error is logged with its `Display` form.
 pub trait Termination {
     /// Turns the output into the exit status, saying on the log what went wrong. Called once, in
     /// task context, after `main` has returned.
@@ -63,12 +62,12 @@ impl Termination for Infallible {
     }
 }
 
-impl<T: Termination, E: Debug> Termination for Result<T, E> {
+impl<T: Termination, E: Display> Termination for Result<T, E> {
     fn report(self) -> ExitCode {
         match self {
             Ok(output) => output.report(),
             Err(error) => {
-                log::error!("main: failed error={error:?}");
+                log::error!("main: failed error=\"{error}\"");
                 ExitCode::FAILURE
             }
         }
@@ -81,8 +80,8 @@ mod tests {
 
     #[test]
     fn ok_reports_what_is_inside() {
-        assert_eq!(Ok::<_, ()>(ExitCode::from(3)).report(), ExitCode::from(3));
-        assert_eq!(Ok::<(), ()>(()).report(), ExitCode::SUCCESS);
+        assert_eq!(Ok::<_, &str>(ExitCode::from(3)).report(), ExitCode::from(3));
+        assert_eq!(Ok::<(), &str>(()).report(), ExitCode::SUCCESS);
         assert_eq!(Err::<Infallible, _>(1).report(), ExitCode::FAILURE);
     }
 }

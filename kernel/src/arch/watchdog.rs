@@ -65,7 +65,7 @@ pub(super) fn check(frame: &InterruptFrame) {
             "watchdog: task does not return task={} id={} running_ms={}",
             task.name,
             task.id,
-            taken.as_millis()
+            taken.as_millis() as u64
         ),
     );
     // The log may be in the middle of a line.

@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use crate::number::decimal;
+
 /// A range that lies on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRange {
@@ -91,14 +93,9 @@ impl ByteRange {
 }
 
 fn number(text: &str) -> Result<u64, RangeError> {
-    // `parse` alone would accept a sign.
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(RangeError::Malformed(
-            "offset and length are decimal numbers of bytes",
-        ));
-    }
-    text.parse()
-        .map_err(|_| RangeError::Malformed("the number is too large"))
+    decimal(text).ok_or(RangeError::Malformed(
+        "offset and length are decimal numbers of bytes",
+    ))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod job_answer;
 pub mod job_queue;
 pub mod jobs;
 pub mod metrics;
+pub mod number;
 pub mod route;
 pub mod settings;
 pub mod stats;

@@ -14,7 +14,7 @@ use ukernel::{Context, Result};
 #[ukernel::main]
 async fn main(ctx: Context) -> Result {
     let settings = Settings::parse(ctx.args(), |argument| {
-        log::warn!("demo: argument ignored argument={argument:?}");
+        log::warn!("demo: argument ignored argument=\"{argument}\"");
     });
     if let Some(period) = settings.heartbeat {
         ctx.task("heartbeat")

@@ -1,6 +1,7 @@
 //! Which request is for what. Pure.
 
 use crate::jobs::JobId;
+use crate::number::decimal;
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +57,6 @@ impl Route {
     pub fn allows(self, method: &str) -> bool {
         self.methods().split(", ").any(|allowed| allowed == method)
     }
-}
-
-/// A decimal number without a sign, which `parse` alone would accept.
-fn decimal(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
 }
 
 #[cfg(test)]

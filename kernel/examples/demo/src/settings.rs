@@ -5,8 +5,13 @@
 
 use core::time::Duration;
 
+use crate::number::decimal;
+
 /// Most concurrent HTTP connections, however much memory there is.
-pub const MAX_CONNECTIONS: usize = 16_384;
+pub const MAX_CONNECTIONS: u64 = 16_384;
+
+/// Longest period of the heartbeat, in seconds: a day.
+const MAX_PERIOD: u64 = 86_400;
 
 /// What the demo was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +47,13 @@ impl Settings {
         match argument.split_once('=')? {
             ("heartbeat", "off") => self.heartbeat = None,
             ("heartbeat", seconds) => {
-                let seconds: u32 = seconds.parse().ok().filter(|seconds| *seconds > 0)?;
-                self.heartbeat = Some(Duration::from_secs(seconds.into()));
+                let seconds =
+                    decimal(seconds).filter(|seconds| (1..=MAX_PERIOD).contains(seconds))?;
+                self.heartbeat = Some(Duration::from_secs(seconds));
             }
             ("connections", number) => {
-                let range = 1..=MAX_CONNECTIONS;
-                self.connections = Some(number.parse().ok().filter(|n| range.contains(n))?);
+                let number = decimal(number).filter(|n| (1..=MAX_CONNECTIONS).contains(n))?;
+                self.connections = Some(number as usize);
             }
             _ => return None,
         }

@@ -37,7 +37,7 @@ impl Worker {
     pub fn new(ctx: Context, settings: &Settings) -> Self {
         let free = ctx.stats().memory.heap_free_bytes as usize;
         // Half of the heap for connections, an eighth for what is read ahead of them.
-        let connections = (free / 2 / CONNECTION_BYTES).clamp(1, MAX_CONNECTIONS);
+        let connections = (free / 2 / CONNECTION_BYTES).clamp(1, MAX_CONNECTIONS as usize);
         let readers = (free / 8 / (CHUNK * READS_AHEAD)).clamp(1, MAX_DISK_READERS);
         Worker {
             jobs: JobQueue::start(&ctx),
