@@ -10,7 +10,7 @@
 //! ```
 //! use ukernel::command_line::{CommandLine, Ipv4Options};
 //!
-//! let line = CommandLine::parse(b"log=debug net=10.0.2.15/24,gw=10.0.2.2 -- heartbeat=off");
+//! let line = CommandLine::parse("log=debug net=10.0.2.15/24,gw=10.0.2.2 -- heartbeat=off");
 //! assert_eq!(line.log, Some(log::LevelFilter::Debug));
 //! assert_eq!(line.arguments, ["heartbeat=off"]);
 //! let network = line.network(0);
@@ -25,8 +25,8 @@ use core::str::FromStr;
 
 use log::LevelFilter;
 
-/// Longest command line that is read, in bytes: Firecracker's limit (platform facts: 2048 with the
-/// NUL). What lies behind it is cut off at a word, with a warning.
+/// Longest command line that is read, in bytes: Firecracker's limit. What lies behind it is cut off
+/// at a word, with a warning.
 pub const MAX_LENGTH: usize = 2048;
 /// Most interfaces that an option can name; `net8=` and up are warned about and ignored.
 pub const MAX_NETWORKS: usize = 8;
@@ -130,44 +130,32 @@ pub enum Ipv6Options {
 /// An option that was ignored, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Warning<'a> {
-    word: &'a [u8],
+    word: &'a str,
     problem: &'static str,
 }
 
-/// Longest part of a word that a warning shows, in bytes.
-const MAX_SHOWN: usize = 64;
-
 impl fmt::Display for Warning<'_> {
+    /// Shows the beginning of the word: 64 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.word[..self.word.len().min(MAX_SHOWN)];
-        let more = if self.word.len() > MAX_SHOWN {
-            "..."
-        } else {
-            ""
-        };
+        let more = if self.word.len() > 64 { "..." } else { "" };
         write!(
             f,
-            "option={}{more} problem=\"{}\"",
-            shown.escape_ascii(),
-            self.problem
+            "option={:.64}{more} problem=\"{}\"",
+            self.word, self.problem
         )
     }
 }
 
 impl<'a> CommandLine<'a> {
     /// Reads a command line. Never fails: what it cannot use becomes a [warning](Self::warnings).
-    pub fn parse(text: &'a [u8]) -> Self {
+    pub fn parse(text: &'a str) -> Self {
         let mut line = CommandLine::default();
-        let text = line.cut(text);
-        let mut words = text
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        for word in words.by_ref().take_while(|word| *word != b"--") {
+        let mut words = line.cut(text).split_ascii_whitespace();
+        for word in words.by_ref().take_while(|word| *word != "--") {
             line.take_option(word);
         }
-        for word in words {
-            line.take_argument(word);
-        }
+        let arguments = words.filter(|word| !word.starts_with(DEVICE_PREFIX));
+        line.arguments.extend(arguments);
         line
     }
 
@@ -190,26 +178,21 @@ impl<'a> CommandLine<'a> {
         self.unsaid_warnings
     }
 
-    /// Cuts the text at its NUL and at [`MAX_LENGTH`].
-    fn cut(&mut self, text: &'a [u8]) -> &'a [u8] {
-        let end = text
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(text.len());
-        let text = &text[..end];
-        if text.len() <= MAX_LENGTH {
+    /// Cuts the text at [`MAX_LENGTH`].
+    fn cut(&mut self, text: &'a str) -> &'a str {
+        let Some(head) = text.as_bytes().get(..MAX_LENGTH) else {
             return text;
-        }
-        let head = &text[..MAX_LENGTH];
-        let end = head.iter().rposition(u8::is_ascii_whitespace).unwrap_or(0);
+        };
+        let end = head.iter().rposition(u8::is_ascii_whitespace);
+        let (kept, lost) = text.split_at_checked(end.unwrap_or(0)).unwrap_or_default();
         self.warn(
-            &text[end..],
+            lost,
             "the command line is too long; this and the rest is cut off",
         );
-        &head[..end]
+        kept
     }
 
-    fn warn(&mut self, word: &'a [u8], problem: &'static str) {
+    fn warn(&mut self, word: &'a str, problem: &'static str) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(Warning { word, problem });
         } else {
@@ -217,28 +200,17 @@ impl<'a> CommandLine<'a> {
         }
     }
 
-    fn take_argument(&mut self, word: &'a [u8]) {
-        match core::str::from_utf8(word) {
-            Ok(text) if text.starts_with(DEVICE_PREFIX) => {}
-            Ok(text) => self.arguments.push(text),
-            Err(_) => self.warn(word, "not UTF-8"),
-        }
-    }
-
-    fn take_option(&mut self, word: &'a [u8]) {
-        let Ok(text) = core::str::from_utf8(word) else {
-            return self.warn(word, "not UTF-8");
-        };
-        if text.starts_with(DEVICE_PREFIX) {
+    fn take_option(&mut self, word: &'a str) {
+        if word.starts_with(DEVICE_PREFIX) {
             return;
         }
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let result = match (name, name.strip_prefix("net")) {
             ("log", _) => self.take_log(value),
             ("hostname", _) => self.take_hostname(value),
             (_, Some(number)) => self.take_network(number, value),
-            (name, _) if is_for_linux(name, text) => {
-                self.linux_options.push(text);
+            _ if is_for_linux(name, word) => {
+                self.linux_options.push(word);
                 Ok(())
             }
             _ => Err("unknown"),

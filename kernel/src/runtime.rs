@@ -38,7 +38,7 @@ const RESEED_PERIOD: Duration = Duration::from_secs(3600);
 
 /// Starts the devices and the workload, and ends the machine with the workload's exit status.
 pub fn start(boot: BootInfo) -> ! {
-    let command_line = CommandLine::parse(boot.command_line.as_bytes());
+    let command_line = CommandLine::parse(boot.command_line);
     say(&command_line);
     let reactor = Reactor::new(Arc::new(Machine));
     panic::set_current_task(reactor.current_task());

@@ -75,20 +75,18 @@ impl RangeQuery {
 }
 
 impl ByteRange {
-    /// Cuts the range into reads of `length` bytes, a power of two. They begin and end at multiples of
-    /// it, so that only the first and the last can be off a device's blocks.
-    pub fn chunks(self, length: u64) -> impl Iterator<Item = ByteRange> {
-        let end = self.offset + self.length;
-        let mut offset = self.offset;
-        core::iter::from_fn(move || {
-            let stop = (offset + 1).next_multiple_of(length).min(end);
-            let chunk = ByteRange {
-                offset,
-                length: stop.checked_sub(offset)?,
-            };
-            offset = stop;
-            (chunk.length > 0).then_some(chunk)
-        })
+    /// Takes the next read off the front, of at most `length` bytes, a power of two; `None` at the
+    /// end. Reads begin and end at multiples of it, so that only the first and the last can be off
+    /// a device's blocks.
+    pub fn take_chunk(&mut self, length: u64) -> Option<ByteRange> {
+        let whole = length - self.offset % length;
+        let chunk = ByteRange {
+            offset: self.offset,
+            length: whole.min(self.length),
+        };
+        self.offset += chunk.length;
+        self.length -= chunk.length;
+        (chunk.length > 0).then_some(chunk)
     }
 }
 
@@ -163,8 +161,9 @@ mod tests {
             (1000, 3000),
             (4096, 0),
         ] {
+            let mut range = ByteRange { offset, length };
             let mut at = offset;
-            for chunk in (ByteRange { offset, length }).chunks(1024) {
+            while let Some(chunk) = range.take_chunk(1024) {
                 assert!((1..=1024).contains(&chunk.length));
                 assert_eq!(chunk.offset, at);
                 assert!(at == offset || at % 1024 == 0);
@@ -176,11 +175,12 @@ mod tests {
 
     #[test]
     fn an_aligned_range_is_read_in_full_chunks() {
-        let range = ByteRange {
+        let mut range = ByteRange {
             offset: 0,
             length: 2500,
         };
-        let lengths: Vec<_> = range.chunks(1024).map(|chunk| chunk.length).collect();
+        let chunks = core::iter::from_fn(|| range.take_chunk(1024));
+        let lengths: Vec<_> = chunks.map(|chunk| chunk.length).collect();
         assert_eq!(lengths, [1024, 1024, 452]);
     }
 }

@@ -1,6 +1,5 @@
 //! Reading a disk ahead of whoever takes the bytes.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -19,7 +18,7 @@ pub const READS_AHEAD: usize = 4;
 pub struct DiskStream {
     disk: Disk,
     spawner: Spawner,
-    chunks: Box<dyn Iterator<Item = ByteRange>>,
+    rest: ByteRange,
     reads: VecDeque<JoinHandle<Result<Vec<u8>, DiskError>>>,
 }
 
@@ -27,11 +26,10 @@ impl DiskStream {
     /// Prepares to read `range`, which lies on the disk. Nothing is read before the first piece is
     /// asked for.
     pub fn new(disk: Disk, range: ByteRange, spawner: Spawner) -> Self {
-        let chunks = Box::new(range.chunks(CHUNK as u64));
         DiskStream {
             disk,
             spawner,
-            chunks,
+            rest: range,
             reads: VecDeque::with_capacity(READS_AHEAD),
         }
     }
@@ -39,7 +37,7 @@ impl DiskStream {
     /// The next piece; `None` behind the last one.
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, DiskError>> {
         while self.reads.len() < READS_AHEAD
-            && let Some(chunk) = self.chunks.next()
+            && let Some(chunk) = self.rest.take_chunk(CHUNK as u64)
         {
             let disk = self.disk.clone();
             let read = async move { disk.read(chunk.offset, chunk.length as usize).await };
