@@ -23,7 +23,8 @@ use crate::arch::devices::{AttachError, attach};
 use crate::memory::{DeviceError, map_device};
 use crate::random::Random;
 
-/// RAM for which an interface has one receive buffer of 2 KiB, so that they take a 64th of it.
+/// RAM that is free at boot for which an interface has one receive buffer of 2 KiB, so that they take
+/// a 64th of it, and half as many transmit buffers.
 const RAM_PER_RX_BUFFER: u64 = 128 * 1024;
 /// Most receive buffers of an interface, however much RAM there is: what both hypervisors' queues
 /// hold.
@@ -41,7 +42,8 @@ pub(crate) struct Devices {
 pub(crate) struct Bringer<'a> {
     pub(crate) reactor: &'a Reactor,
     pub(crate) random: &'a Random,
-    pub(crate) ram_bytes: u64,
+    /// RAM that is free at boot.
+    pub(crate) free_bytes: u64,
 }
 
 impl Bringer<'_> {
@@ -107,7 +109,7 @@ impl Bringer<'_> {
 
     /// Fewer buffers where there is little RAM; the driver knows how few are too few.
     fn net_config(&self) -> NetConfig {
-        let rx_buffers = (self.ram_bytes / RAM_PER_RX_BUFFER).min(MAX_RX_BUFFERS) as u16;
+        let rx_buffers = (self.free_bytes / RAM_PER_RX_BUFFER).min(MAX_RX_BUFFERS) as u16;
         // For a device without an address of its own: random, unicast, locally administered.
         let [a, b, c, d, e, ..] = self.random.clone().next_u64().to_le_bytes();
         NetConfig {

@@ -46,7 +46,7 @@ pub fn start(boot: BootInfo) -> ! {
     let bringer = Bringer {
         reactor: &reactor,
         random: &random,
-        ram_bytes: boot.memory.ram,
+        free_bytes: boot.memory.free,
     };
     let devices = bringer.bring_up(boot.command_line);
     exit::exit(reactor.block_on(run(
@@ -197,7 +197,8 @@ fn context(
     random: Random,
     shutdown: Shutdown,
 ) -> Context {
-    let networks = networks::start(reactor, devices.networks, &command_line, &random);
+    let free = memory_stats().heap_free_bytes;
+    let networks = networks::start(reactor, devices.networks, &command_line, &random, free);
     let disks = devices
         .disks
         .into_iter()

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use crate::tcp::{SMALLEST_CONNECTION_BYTES, TIME_WAIT_BYTES};
+
 /// Everything a stack needs to know before its first frame.
 ///
 /// ```
@@ -115,11 +117,38 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 16_384,
-            tcp_bytes: 64 << 20,
+            tcp_bytes: 128 << 20,
             time_wait: 4_096,
             orphans: 1_024,
             udp_sockets: 256,
             udp_bytes: 8 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Limits with which a stack takes about `bytes` of memory at most, however many peers there are
+    /// and whatever they do: seven eighths for connections, a sixteenth each for TIME-WAIT and for UDP
+    /// queues. Never more of anything than by default. Beyond it come packets that wait, and the
+    /// neighbours: some 300 KiB at worst.
+    ///
+    /// ```
+    /// use netstack::Limits;
+    /// let small = Limits::within(1 << 20);
+    /// assert!(small.connections > 100 && small.connections < Limits::default().connections);
+    /// ```
+    pub fn within(bytes: usize) -> Limits {
+        let most = Limits::default();
+        let tcp_bytes = (bytes - bytes / 8).min(most.tcp_bytes);
+        let connections = (tcp_bytes / SMALLEST_CONNECTION_BYTES).min(most.connections);
+        Limits {
+            connections,
+            tcp_bytes,
+            time_wait: (bytes / 16 / TIME_WAIT_BYTES).min(most.time_wait),
+            // A peer that just stays away keeps one for minutes, so most is left for others.
+            orphans: (connections / 4).min(most.orphans),
+            udp_sockets: most.udp_sockets,
+            udp_bytes: (bytes / 16).min(most.udp_bytes),
         }
     }
 }
@@ -274,6 +303,19 @@ mod tests {
             let error = ConfigError::Address(IpAddr::V4(address.into()));
             assert_eq!(static_ipv4(address, 24, None).validate(), Err(error));
         }
+    }
+
+    #[test]
+    fn limits_keep_within_their_bytes_and_the_default() {
+        let most = Limits::default();
+        for bytes in [0, 100_000, 1 << 20, 1 << 24, 1 << 33] {
+            let limits = Limits::within(bytes);
+            let all = limits.tcp_bytes + limits.udp_bytes + limits.time_wait * TIME_WAIT_BYTES;
+            assert!(all <= bytes, "{limits:?}");
+            assert!(limits.connections <= most.connections && limits.orphans <= most.orphans);
+            assert!(limits.time_wait <= most.time_wait && limits.udp_bytes <= most.udp_bytes);
+        }
+        assert_eq!(Limits::within(1 << 33).connections, most.connections);
     }
 
     #[test]

@@ -65,6 +65,14 @@ const ENTRY_BYTES: usize = size_of::<SocketStorage<'static>>()
         + size_of::<(Instant, usize)>()
         + 2 * size_of::<usize>());
 
+/// What a connection takes at least, unless it asked for very small buffers.
+pub(crate) const SMALLEST_CONNECTION_BYTES: usize =
+    budget::MIN_RECEIVE_BUFFER + budget::MIN_SEND_BUFFER + ENTRY_BYTES;
+
+/// What a connection in TIME-WAIT takes. Both tables double as they grow.
+pub(crate) const TIME_WAIT_BYTES: usize =
+    2 * (size_of::<(Flow, Place)>() + size_of::<(Instant, Flow)>());
+
 /// All TCP state of a stack.
 #[derive(Debug)]
 pub(crate) struct Table {

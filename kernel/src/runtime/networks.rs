@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use drivers::net::VirtioNet;
-use netstack::{Config, Ipv4Config, Ipv6Config, Stack, StaticIpv4, StaticIpv6};
+use netstack::{Config, Ipv4Config, Ipv6Config, Limits, Stack, StaticIpv4, StaticIpv6};
 use rand_core::Rng;
 use reactor::Reactor;
 
@@ -16,13 +16,21 @@ use crate::random::Random;
 /// Names of the tasks that own the devices; further ones share the last name.
 const TASKS: [&str; 4] = ["net0", "net1", "net2", "net"];
 
-/// Makes a stack for each device that is not told to be off, and spawns its Runner.
+/// One part in this many of the RAM that is free at boot is what all stacks may take, however many
+/// peers there are. The rest is for what the workload does with its connections: a task each, say.
+const STACKS_SHARE: u64 = 2;
+
+/// Makes a stack for each device that is not told to be off, and spawns its Runner. `free_bytes` of
+/// RAM are free.
 pub(super) fn start(
     reactor: &Reactor,
     devices: Vec<VirtioNet>,
     command_line: &CommandLine<'_>,
     random: &Random,
+    free_bytes: u64,
 ) -> Vec<Stack> {
+    let each = free_bytes / STACKS_SHARE / devices.len().max(1) as u64;
+    let limits = Limits::within(each as usize);
     let mut stacks = Vec::new();
     for (number, device) in devices.into_iter().enumerate() {
         let options = command_line.network(number);
@@ -30,7 +38,8 @@ pub(super) fn start(
             log::info!("net{number}: off");
             continue; // dropping the device resets it
         }
-        let config = config(&device, options, command_line.hostname);
+        let mut config = config(&device, options, command_line.hostname);
+        config.limits = limits.clone();
         let (mac, mtu) = (Mac(device.mac()), device.mtu());
         let mut random = random.clone();
         match netstack::new(device, config, reactor.clock(), move || random.next_u64()) {

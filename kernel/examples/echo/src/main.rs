@@ -10,11 +10,14 @@ async fn main(ctx: Context) -> Result {
     let listener = TcpListener::bind(ctx.network()?, 7, ListenOptions::default())?;
     loop {
         let (stream, peer) = listener.accept().await;
-        ctx.spawn(async move {
+        let connection = async move {
             if let Err(error) = echo(stream).await {
                 log::info!("echo: connection lost peer={peer} error=\"{error}\"");
             }
-        });
+        };
+        if ctx.task("echo").try_spawn(connection).is_err() {
+            log::debug!("echo: no memory for a connection peer={peer}");
+        }
     }
 }
 
