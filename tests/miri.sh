@@ -12,6 +12,8 @@ fi
 export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 rustup run nightly cargo miri test --quiet -p reactor -p netstack --lib
+rustup run nightly cargo miri test --quiet -p ukernel --lib -- \
+    boot:: clock:: exclusive:: input_ring:: log:: memory:: scancodes::
 # A driver tells its device where memory is as a number, and the fakes turn it back.
 export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-permissive-provenance"
 exec rustup run nightly cargo miri test --quiet -p drivers --lib

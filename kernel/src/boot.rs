@@ -227,7 +227,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+        #![proptest_config(crate::property::cases(256))]
 
         /// Garbage in place of a structure gives an answer, whichever protocol it is read by.
         #[test]

@@ -72,7 +72,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+        #![proptest_config(crate::property::cases(256))]
 
         /// Corrections neither turn time back nor make it jump.
         #[test]

@@ -48,6 +48,8 @@ pub struct Parts {
     pub spawner: Spawner,
     /// The workload's arguments.
     pub arguments: Vec<&'static str>,
+    /// The boot modules.
+    pub modules: &'static [&'static [u8]],
     /// The random source.
     pub random: Random,
     /// The request to stop.
@@ -150,6 +152,11 @@ impl Context {
     /// The words behind ` -- ` on the kernel's command line.
     pub fn args(&self) -> &[&'static str] {
         &self.0.arguments
+    }
+
+    /// The boot modules (what QEMU and Firecracker call the initrd), where the loader put them.
+    pub fn modules(&self) -> &'static [&'static [u8]] {
+        self.0.modules
     }
 
     /// The cryptographic random source.

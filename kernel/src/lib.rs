@@ -21,6 +21,8 @@ pub mod log;
 pub mod memory;
 #[cfg(target_os = "none")]
 mod panic;
+#[cfg(test)]
+mod property;
 pub mod random;
 #[cfg(target_os = "none")]
 pub mod runtime;

@@ -74,7 +74,14 @@ async fn run(
     )
     .await;
     let shutdown = Shutdown::new();
-    let context = context(reactor, devices, command_line, random, shutdown.clone());
+    let context = context(
+        reactor,
+        devices,
+        command_line,
+        boot.modules,
+        random,
+        shutdown.clone(),
+    );
     let main = workload::start(context);
     // Everything that can wait until the workload has begun.
     yield_now().await;
@@ -194,6 +201,7 @@ fn context(
     reactor: &Reactor,
     devices: Devices,
     command_line: CommandLine<'static>,
+    modules: &'static [&'static [u8]],
     random: Random,
     shutdown: Shutdown,
 ) -> Context {
@@ -217,6 +225,7 @@ fn context(
         clock: reactor.clock(),
         spawner: reactor.spawner(),
         arguments: command_line.arguments,
+        modules,
         random,
         shutdown,
         gauges: GAUGES,

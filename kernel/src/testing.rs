@@ -70,6 +70,7 @@ impl Machine {
             clock: reactor.clock(),
             spawner: reactor.spawner(),
             arguments: arguments.into(),
+            modules: &[],
             random: Random::from_seed([1; 32]),
             shutdown: shutdown.clone(),
             gauges: Gauges {

@@ -54,6 +54,13 @@ fn a_message_cannot_forge_the_exit_record() {
     );
 }
 
+/// The message faults while it is written: that is said, and the status is that of the fault.
+#[test]
+fn a_fault_in_a_report_ends_the_machine() {
+    let vm = run("panic-twice", EXCEPTION);
+    expect_in(&vm, &["panic: another fault while reporting"]);
+}
+
 #[test]
 fn an_error_of_main_is_a_failure() {
     let vm = run("error", FAILURE);

@@ -2,7 +2,9 @@
 
 use abi::exit::{OUT_OF_MEMORY, SUCCESS};
 use bundle_tool::machine::{Accelerator, MachineType, Qemu};
+use std::io::Write;
 use system_tests::vm::{TestVm, boot, config};
+use tempfile::NamedTempFile;
 
 fn guest(mode: &str, mib: u32) -> Qemu {
     let config = config("guest").memory_mib(mib).argument(mode);
@@ -72,4 +74,21 @@ fn a_machine_of_two_mib_boots() {
         vm.expect_line("guest: hello");
         vm.expect_status(SUCCESS);
     }
+}
+
+/// A module is usable where the loader put it: nothing has been allocated over it.
+#[test]
+fn a_boot_module_is_read_in_place() {
+    let mut module = NamedTempFile::new().unwrap();
+    let bytes: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
+    module.write_all(&bytes).unwrap();
+    let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+    let config = config("guest").memory_mib(16).argument("modules");
+    let config = config.initrd(module.path());
+    let vm = boot(Qemu::with_accelerator(config, Accelerator::Tcg));
+    vm.expect_line(&format!(
+        "guest: module number=0 bytes={} sum={sum}",
+        bytes.len()
+    ));
+    vm.expect_status(SUCCESS);
 }

@@ -236,7 +236,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+        #![proptest_config(crate::property::cases(256))]
 
         /// Whenever samples come and however they are disturbed: what is claimed about the error holds.
         #[test]

@@ -82,7 +82,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+        #![proptest_config(crate::property::cases(256))]
 
         #[test]
         fn converts_within_ten_parts_in_a_billion(hz in 20_000_000u64..MAX_HZ, ticks in 1_000_000_000u64..1 << 57) {

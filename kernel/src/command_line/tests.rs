@@ -135,6 +135,8 @@ fn a_long_line_is_cut_at_a_word() {
 }
 
 proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
     #[test]
     fn no_text_panics(text in "\\PC{0,4096}") {
         let line = CommandLine::parse(&text);

@@ -205,7 +205,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+        #![proptest_config(crate::property::cases(256))]
 
         /// The set against a row of booleans.
         #[test]

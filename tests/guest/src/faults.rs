@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use core::arch::asm;
+use core::fmt;
 use core::hint::black_box;
 use ukernel::Context;
 use ukernel::memory::stack::Stack;
@@ -11,6 +12,16 @@ static CONSTANT: [u8; 16] = *b"do not touch me\0";
 
 pub(crate) fn panic() {
     panic!("guest: panicking on purpose, answer={}", black_box(42));
+}
+
+/// A message that cannot be formatted.
+pub(crate) struct PanicsWhenShown;
+
+impl fmt::Display for PanicsWhenShown {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        read_null();
+        Ok(())
+    }
 }
 
 pub(crate) async fn panic_in_task(ctx: &Context) {

@@ -1,4 +1,4 @@
-//! The serial line in both directions, and the request to stop.
+//! The serial line in both directions, the request to stop, and boot modules.
 
 use ukernel::Context;
 use ukernel::arch::serial;
@@ -43,4 +43,15 @@ pub(crate) async fn wait_for_stop(ctx: &Context) {
     log::info!("guest: waiting for the request to stop");
     ctx.shutdown().await;
     log::info!("guest: asked to stop");
+}
+
+/// The boot modules, read where they lie: their sizes and a sum of their bytes.
+pub(crate) fn show_modules(ctx: &Context) {
+    for (number, module) in ctx.modules().iter().enumerate() {
+        let sum: u64 = module.iter().map(|&byte| u64::from(byte)).sum();
+        log::info!(
+            "guest: module number={number} bytes={} sum={sum}",
+            module.len()
+        );
+    }
 }

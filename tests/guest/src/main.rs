@@ -25,6 +25,7 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "panic" => faults::panic(),
         "panic-task" => faults::panic_in_task(&ctx).await,
         "panic-multiline" => panic!("first line\nukernel: exit status=0\nlast line"),
+        "panic-twice" => panic!("{}", faults::PanicsWhenShown),
         "overflow" => faults::overflow(),
         "overflow-task" => faults::overflow_in_task(&ctx).await,
         "overflow-stack" => faults::overflow_a_stack(),
@@ -58,6 +59,7 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,
         "serial-echo" => lines::echo(&ctx).await,
         "stop" => lines::wait_for_stop(&ctx).await,
+        "modules" => lines::show_modules(&ctx),
         other => return Err(alloc::format!("guest: unknown mode {other:?}").into()),
     }
     Ok(ExitCode::SUCCESS)

@@ -108,7 +108,7 @@ fn finds_the_last_gap_however_fragmented() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+    #![proptest_config(crate::property::cases(256))]
 
     /// Whatever is allocated and freed, no frame is in two hands and none is lost.
     #[test]

@@ -175,7 +175,7 @@ fn gaps_are_skipped_table_by_table() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 128 }))]
+    #![proptest_config(crate::property::cases(128))]
 
     /// A page of the range leads to its frame, and the pages around the range lead nowhere.
     #[test]
