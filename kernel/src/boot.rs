@@ -163,12 +163,15 @@ pub(crate) mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    /// The low 64 KiB of a machine.
+    /// Bytes of low memory, enough for the structures and what they point to.
+    const LOW: usize = 0x8000;
+
+    /// The lowest memory of a machine.
     pub(crate) struct FakeMemory(pub(crate) Vec<u8>);
 
     impl FakeMemory {
         pub(crate) fn new() -> FakeMemory {
-            FakeMemory(vec![0; 0x1_0000])
+            FakeMemory(vec![0; LOW])
         }
 
         pub(crate) fn put(&mut self, address: u64, bytes: &[u8]) {
@@ -229,16 +232,19 @@ pub(crate) mod tests {
     proptest! {
         #![proptest_config(crate::property::cases(256))]
 
-        /// Garbage in place of a structure gives an answer, whichever protocol it is read by.
+        /// Garbage behind the magic number of a structure gives an answer.
         #[test]
-        fn garbage_is_an_answer(seed in prop::collection::vec(any::<u8>(), 512), address in 0u64..0x1_0000) {
+        fn garbage_is_an_answer(seed in prop::collection::vec(any::<u8>(), 512), address in 0u64..LOW as u64 - 0x300) {
             let mut memory = FakeMemory::new();
-            for (index, byte) in memory.0.iter_mut().enumerate() {
-                *byte = seed[index % 509] ^ (index >> 8) as u8;
-            }
+            let pages = memory.0.chunks_exact_mut(seed.len());
+            pages.for_each(|page| page.copy_from_slice(&seed));
+            memory.put(address, &pvh::MAGIC.to_le_bytes());
+            memory.put(address + 0x202, &linux::MAGIC.to_le_bytes());
             for protocol in [Protocol::Pvh, Protocol::Linux] {
                 let info = parse(protocol, &memory, address);
+                prop_assert!(info.valid);
                 prop_assert!(info.module_count <= MAX_MODULES);
+                prop_assert!(info.command_line.size() <= MAX_COMMAND_LINE as u64);
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{LoaderInfo, PhysicalMemory, find_command_line, usable_ram};
 use crate::memory::range_set::Range;
 
 /// "HdrS", at 0x202.
-const MAGIC: u32 = 0x5372_6448;
+pub(super) const MAGIC: u32 = 0x5372_6448;
 /// Bytes of an entry of the e820 table.
 const E820_ENTRY: u64 = 20;
 /// How many entries fit into the zero page.

@@ -4,7 +4,7 @@
 use super::{LoaderInfo, MAX_MODULES, PhysicalMemory, find_command_line, usable_ram};
 use crate::memory::range_set::Range;
 
-const MAGIC: u32 = 0x336e_c578;
+pub(super) const MAGIC: u32 = 0x336e_c578;
 /// Bytes of an entry of the memory map.
 const MAP_ENTRY: u64 = 24;
 /// Bytes of an entry of the module list.
