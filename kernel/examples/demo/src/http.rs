@@ -6,7 +6,6 @@ pub mod socket;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::vec;
 use core::pin::pin;
 use core::time::Duration;
 
@@ -26,6 +25,10 @@ const PORT: u16 = 8080;
 const BACKLOG: usize = 1024;
 /// Longest head of a request, in bytes; a longer one is answered with 400.
 const REQUEST_BYTES: usize = 4096;
+/// What a connection may send ahead of being read, in bytes: requests are short.
+const RECEIVE_BUFFER: usize = 8 * 1024;
+/// What may be on its way to a client, in bytes.
+const SEND_BUFFER: usize = 16 * 1024;
 /// How long requests under way may take once the machine is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -52,7 +55,8 @@ pub struct Session {
 pub async fn serve(worker: Rc<Worker>) -> Result {
     let options = ListenOptions {
         backlog: BACKLOG,
-        ..ListenOptions::default()
+        receive_buffer: RECEIVE_BUFFER,
+        send_buffer: SEND_BUFFER,
     };
     let listener = TcpListener::bind(worker.ctx.network()?, PORT, options)?;
     let slots = Rc::new(Semaphore::new(worker.max_connections));
@@ -78,7 +82,9 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, slots: Rc<Semaphore>)
     while let Ok(slot) = slots.clone().acquire_owned(1).await {
         let (stream, _) = listener.accept().await;
         let connection = serve_connection(worker.clone(), stream, slot);
-        worker.ctx.task("http").spawn(connection);
+        if worker.ctx.task("http").try_spawn(connection).is_err() {
+            log::debug!("http: no memory for a connection");
+        }
     }
 }
 
@@ -93,7 +99,8 @@ async fn serve_connection(worker: Rc<Worker>, stream: TcpStream, _slot: OwnedPer
     let timer = ReactorTimer(worker.ctx.clock());
     let grace = HttpDuration::from_millis(GRACE.as_millis() as u64);
     let shutdown = worker.ctx.shutdown();
-    let mut buffer = vec![0; REQUEST_BYTES];
+    // Part of the task, so that a task for which there is memory needs no more of it.
+    let mut buffer = [0; REQUEST_BYTES];
     let server = Server::custom(&router, timer, &CONFIG, &mut buffer)
         .with_graceful_shutdown(shutdown.requested(), grace);
     worker.connections.set(worker.connections.get() + 1);

@@ -1,7 +1,7 @@
 //! From `POST /jobs` to the workers: a bounded queue and the tasks behind it.
 //!
 //! A place in the queue is taken before the body is read and given back when the job is done, so
-//! that [`PLACES`] times [`MAX_BODY`] bytes bound what jobs can hold, however many clients upload.
+//! that the places times [`MAX_BODY`] bytes bound what jobs can hold, however many clients upload.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -18,8 +18,6 @@ use crate::summary::{Summarizer, Summary};
 
 /// Longest text of a job, in bytes; a longer one is answered with 413.
 pub const MAX_BODY: usize = 64 * 1024;
-/// Jobs that are uploaded, queued or computed at a time; further ones are answered with 503.
-pub const PLACES: usize = 16;
 /// Tasks that compute.
 const WORKERS: usize = 2;
 /// How much a worker computes before it lets other tasks run, in bytes.
@@ -44,9 +42,10 @@ struct Order {
 pub struct Place(#[allow(dead_code, reason = "held, not read")] OwnedPermit);
 
 impl JobQueue {
-    /// Starts the workers, which run until the machine stops.
-    pub fn start(ctx: &Context) -> Self {
-        let (sender, receiver) = bounded(PLACES);
+    /// Starts the workers, which run until the machine stops. `places` jobs are uploaded, queued or
+    /// computed at a time; further ones are refused.
+    pub fn start(ctx: &Context, places: usize) -> Self {
+        let (sender, receiver) = bounded(places);
         let receiver = Rc::new(Mutex::new(receiver));
         let jobs = Rc::new(RefCell::new(Jobs::default()));
         for _ in 0..WORKERS {
@@ -55,7 +54,7 @@ impl JobQueue {
         }
         JobQueue {
             jobs,
-            places: Rc::new(Semaphore::new(PLACES)),
+            places: Rc::new(Semaphore::new(places)),
             sender,
         }
     }

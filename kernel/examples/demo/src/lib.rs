@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod number;
 pub mod route;
 pub mod settings;
+pub mod shares;
 pub mod stats;
 pub mod summary;
 pub mod worker;

@@ -20,6 +20,7 @@ async fn main(ctx: Context) -> Result {
         ctx.task("heartbeat")
             .spawn(heartbeat::run(ctx.clone(), period));
     }
-    echo::start(&ctx)?;
-    http::serve(Rc::new(Worker::new(ctx, &settings))).await
+    let worker = Rc::new(Worker::new(ctx, &settings));
+    echo::start(&worker)?;
+    http::serve(worker).await
 }

@@ -9,8 +9,9 @@ use ukernel::task::JoinHandle;
 use ukernel::testing::Machine;
 
 use super::*;
-use crate::job_queue::{MAX_BODY, PLACES};
+use crate::job_queue::MAX_BODY;
 use crate::settings::Settings;
+use crate::shares::{HTTP_BYTES, MAX_JOBS_QUEUED};
 
 /// A server that runs, on a machine for tests.
 struct Bed<'a> {
@@ -304,10 +305,10 @@ fn a_job_is_counted_and_digested() {
 
 #[test]
 fn uploads_beyond_the_queue_are_put_off() {
-    test(PLACES + 10, async |bed| {
+    test(MAX_JOBS_QUEUED + 10, async |bed| {
         // Bodies that do not come: each holds its place.
         let mut waiting = Vec::new();
-        for _ in 0..PLACES {
+        for _ in 0..MAX_JOBS_QUEUED {
             let mut stream = bed.connect().await;
             stream.write_all(post(5, "").as_bytes()).await.unwrap();
             waiting.push(stream);
@@ -368,5 +369,17 @@ fn a_request_under_way_is_finished_before_the_server_stops() {
                 .is_err(),
             "nobody listens"
         );
+    });
+}
+
+/// What is left of a connection's share is for the text of an answer.
+#[test]
+fn a_connection_takes_no_more_than_half_of_its_share() {
+    test(1, async |bed| {
+        let stream = bed.connect().await;
+        let slot = Rc::new(Semaphore::new(1)).acquire_owned(1).await.unwrap();
+        let connection = serve_connection(bed.worker.clone(), stream, slot);
+        let bytes = size_of_val(&connection);
+        assert!(bytes <= HTTP_BYTES * 5 / 8, "{bytes} bytes");
     });
 }
