@@ -10,7 +10,7 @@ use smoltcp::time::Instant;
 use crate::link::{ETHERNET_HEADER, Link};
 use crate::tcp::observer::Observer;
 
-/// The token of a packet that meets no device: a packet for ourselves.
+/// The token of a packet that meets no device.
 #[derive(Debug)]
 pub(crate) enum NoToken {}
 

@@ -17,9 +17,7 @@ use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
 
 use crate::config::Config;
 use crate::convert::to_smoltcp;
-use crate::device::{
-    Capabilities, Ingress, LOOPBACK_MTU, NoToken, ip_capabilities, loopback_capabilities,
-};
+use crate::device::{Capabilities, Ingress, LOOPBACK_MTU, ip_capabilities, loopback_capabilities};
 use crate::dhcp::Dhcp;
 use crate::link::route::AddressPrefix;
 use crate::link::{Link, ndisc};
@@ -140,7 +138,7 @@ impl Engine {
         self.begin_turn(now, cx);
         self.watch_link(device.is_up());
         let more_received = self.receive_frames(device);
-        self.receive_looped();
+        self.receive_looped::<D>();
         self.tick_services();
         let more_to_send = self.send(device);
         device.flush();
@@ -209,12 +207,14 @@ impl Engine {
         true
     }
 
-    fn receive_looped(&mut self) {
+    /// Packets for ourselves need no token. They name the device's all the same, so that the whole
+    /// way of a packet is compiled once.
+    fn receive_looped<D: Device>(&mut self) {
         for _ in 0..MAX_LOOPED {
             let Some(packet) = self.link.pop_loopback() else {
                 return;
             };
-            self.receive_packet(&packet, None::<NoToken>, true);
+            self.receive_packet(&packet, None::<D::TxToken<'_>>, true);
             self.link.recycle(packet);
         }
     }
