@@ -137,6 +137,13 @@ mod tests {
     }
 
     proptest! {
+        // Miri has no files to remember failures in, and runs a case in a second.
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 4 } else { 256 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn behaves_as_a_sorted_map(steps in proptest::collection::vec(
             (0_usize..40, proptest::option::of(0_u64..1000)), 1..400,

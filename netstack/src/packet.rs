@@ -213,6 +213,13 @@ mod tests {
     }
 
     proptest! {
+        // Miri has no files to remember failures in, and runs a case in a second.
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 4 } else { 256 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn any_bytes_are_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..128)) {
             if let Ok(head) = IpHead::parse(&bytes) {

@@ -154,6 +154,13 @@ mod tests {
     }
 
     proptest! {
+        // Miri has no files to remember failures in, and runs a case in a second.
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 4 } else { 256 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn behaves_as_a_map(steps in proptest::collection::vec((any::<bool>(), 0_usize..20), 0..200)) {
             let mut slots = Slots::new();
