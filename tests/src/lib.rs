@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client;
 pub mod demo;
 pub mod guest;
+pub mod hosts;
 pub mod http;
 pub mod image;
 pub mod load;

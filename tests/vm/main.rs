@@ -6,6 +6,7 @@ mod disk;
 mod examples;
 mod faults;
 mod firecracker;
+mod flood;
 mod http;
 mod launch;
 mod lifecycle;

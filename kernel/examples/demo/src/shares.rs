@@ -9,7 +9,7 @@ use crate::job_queue::MAX_BODY;
 use crate::settings::MAX_CONNECTIONS;
 
 /// A connection's task, which holds its request, and the text of its answer.
-pub const HTTP_BYTES: usize = 16 * 1024;
+pub const HTTP_BYTES: usize = 14 * 1024;
 /// An echo's task, which holds what it reads.
 pub const ECHO_BYTES: usize = 5 * 1024;
 /// Most requests that read a disk at the same time, however much memory there is.
