@@ -121,15 +121,26 @@ fn usable_ram(count: u64, entry: impl Fn(u64) -> (Range, u32)) -> RangeSet {
 
 /// Finds the end of the NUL-terminated command line at `address`.
 fn find_command_line(memory: &impl PhysicalMemory, address: u64) -> Range {
+    /// Bytes looked at together; a divisor of the longest line.
+    const STEP: u64 = 64;
     let empty = Range::new(address, address);
     if address == 0 {
         return empty;
     }
     let mut length = 0;
+    let mut step = STEP;
     while length < MAX_COMMAND_LINE as u64 {
-        match memory.bytes(address.saturating_add(length), 1) {
-            Some([0]) | None => break,
-            Some(_) => length += 1,
+        let piece = memory.bytes(address.saturating_add(length), step);
+        let end = piece.map(|piece| piece.iter().position(|&byte| byte == 0));
+        match end {
+            Some(None) => length += step,
+            Some(Some(end)) => {
+                length += end as u64;
+                break;
+            }
+            // The end of what can be read is near: go on byte by byte.
+            None if step > 1 => step = 1,
+            None => break,
         }
     }
     Range::with_size(address, length)
@@ -212,6 +223,23 @@ pub(crate) mod tests {
     fn a_map_of_impossible_length_ends() {
         let ram = usable_ram(u64::MAX, |i| (Range::with_size(i << 20, 1 << 20), 1));
         assert_eq!(ram.total(), MAX_MAP_ENTRIES << 20);
+    }
+
+    #[test]
+    fn a_command_line_ends_with_its_nul_or_with_memory() {
+        let mut memory = FakeMemory::new();
+        let find = |memory: &FakeMemory, address| find_command_line(memory, address).size();
+        memory.0.fill(b'x');
+        let end = LOW as u64;
+        for length in [0, 1, 63, 64, 65, 100] {
+            memory.put(0x1000 + length, b"\0");
+            assert_eq!(find(&memory, 0x1000), length);
+            memory.put(0x1000 + length, b"x");
+            assert_eq!(find(&memory, end - length), length);
+        }
+        assert_eq!(find(&memory, 0x1000), MAX_COMMAND_LINE as u64);
+        assert_eq!(find(&memory, u64::MAX), 0);
+        assert_eq!(find(&memory, 0), 0);
     }
 
     #[test]

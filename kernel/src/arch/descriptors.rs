@@ -24,6 +24,9 @@ pub(super) enum StackSlot {
     Interrupt,
 }
 
+/// The selector of the code segment: the first that is appended to the table.
+pub(super) const CODE_SELECTOR: u16 = 8;
+
 /// How many slots the processor has.
 const SLOTS: usize = 7;
 /// Bytes of each stack: a report with its formatting needs less than half.
@@ -78,6 +81,7 @@ pub(super) fn init() {
         let code = gdt.append(Descriptor::kernel_code_segment());
         let data = gdt.append(Descriptor::kernel_data_segment());
         let task_state = gdt.append(Descriptor::tss_segment(&*tss));
+        debug_assert_eq!(code.0, CODE_SELECTOR);
         gdt.load_unsafe();
         CS::set_reg(code);
         SS::set_reg(data);

@@ -61,7 +61,14 @@ impl Line {
         &self.bytes[..self.len]
     }
 
+    /// Ends the line. A control character, which could forge another line or drive a terminal,
+    /// becomes `?`.
     fn finish(&mut self) {
+        let text = &mut self.bytes[..self.len];
+        if has_control(text) {
+            let controls = text.iter_mut().filter(|byte| byte.is_ascii_control());
+            controls.for_each(|byte| *byte = b'?');
+        }
         if self.cut {
             // The text goes to the last byte but one then.
             self.bytes[MAX_LINE - CUT.len()..].copy_from_slice(CUT);
@@ -74,17 +81,11 @@ impl Line {
 }
 
 impl Write for Line {
-    /// Adds text; a control character, which could forge a line or drive a terminal, becomes `?`.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = MAX_LINE - 1 - self.len;
         self.cut |= text.len() > room;
         let text = &text.as_bytes()[..text.len().min(room)];
-        let place = &mut self.bytes[self.len..self.len + text.len()];
-        place.copy_from_slice(text);
-        if has_control(text) {
-            let controls = place.iter_mut().filter(|byte| byte.is_ascii_control());
-            controls.for_each(|byte| *byte = b'?');
-        }
+        self.bytes[self.len..self.len + text.len()].copy_from_slice(text);
         self.len += text.len();
         Ok(())
     }

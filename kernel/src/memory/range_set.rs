@@ -12,9 +12,9 @@
 //! assert_eq!(ram.total(), 0x60_0000);
 //! ```
 
-/// How many ranges a set holds. Virtual machines have two to four stretches of RAM. What no longer
-/// fits is left out, so that RAM is lost but never handed out wrongly.
-pub const MAX_RANGES: usize = 32;
+/// How many ranges a set holds. Virtual machines have two to four stretches of RAM, and a module
+/// splits one. What no longer fits is left out, so that RAM is lost but never handed out wrongly.
+pub const MAX_RANGES: usize = 16;
 
 /// The addresses from `start` to before `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
