@@ -8,8 +8,11 @@ if ! why=$(rustup run nightly cargo miri --version 2>&1 >/dev/null); then
     [ -z "${UKERNEL_SKIPS:-}" ] || printf '%s\n' "$line" >>"$UKERNEL_SKIPS"
     exit 0
 fi
-# Leaks: what a program keeps for its whole life is no error here.
-export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance"
+# Leaks: what a program keeps for its whole life is no error here. Isolation would keep proptest from
+# looking for its file of failures.
+export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance -Zmiri-disable-isolation"
+# Miri is some hundred times slower; the many cases run natively.
+export PROPTEST_CASES="${PROPTEST_CASES:-4}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 rustup run nightly cargo miri test --quiet -p reactor -p netstack --lib
 rustup run nightly cargo miri test --quiet -p ukernel --lib -- \
