@@ -1,5 +1,6 @@
 //! Tests of the repository itself, on the host: which crate may know which, where unsafe code may
-//! stand, how files begin.
+//! stand, how files begin, what the documents say.
 
+mod documents;
 mod layers;
 mod sources;
