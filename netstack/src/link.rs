@@ -317,8 +317,9 @@ impl Link {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> (Option<Vec<u8>>, R) {
-        let fill = |bytes: &mut [u8]| fill(&mut bytes[header..]);
-        let (packet, result) = self.buffers.build(header + len, fill);
+        let mut buffer = self.buffers.take(header + len);
+        let result = fill(&mut buffer.bytes[header..]);
+        let packet = self.buffers.written(buffer);
         if packet.is_none() {
             self.stats.count_drop(DropCause::QueueFull);
         }

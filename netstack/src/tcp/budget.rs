@@ -58,8 +58,8 @@ fn shrink(wanted: Options, share: usize) -> Options {
         return wanted;
     }
     let cut = |len: usize, min: usize| {
-        // Buffers may be a gibibyte, and `usize` small.
-        let cut = len as u128 * share as u128 / both as u128;
+        // All three have at most 31 bits: `Options` are at most a gibibyte each.
+        let cut = len as u64 * share as u64 / both as u64;
         (cut as usize).max(len.min(min))
     };
     Options {

@@ -29,7 +29,7 @@ pub struct ListenOptions {
     /// Bytes of receive buffer for each connection, 1 to 2^30; the largest window it can have. Less
     /// where memory is short: see [`Limits::tcp_bytes`](crate::Limits).
     pub receive_buffer: usize,
-    /// Bytes of send buffer for each connection, at least 1. Less where memory is short.
+    /// Bytes of send buffer for each connection, 1 to 2^30. Less where memory is short.
     pub send_buffer: usize,
 }
 
@@ -48,7 +48,7 @@ impl ListenOptions {
     pub(super) fn options(&self) -> Options {
         Options {
             receive_buffer: self.receive_buffer.clamp(1, 1 << 30),
-            send_buffer: self.send_buffer.max(1),
+            send_buffer: self.send_buffer.clamp(1, 1 << 30),
         }
     }
 }
