@@ -46,6 +46,14 @@ impl Engine {
         }
     }
 
+    /// Says which addresses there are from the start. In the Runner's first turn: writing a line takes
+    /// longer than all of `new`, and whoever made the stack has something better to do.
+    pub(crate) fn say_addresses(&self) {
+        for address in self.link.routes.addresses() {
+            info!("net: address assigned addr={address}");
+        }
+    }
+
     /// Does what is due in the link, DHCP and SLAAC.
     pub(crate) fn tick_services(&mut self) {
         let now = self.link.now;
@@ -192,7 +200,9 @@ impl Engine {
         if !self.link.routes.add(address) {
             return warn!("net: no room for another address addr={address}");
         }
-        info!("net: address assigned addr={address}");
+        if self.link.stats.turns > 0 {
+            info!("net: address assigned addr={address}");
+        }
         self.sync_addresses();
         self.configured.wake_all();
     }

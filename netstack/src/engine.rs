@@ -167,6 +167,9 @@ impl Engine {
 
     fn begin_turn(&mut self, now: Instant, cx: &mut Context<'_>) {
         self.link.now = now;
+        if self.link.stats.turns == 0 {
+            self.say_addresses();
+        }
         self.link.stats.turns += 1;
         self.notified = false;
         if !self
