@@ -3,6 +3,14 @@
 //! In the order of preference: RDRAND; a virtio-rng device, asked once it answers; and where the
 //! machine has neither, the clock and the names of the devices, with a warning that says so. Called
 //! once by `runtime`, in boot context, before the first task runs.
+//!
+//! ```
+//! use ukernel::entropy::{self, Quality};
+//!
+//! // A processor without a generator, on a machine where little differs from start to start.
+//! let (_random, quality) = entropy::first(|| None, || vec![7]);
+//! assert_eq!(quality, Quality::Weak);
+//! ```
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,34 @@
-//! A kernel for one asynchronous program.
+//! A kernel for one asynchronous program: what a workload links.
+//!
+//! A program is an `async fn` that is handed the machine:
+//!
+//! ```no_run
+//! # extern crate alloc;
+//! use ukernel::net::{ListenOptions, TcpListener};
+//! use ukernel::{Context, Result};
+//!
+//! # fn main() {} // there is none on bare metal
+//! #[ukernel::main]
+//! async fn serve(ctx: Context) -> Result {
+//!     let listener = TcpListener::bind(ctx.network()?, 80, ListenOptions::default())?;
+//!     let (mut stream, peer) = listener.accept().await;
+//!     log::info!("hello: asked peer={peer}");
+//!     stream.write_all(b"hello\n").await?;
+//!     Ok(stream.shutdown().await?)
+//! }
+//! ```
+//!
+//! | a workload needs | it is in |
+//! | --- | --- |
+//! | the devices, clock, arguments, random numbers, statistics | [`Context`] |
+//! | TCP, UDP, DNS | [`net`] |
+//! | disks | [`block`] |
+//! | tasks, and what they wait for each other with | [`task`], [`sync`] |
+//! | sleeping, timeouts, intervals | [`time`] |
+//! | a machine for its tests on the host | `testing` (feature `testing`) |
+//!
+//! Errors travel with `?` into [`Error`]; what `main` returns becomes the machine's exit status
+//! ([`Termination`]). Logs go through the `log` crate. The other modules are the kernel itself.
 #![no_std]
 
 extern crate alloc;

@@ -1,4 +1,13 @@
-//! What the kernel counts, gathered from where it is counted.
+//! What the kernel counts, gathered from where it is counted. A workload reads it to show or to log
+//! it, and to fit itself to the machine.
+//!
+//! ```
+//! use ukernel::testing::Machine;
+//!
+//! let stats = Machine::new().context().stats();
+//! assert_eq!(stats.networks.len(), 1);
+//! assert!(stats.memory.heap_free_bytes > 0);
+//! ```
 
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -1,7 +1,23 @@
 //! Where the kernel meets the workload: the symbol that `#[ukernel::main]` defines.
 //!
 //! `runtime` calls `start` once the devices run. The attribute's expansion calls [`spawn`];
-//! nothing else should.
+//! nothing else should, but a test that wants to run a workload's `main`:
+//!
+//! ```
+//! use ukernel::testing::Machine;
+//! use ukernel::{Context, ExitCode, workload};
+//!
+//! async fn main_of_a_workload(ctx: Context) -> Result<(), &'static str> {
+//!     ctx.args().first().map(|_| ()).ok_or("an argument is missing")
+//! }
+//!
+//! # #[allow(clippy::needless_doctest_main)]
+//! # fn main() {
+//! let machine = Machine::with_arguments(&["now"]);
+//! let main = workload::spawn(machine.context(), main_of_a_workload);
+//! assert_eq!(machine.block_on(main), Ok(ExitCode::SUCCESS));
+//! # }
+//! ```
 #![allow(
     unsafe_code,
     reason = "declares the workload's entry, which another crate defines, and names a function"
