@@ -26,6 +26,15 @@ fn the_guests_status_is_the_last_record() {
     assert_eq!(outcome.log, "hello\nukernel: exit status=7\n");
 }
 
+/// QEMU must not let it run before it has said that the machine started.
+#[test]
+fn a_guest_that_ends_at_once_has_started() {
+    let guest = tiny_guest(&[exit_record(0), Step::Reset]);
+    for _ in 0..30 {
+        boot(qemu(&guest)).expect_status(0);
+    }
+}
+
 #[test]
 fn every_board_boots_by_pvh() {
     let guest = tiny_guest(&[exit_record(0), Step::Reset]);

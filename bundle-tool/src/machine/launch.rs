@@ -166,7 +166,12 @@ impl Launch {
         let accepted = listener.accept();
         let (stream, _) = accepted.map_err(StartError::host("accept QEMU's connection"))?;
         match Qmp::negotiate(stream) {
-            Ok(qmp) => Ok(process.with_control(Control::qmp(qmp))),
+            Ok(mut qmp) => {
+                if qemu.gdb_port.is_none() {
+                    resume(&mut qmp)?;
+                }
+                Ok(process.with_control(Control::qmp(qmp)))
+            }
             Err(ControlError::Io(source)) => Err(StartError::Host {
                 what: "talk to QEMU",
                 source,
@@ -233,6 +238,17 @@ impl Launch {
             program: vmm.program().to_path_buf(),
             source,
         })
+    }
+}
+
+/// Lets the guest run. A short one may be over before QEMU answers, which is no failure to start.
+fn resume(qmp: &mut Qmp) -> Result<(), StartError> {
+    match qmp.execute("cont", serde_json::json!({})) {
+        Ok(_) | Err(ControlError::Ended) => Ok(()),
+        Err(error) => Err(StartError::Host {
+            what: "let the guest run",
+            source: std::io::Error::other(error),
+        }),
     }
 }
 

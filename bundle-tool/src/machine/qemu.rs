@@ -135,7 +135,8 @@ impl Qemu {
         self
     }
 
-    /// QEMU's arguments. QEMU connects to `qmp_socket` when it starts; somebody must listen there.
+    /// QEMU's arguments. QEMU connects to `qmp_socket` when it starts; somebody must listen there, and
+    /// tell it to go on.
     ///
     /// # Errors
     /// [`StartError::Unsupported`] for a disk whose path is not UTF-8, which QEMU's JSON needs.
@@ -202,6 +203,9 @@ impl Qemu {
         chardev.push(doubled_commas(qmp_socket));
         arguments.option("-chardev", chardev);
         arguments.option("-mon", "chardev=qmp0,mode=control");
+        // The processor waits for QMP's `cont` (or for gdb): a short guest could be over before QEMU
+        // has said that it started.
+        arguments.flag("-S");
     }
 
     fn add_disk(
@@ -249,7 +253,6 @@ impl Qemu {
         }
         if let Some(port) = self.gdb_port {
             arguments.option("-gdb", format!("tcp:127.0.0.1:{port}"));
-            arguments.flag("-S");
         }
     }
 }
