@@ -57,7 +57,7 @@ test-host:
 test-vm *ARGUMENTS: build
     cargo test --quiet -p system-tests --test vm -- {{ ARGUMENTS }}
 
-# Run the long ones among them too: soaks, gigabytes, the page in a browser
+# Run the long ones among them too: a gigabyte echoed, the page in a browser
 [no-exit-message]
 test-vm-long: build
     cargo test --quiet -p system-tests --test vm -- --ignored

@@ -14,7 +14,9 @@ export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance -Zmiri-disable-is
 # Miri is some hundred times slower; the many cases run natively.
 export PROPTEST_CASES="${PROPTEST_CASES:-4}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
-rustup run nightly cargo miri test --quiet -p reactor -p netstack --lib
+# All of the reactor's tests: they are where its tasks, wakers and queues are used.
+rustup run nightly cargo miri test --quiet -p reactor --lib --tests
+rustup run nightly cargo miri test --quiet -p netstack --lib
 rustup run nightly cargo miri test --quiet -p ukernel --lib -- \
     boot:: clock:: exclusive:: input_ring:: log:: memory:: scancodes::
 # A driver tells its device where memory is as a number, and the fakes turn it back.

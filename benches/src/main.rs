@@ -20,13 +20,13 @@ struct Figure {
 
 fn main() -> ExitCode {
     match measure() {
-        Ok(figures) => print(&figures),
+        Ok(figures) if print(&figures) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
 }
 
 fn measure() -> io::Result<Vec<Figure>> {
@@ -66,7 +66,8 @@ fn measure() -> io::Result<Vec<Figure>> {
     ])
 }
 
-fn print(figures: &[Figure]) {
+/// Prints the table, and answers whether every figure keeps to its limit.
+fn print(figures: &[Figure]) -> bool {
     println!("{:<40} {:>10} {:>10}", "", "measured", "at most");
     for Figure {
         name,
@@ -78,4 +79,5 @@ fn print(figures: &[Figure]) {
         let verdict = if value <= limit { "" } else { "  OVER" };
         println!("{name:<40} {value:>10} {limit:>10} {unit}{verdict}");
     }
+    figures.iter().all(|figure| figure.value <= figure.limit)
 }
