@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use picoserve::io::Write;
 use ukernel::block::DiskError;
@@ -14,6 +15,13 @@ use crate::byte_range::{ByteRange, RangeQuery};
 use crate::disk_stream::DiskStream;
 use crate::http::Session;
 use crate::summary::Summarizer;
+
+/// How long a request waits for its turn; meanwhile it holds a connection, and the others are few.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take for an answer, and how much longer for each piece of it (of 32 KiB):
+/// one that reads slower than 64 KiB each second would keep the others from their turn.
+const SLACK: Duration = Duration::from_secs(30);
+const PIECE_TIME: Duration = Duration::from_millis(500);
 
 /// Answers with the bytes themselves. If the first read fails the answer is an error; if a later
 /// one does, the connection is cut, since the length has been promised.
@@ -38,6 +46,9 @@ pub async fn digest(session: &Session, number: usize, query: &str) -> Result<Ans
     let (mut pieces, _, _permit) = open(session, number, query).await?;
     let mut summarizer = Summarizer::default();
     while let Some(piece) = pieces.next().await {
+        if session.connection.is_lost().await {
+            return Err(Answer::problem(400, "the client has gone"));
+        }
         summarizer.feed(&piece.map_err(failed)?);
         // A piece takes a while, and the next one may be there already.
         yield_now().await;
@@ -63,8 +74,11 @@ async fn open(
         .disk(number)
         .map_err(|error| Answer::problem(404, &format!("{error}")))?;
     let range = query.on(disk.len_bytes())?;
-    let permit = worker.disk_readers.clone().acquire_owned(1).await;
-    let permit = permit.map_err(|_| Answer::problem(503, "the server stops"))?;
+    let turn = worker.disk_readers.clone().acquire_owned(1);
+    let permit = worker.ctx.clock().timeout(TURN_TIMEOUT, turn).await;
+    let permit = permit
+        .map_err(|_| Answer::problem(503, "too many read a disk").with_header("Retry-After", "10"))?
+        .map_err(|_| Answer::problem(503, "the server stops"))?;
     Ok((
         DiskStream::new(disk, range, worker.ctx.spawner()),
         range,
@@ -94,10 +108,20 @@ impl DiskBytes {
 
     /// Writes them, reading ahead.
     pub async fn write_to<W: Write>(mut self, mut writer: W) -> Result<(), W::Error> {
+        let clock = self.session.worker.ctx.clock();
+        let mut deadline = clock.now() + SLACK;
         let mut next = self.first.take().map(Ok);
         while let Some(piece) = next {
+            deadline += PIECE_TIME;
             match piece {
-                Ok(piece) => writer.write_all(&piece).await?,
+                Ok(piece) => match clock.timeout_at(deadline, writer.write_all(&piece)).await {
+                    Ok(written) => written?,
+                    Err(_) => {
+                        log::debug!("demo: answer cut short problem=\"the client is too slow\"");
+                        self.session.connection.cut();
+                        return Ok(());
+                    }
+                },
                 Err(error) => {
                     log::warn!("demo: answer cut short problem=\"{error}\"");
                     self.session.connection.cut();

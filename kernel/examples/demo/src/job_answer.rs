@@ -11,14 +11,19 @@ use crate::http::Session;
 use crate::job_queue::MAX_BODY;
 use crate::jobs::{Job, JobId};
 
-/// Takes a job in.
+/// Refuses a body that is too long; asked before the client is told to send it.
+pub fn check_length(length: usize) -> Result<(), Answer> {
+    if length > MAX_BODY {
+        return Err(Answer::problem(413, "a job has at most 65536 bytes").last());
+    }
+    Ok(())
+}
+
+/// Takes a job in, whose length was checked.
 pub async fn submit<R: Read>(
     session: &Session,
     body: RequestBody<'_, R>,
 ) -> Result<Answer, Answer> {
-    if body.content_length() > MAX_BODY {
-        return Err(Answer::problem(413, "a job has at most 65536 bytes").last());
-    }
     let jobs = &session.worker.jobs;
     // Before the body is read, so that bodies without a place take no memory.
     let place = jobs.reserve().ok_or_else(queue_full)?;

@@ -1,5 +1,7 @@
 //! From a request to its answer.
 
+use core::time::Duration;
+
 use picoserve::ResponseSent;
 use picoserve::io::{BaseWrite, Read};
 use picoserve::request::{Path, Request, RequestBody, RequestParts};
@@ -15,6 +17,8 @@ use crate::{disk_answer, job_answer, metrics, stats};
 const PAGE: &str = include_str!("../page.html");
 /// The word that a client may wait for before it sends a body (RFC 9110, section 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// How long that may take; a client that takes no answers leaves no room for it.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl PathRouterService for Session {
     async fn call_path_router_service<R: Read, W: ResponseWriter<Error = R::Error>>(
@@ -83,6 +87,7 @@ impl Session {
             Route::DiskDigest(number) => disk_answer::digest(self, number, query).await,
             Route::Job(id) => job_answer::state(self, id),
             Route::Jobs => {
+                job_answer::check_length(body.content_length())?;
                 self.say_continue(&parts).await;
                 job_answer::submit(self, body).await
             }
@@ -107,7 +112,12 @@ impl Session {
             .get("expect")
             .is_some_and(|value| value == "100-continue");
         if expected && parts.http_version() == "HTTP/1.1" {
-            let _ = self.connection.clone().write_all(CONTINUE).await;
+            let clock = self.worker.ctx.clock();
+            let mut connection = self.connection.clone();
+            let written = clock.timeout(CONTINUE_TIMEOUT, connection.write_all(CONTINUE));
+            if written.await.is_err() {
+                self.connection.cut();
+            }
         }
     }
 }

@@ -81,6 +81,13 @@ impl Connection {
         !self.0.writing.get()
     }
 
+    /// Whether nothing can be answered any more: the connection was cut, reset or given up.
+    pub async fn is_lost(&self) -> bool {
+        poll_fn(|cx| self.poll(|stream| stream.poll_write(cx, &[])))
+            .await
+            .is_err()
+    }
+
     fn poll<T>(
         &self,
         operation: impl FnOnce(&mut TcpStream) -> Poll<Result<T, StreamError>>,

@@ -341,6 +341,25 @@ fn a_body_that_is_too_long_is_refused_before_it_is_read() {
         assert!(answer.contains("Connection: close\r\n"), "{answer}");
         let took = bed.worker.ctx.clock().now() - started;
         assert!(took < Duration::from_secs(1), "{took:?}");
+        // Nor is the client told to send it.
+        let expecting = request.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+        assert_eq!(status(&bed.exchange(&expecting).await), "413");
+    });
+}
+
+#[test]
+fn a_reset_is_noticed_without_an_answer() {
+    test(10, async |bed| {
+        let clock = bed.worker.ctx.clock();
+        let options = ListenOptions::default();
+        let listener = TcpListener::bind(bed.worker.ctx.network().unwrap(), 1, options).unwrap();
+        let address = bed.machine.address(1);
+        let client = TcpStream::connect(bed.machine.peer(), address).await;
+        let connection = Connection::new(listener.accept().await.0);
+        assert!(!connection.is_lost().await);
+        client.unwrap().abort();
+        clock.sleep(Duration::from_secs(1)).await;
+        assert!(connection.is_lost().await);
     });
 }
 
