@@ -138,15 +138,15 @@ pub fn new<T: Registers>(
     let mut geometry = Geometry::read(&transport, features)?;
     let queue = transport.add_queue(0, config.queue_size, features)?;
     geometry.limit_segments(queue.max_segments())?;
-    transport.start()?;
+    let (block, size) = (geometry.block, queue.size());
+    let mut device = Device::new("disk", transport, vec![queue]);
+    device.transport().start()?;
     let MmioSlot {
         base, irq: line, ..
-    } = transport.slot();
-    let (block, size) = (geometry.block, queue.size());
+    } = device.transport().slot();
     debug!(
         "disk: started base={base:#x} irq={line} features={features:?} block={block} queue={size}"
     );
-    let device = Device::new("disk", transport, vec![queue]);
     let table = Rc::new(SharedTable::new());
     let disk = Disk::new(Rc::clone(&table), geometry);
     Ok((

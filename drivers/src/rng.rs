@@ -93,13 +93,13 @@ pub fn new<T: Registers>(
 ) -> Result<(Entropy, EntropyRunner<T>), InitError> {
     let features = transport.negotiate(DeviceKind::Entropy, Features::EVENT_IDX)?;
     let queue = transport.add_queue(0, QUEUE_SIZE, features)?;
-    transport.start()?;
+    let mut device = Device::new("entropy", transport, vec![queue]);
+    device.transport().start()?;
     let MmioSlot {
         base, irq: line, ..
-    } = transport.slot();
+    } = device.transport().slot();
     debug!("entropy: started base={base:#x} irq={line} features={features:?}");
     let (sender, receiver) = mpsc::bounded(MAX_WAITING);
-    let device = Device::new("entropy", transport, vec![queue]);
     let runner = EntropyRunner {
         device,
         irq,

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "entered from assembly with physical addresses")]
 
 use super::cpu::{self, Features};
-use super::{descriptors, lapic, line, pic, serial, time, timer, traps, watchdog};
+use super::{descriptors, keyboard, lapic, line, pic, serial, time, timer, traps, watchdog};
 use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
 use crate::clock::rate::Rate;
 use crate::memory::SetupError;
@@ -71,6 +71,7 @@ extern "C" fn kernel_entry(protocol: u32, address: u64) -> ! {
     let memory = memory::init(&info, &descriptors::guard_pages(), features.gigabyte_pages)
         .unwrap_or_else(|error| match error {
             SetupError::TooLittleMemory => give_up("there is too little memory"),
+            SetupError::BadModule => give_up("a boot module lies outside of RAM or in the kernel"),
             SetupError::Map(_) => give_up("the memory map cannot be used"),
         });
     cpu::enable_vector_state(features);
@@ -97,6 +98,9 @@ fn start_interrupts(features: Features, entry: u64) {
     pic::init();
     pic::unmask(line::KEYBOARD);
     pic::unmask(line::SERIAL);
+    // What came before made its edge too early, and a line that stays up makes no other.
+    keyboard::handle();
+    serial::handle();
     let bus_hz = time::finish_init(features, entry);
     let elapsed = Rate::from_hz(time::tsc_hz()).nanos(cpu::tsc() - begun);
     timer::finish_init(bus_hz, elapsed);

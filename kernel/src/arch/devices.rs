@@ -11,6 +11,10 @@ const MAX_PER_LINE: usize = 8;
 /// How often the devices of a line are looked at in one interrupt. A device that asserts the line in between
 /// would not make an edge; one that does so for ever must not hang the machine.
 const MAX_ROUNDS: usize = 4;
+/// Both causes that a virtio device has (virtio 1.2 §4.2.2). They are acknowledged together: one that
+/// came after the status was read would hold the line up, and the controller would see no edge again.
+/// Nothing is lost, as the drivers look at the ring and at the configuration after every interrupt.
+const ALL_CAUSES: u32 = 0b11;
 
 /// Where a device tells and is told about its interrupts; zero if unused.
 struct Registers {
@@ -83,7 +87,7 @@ pub(super) fn acknowledge(line: u8) {
         for device in &DEVICES[index][..used.min(MAX_PER_LINE)] {
             quiet &= acknowledge_one(device);
         }
-        // One device asserts the line again by itself, and makes an edge with it.
+        // One device lets go of the line when it is acknowledged, and makes an edge the next time.
         if quiet || used == 1 {
             return;
         }
@@ -98,7 +102,7 @@ fn acknowledge_one(device: &Registers) -> bool {
     unsafe {
         let causes = status.read_volatile();
         if causes != 0 {
-            acknowledge.write_volatile(causes);
+            acknowledge.write_volatile(causes | ALL_CAUSES);
         }
         causes == 0
     }

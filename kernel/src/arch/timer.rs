@@ -77,7 +77,8 @@ pub(super) fn finish_init(told_hz: Option<u64>, elapsed: u64) {
         return;
     }
     let steps = u64::from(u32::MAX - lapic::count());
-    let measured = steps * lapic::DIVISOR * NANOS_PER_SECOND / elapsed.max(1);
+    let scaled = u128::from(steps * lapic::DIVISOR) * u128::from(NANOS_PER_SECOND);
+    let measured = u64::try_from(scaled / u128::from(elapsed.max(1))).unwrap_or(u64::MAX);
     let usual = measured.abs_diff(USUAL_BUS_HZ) < USUAL_BUS_HZ / USUAL_TOLERANCE;
     let known = told_hz.or(usual.then_some(USUAL_BUS_HZ));
     ONE_SHOT_EXACT.store(u8::from(known.is_some()), Relaxed);

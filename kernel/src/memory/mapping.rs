@@ -84,10 +84,12 @@ pub(super) fn map_page(address: u64, frame: u64, access: Access) -> Result<(), M
     }
     map(Access::Read)?;
     if protect_page(address, access) {
-        Ok(())
-    } else {
-        Err(MapError::OutOfMemory)
+        return Ok(());
     }
+    // The caller keeps the frame, so nothing may refer to it any more. No table is needed for that.
+    with_space(|space| space.unmap_page(&mut Tables, address));
+    flush(address);
+    Err(MapError::OutOfMemory)
 }
 
 /// Takes the pages of `range` out and gives their frames back.

@@ -37,6 +37,8 @@ pub struct Setup {
 pub enum SetupError {
     /// There is no RAM behind the kernel for the kernel's tables.
     TooLittleMemory,
+    /// A boot module does not lie in RAM, or overlaps the kernel's image.
+    BadModule,
     /// The memory map and the kernel's image contradict each other.
     Map(MapError),
 }
@@ -56,8 +58,12 @@ pub(crate) fn init(
         ram.insert(range.shrink_to(PAGE_SIZE));
     }
     ram.remove(Range::new(0, LOWEST_ADDRESS));
+    let kernel = image(&raw const __kernel_start, &raw const __kernel_end);
+    if !are_usable(info.modules(), &ram, kernel) {
+        return Err(SetupError::BadModule);
+    }
     let mut free = ram.clone();
-    free.remove(image(&raw const __kernel_start, &raw const __kernel_end));
+    free.remove(kernel);
     for module in info.modules() {
         free.remove(module.grow_to(PAGE_SIZE));
     }
@@ -74,6 +80,15 @@ pub(crate) fn init(
     fault::set_static_guards(guards);
     RAM.try_with(|slot| *slot = ram);
     Ok(setup)
+}
+
+/// Whether the modules can be handed out in place: each within one stretch of RAM, beside the kernel.
+fn are_usable(modules: &[Range], ram: &RangeSet, kernel: Range) -> bool {
+    let is_usable = |module: &Range| {
+        let holds = |ram: &Range| ram.start <= module.start && module.end <= ram.end;
+        !module.overlaps(kernel) && ram.as_slice().iter().any(holds)
+    };
+    modules.iter().all(is_usable)
 }
 
 /// The part of the image between two symbols of the linker script.
