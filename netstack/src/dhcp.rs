@@ -25,7 +25,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
 /// Requests for an offer before another one is looked for.
 const MAX_REQUESTS: u32 = 4;
-/// Renewals are repeated no faster (RFC 2131 §4.4.5).
+/// Renewals are repeated no faster (RFC 2131 §4.4.5), and a server's times to renew or rebind that
+/// are shorter are ignored, so that no server can make us ask all the time.
 const SHORTEST_RENEWAL: Duration = Duration::from_secs(60);
 /// Shorter leases are kept for this long, so that no server can make us ask all the time.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
@@ -306,14 +307,18 @@ fn half_way(now: Instant, end: Instant) -> Instant {
     (now + half.max(SHORTEST_RENEWAL)).min(end)
 }
 
-/// The defaults are those of RFC 2131 §4.4.5; times out of order are replaced by them.
+/// The defaults are those of RFC 2131 §4.4.5; times out of order, and too short ones, are replaced by
+/// them.
 fn times(now: Instant, terms: &message::Terms) -> Option<Times> {
     const ENDLESS: u32 = u32::MAX;
     if terms.lease == ENDLESS {
         return None;
     }
     let lease = Duration::from_secs(terms.lease.into()).max(SHORTEST_LEASE);
-    let seconds = |given: Option<u32>| given.map(|given| Duration::from_secs(given.into()));
+    let seconds = |given: Option<u32>| {
+        let given = Duration::from_secs(given?.into());
+        (given >= SHORTEST_RENEWAL).then_some(given)
+    };
     let rebind = seconds(terms.rebind)
         .filter(|rebind| *rebind < lease)
         .unwrap_or(lease / 8 * 7);

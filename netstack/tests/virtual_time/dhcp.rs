@@ -343,6 +343,43 @@ fn the_lease_is_confirmed_when_the_cable_is_back() {
     });
 }
 
+/// Requests within an hour of a server that gives these times to renew and to rebind.
+fn requests_in_an_hour(renew: u32, rebind: u32) -> usize {
+    client().run(async |lone| {
+        let times = [(58, renew.to_be_bytes()), (59, rebind.to_be_bytes())];
+        let options = times.each_ref().map(|(kind, data)| DhcpOption {
+            kind: *kind,
+            data: &data[..],
+        });
+        bind(lone, &options).await;
+        let end = lone.clock.now() + Duration::from_secs(3600);
+        let mut requests = 0;
+        while lone.clock.now() < end {
+            // The server asks where we are, as ARP caches expire meanwhile.
+            lone.wire
+                .inject(1, arp(ArpOperation::Request, SERVER, ADDRESS));
+            if let Some(asked) = next(lone, Duration::from_secs(10)).await {
+                requests += 1;
+                let ack = message(DhcpMessageType::Ack, asked.transaction, &options);
+                lone.wire.inject(1, ack);
+            }
+        }
+        assert_eq!(addresses(lone), [IpAddr::V4(ADDRESS)]);
+        requests
+    })
+}
+
+#[test]
+fn no_server_can_make_us_renew_all_the_time() {
+    for (renew, rebind) in [(0, 0), (0, 3150), (1800, 0), (1, 2), (59, 59)] {
+        let requests = requests_in_an_hour(renew, rebind);
+        assert!(
+            (1..=2).contains(&requests),
+            "T1={renew} T2={rebind}: {requests} requests"
+        );
+    }
+}
+
 #[test]
 fn a_bound_client_rests() {
     client().run(async |lone| {
