@@ -140,6 +140,7 @@ impl Engine {
         let more_received = self.receive_frames(device);
         self.receive_looped::<D>();
         self.tick_services();
+        self.tick_tcp();
         let more_to_send = self.send(device);
         device.flush();
         let more = more_received || more_to_send || self.link.has_loopback();

@@ -64,6 +64,9 @@ const ROOM: usize = 1024;
 /// Frames kept for [`Wire::sent`].
 const MAX_RECORD: usize = 4096;
 const MTU: usize = 1514;
+/// Refusals in a row at one moment, beyond which a stack polls a full queue instead of waiting for
+/// it. Virtual time would stand still for ever; a panic tells why.
+const MAX_REFUSALS: u32 = 1000;
 
 /// A seeded generator of numbers: good enough for tests, not for a network.
 pub fn random(seed: u64) -> impl FnMut() -> u64 {
@@ -102,6 +105,8 @@ struct End {
     waker: Option<Waker>,
     /// It was refused, and wants to know of room.
     refused: bool,
+    /// When it was refused last, and how often in a row at that moment.
+    refusals: (Instant, u32),
     room: usize,
     mtu: usize,
     stats: WireStats,
@@ -287,7 +292,18 @@ impl Device for WireEnd {
     fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Sending<'_>> {
         let mut shared = self.wire.shared.borrow_mut();
         let room = shared.has_room(self.index);
-        shared.ends[self.index].refused = !room;
+        let end = &mut shared.ends[self.index];
+        end.refused = !room;
+        let now = self.wire.clock.now();
+        end.refusals = match end.refusals {
+            _ if room => (now, 0),
+            (at, times) if at == now => (at, times + 1),
+            _ => (now, 1),
+        };
+        assert!(
+            end.refusals.1 <= MAX_REFUSALS,
+            "a full transmit queue is polled"
+        );
         drop(shared);
         room.then_some(Sending(self))
     }

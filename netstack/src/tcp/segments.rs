@@ -1,7 +1,7 @@
 //! The life of segments: from the wire to a connection, and from a connection to the wire.
 //!
-//! The engine calls `receive_tcp` for each TCP packet, and `send_tcp` once a turn. Here is the
-//! accept path: a SYN for a listener makes a connection (`open_half`), the last ACK of the
+//! The engine calls `receive_tcp` for each TCP packet, `tick_tcp` once a turn, and `send_tcp` while
+//! the device has room. Here is the accept path: a SYN for a listener makes a connection (`open_half`), the last ACK of the
 //! handshake puts it into the listener's queue (`settle`), and `TcpListener::accept` takes it.
 
 use core::net::SocketAddr;
@@ -170,9 +170,10 @@ impl Engine {
         );
     }
 
-    /// Lets connections send whose deadline came or to which something happened; false where the
-    /// device has no room.
-    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
+    /// Marks connections whose deadline came, and ends TIME-WAIT where it is over. In every turn,
+    /// whatever room the device has: a deadline that stays in the past would let the Runner spin. What
+    /// cannot be sent now stays marked, without a deadline, until the device has room.
+    pub(crate) fn tick_tcp(&mut self) {
         for _ in 0..MAX_DEADLINES {
             let Some(key) = self.tcp.deadlines.pop_due(self.link.now) else {
                 break;
@@ -181,6 +182,10 @@ impl Engine {
             self.tcp.mark(key);
         }
         self.tcp.expire_time_wait(self.link.now);
+    }
+
+    /// Lets marked connections send; false where the device has no room.
+    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
         while budget > 0 {
             let Some(key) = self.tcp.pop_marked() else {
                 return true;

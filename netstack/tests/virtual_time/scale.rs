@@ -1,13 +1,18 @@
 //! Work depends on what is active, and an idle stack does none.
 
-use crate::pair::{Pair, configs};
+use crate::pair::{CLIENT, Pair, configs, server_at};
+use crate::raw::{arp, as_arp};
+use core::net::Ipv4Addr;
 use netstack::testing::Conditions;
-use netstack::{ListenOptions, Stats, TcpStream};
+use netstack::{ListenOptions, Stats, TcpStream, UdpSocket};
 use reactor::time::Duration;
+use smoltcp::wire::ArpOperation;
 
 const OPEN: usize = 10_000;
 const ACTIVE: usize = 10;
 const ROUNDS: usize = 100;
+/// Who asks for the client's Ethernet address.
+const ASKER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 
 fn small() -> ListenOptions {
     ListenOptions {
@@ -103,4 +108,78 @@ fn a_full_transmit_queue_is_waited_for_and_not_polled() {
         assert_eq!(stream.read(&mut answer).await.unwrap(), 5);
         assert_eq!(&answer, b"stuck");
     });
+}
+
+/// What waits for the device ahead of TCP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ahead {
+    Arp,
+    Datagram,
+}
+
+/// Deadlines of TCP come while something else waits for the device.
+fn deadlines_behind_a_full_queue(ahead: Ahead) {
+    Pair::new(5, Conditions::default()).run(async |pair| {
+        let (ended, peer) = pair.connected().await;
+        drop(ended);
+        drop(peer);
+        let listener = pair.listen(8, ListenOptions::default());
+        let mut client = pair.connect(8).await;
+        let (mut server, _) = listener.accept().await;
+        let to = UdpSocket::bind(&pair.server, 53).unwrap();
+        let from = UdpSocket::bind(&pair.client, 0).unwrap();
+        pair.sleep(Duration::from_secs(1)).await;
+        assert_eq!(pair.client.stats().time_wait, 1);
+
+        // Lost, so that it is to be sent again.
+        pair.wire.set_conditions(Conditions {
+            loss: 1000,
+            ..Conditions::default()
+        });
+        client.write_all(b"again").await.unwrap();
+        pair.sleep(Duration::from_micros(1)).await;
+        pair.wire.set_conditions(Conditions::default());
+        pair.wire.set_room(0, 0);
+        pair.sleep(Duration::from_micros(1)).await;
+
+        let before = pair.client.stats();
+        match ahead {
+            Ahead::Arp => {
+                let question = arp(ArpOperation::Request, ASKER, CLIENT);
+                pair.wire.inject(0, question);
+            }
+            Ahead::Datagram => from.send_to(b"first", server_at(53)).await.unwrap(),
+        }
+        pair.sleep(Duration::from_secs(15)).await;
+        let after = pair.client.stats();
+        let turns = after.turns - before.turns;
+        assert!(turns <= 4, "{turns} turns while the queue was full");
+        assert_eq!(after.time_wait, 0);
+        assert_eq!(after.frames_sent, before.frames_sent);
+
+        pair.wire.record();
+        pair.wire.set_room(0, 64);
+        let mut buffer = [0; 8];
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 5);
+        assert_eq!(&buffer[..5], b"again");
+        assert_eq!(pair.client.stats().retransmits, before.retransmits + 1);
+        match ahead {
+            Ahead::Arp => {
+                let answer = Some((ArpOperation::Reply, CLIENT, ASKER));
+                let sent = pair.wire.sent(0);
+                assert!(sent.iter().any(|frame| as_arp(frame) == answer));
+            }
+            Ahead::Datagram => assert_eq!(to.recv_from(&mut buffer).await.0, 5),
+        }
+    });
+}
+
+#[test]
+fn deadlines_come_while_an_arp_answer_waits_for_a_full_queue() {
+    deadlines_behind_a_full_queue(Ahead::Arp);
+}
+
+#[test]
+fn deadlines_come_while_a_datagram_waits_for_a_full_queue() {
+    deadlines_behind_a_full_queue(Ahead::Datagram);
 }
