@@ -101,11 +101,15 @@ mod tests {
             let ctx = machine.context();
             let _listener =
                 TcpListener::bind(ctx.network().unwrap(), PORT, ListenOptions::default()).unwrap();
-            let address = machine.address(PORT);
-            let stream = TcpStream::connect(machine.peer(), address).await.unwrap();
+            let stream = connect(&machine).await;
             let bytes = size_of_val(&echo(stream, &ctx.clock()));
             assert!(bytes < ECHO_BYTES - 512, "{bytes} bytes");
         });
+    }
+
+    async fn connect(machine: &Machine) -> TcpStream {
+        let address = machine.address(PORT);
+        TcpStream::connect(machine.peer(), address).await.unwrap()
     }
 
     fn start_servers(machine: &Machine) {
@@ -119,8 +123,7 @@ mod tests {
         start_servers(&machine);
         machine.block_on(async {
             let clock = machine.context().clock();
-            let address = machine.address(PORT);
-            let mut stream = TcpStream::connect(machine.peer(), address).await.unwrap();
+            let mut stream = connect(&machine).await;
             let mut buffer = [0; 8];
             for _ in 0..3 {
                 clock.sleep(IDLE / 2).await;
@@ -143,8 +146,7 @@ mod tests {
         start_servers(&machine);
         machine.block_on(async {
             let clock = machine.context().clock();
-            let address = machine.address(PORT);
-            let mut stream = TcpStream::connect(machine.peer(), address).await.unwrap();
+            let mut stream = connect(&machine).await;
             let bytes = vec![0; 16 << 20];
             let written = clock.timeout(IDLE * 3, stream.write_all(&bytes)).await;
             assert_eq!(written.unwrap(), Err(StreamError::Reset));
