@@ -3,6 +3,7 @@
 mod boot;
 mod cli;
 mod disk;
+mod disk_writes;
 mod examples;
 mod faults;
 mod firecracker;

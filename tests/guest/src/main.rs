@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod disk;
 mod faults;
 mod lines;
 mod memory;
@@ -55,6 +56,10 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "wall-clock" => time::wall_clock(&ctx),
         "idle" => time::idle(&ctx, number.unwrap_or(5)).await,
         "spin" => time::spin(&ctx, number.unwrap_or(4)).await,
+
+        "disk-pattern" => disk::write_pattern(&ctx).await?,
+        "disk-places" => disk::write_places(&ctx).await?,
+        "disk-refused" => disk::write_refused(&ctx).await?,
 
         "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,
         "serial-echo" => lines::echo(&ctx).await,
