@@ -13,10 +13,6 @@ not_guests := replace(guests, "-p ", "--exclude ")
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
     sed -n '/^name = /{s/name = "\(.*\)"/-p \1/p;q}' "${lib%src/lib.rs}Cargo.toml"; done | tr '\n' ' '`
 
-# The ports of this machine that lead into the demo worker.
-http_port := env("UKERNEL_HTTP_PORT", "8080")
-echo_port := env("UKERNEL_ECHO_PORT", "7007")
-
 # Explain the recipes
 [private]
 default:
@@ -24,16 +20,15 @@ default:
 
 # Boot the demo worker with a disk made of this repository's files; Ctrl-C asks it to stop
 [no-exit-message]
-run *ARGUMENTS: _demo
+run *ARGUMENTS: _demo _demo-disk
     #!/usr/bin/env bash
     # Job control: a terminal's Ctrl-C is for the guest; `just`, which would call it an error, does not
     # see it.
     if [ -t 0 ]; then set -m; fi
-    echo "page: http://127.0.0.1:{{ http_port }}/   echo: 127.0.0.1:{{ echo_port }}, TCP and UDP" >&2
     {{ quote(target_folder / "debug/ukernel") }} run --kernel {{ quote(guest_folder / "demo") }} \
         --disk build/demo.img,ro \
-        -p {{ quote(http_port + ":8080") }} \
-        -p {{ quote(echo_port + ":7/tcp") }} -p {{ quote(echo_port + ":7/udp") }} {{ ARGUMENTS }}
+        -p UKERNEL_HTTP_PORT=8080:8080 --page 8080 \
+        -p UKERNEL_ECHO_PORT=7007:7/tcp -p UKERNEL_ECHO_PORT=7007:7/udp {{ ARGUMENTS }}
 
 # Run what every change must pass: formatting, lints, host tests, VM tests
 [no-exit-message]
@@ -106,10 +101,13 @@ clean:
     cargo clean
     rm -rf build
 
-# Everything that `run` needs; cargo shows its progress, as a first build takes a minute
+# The programs that `run` needs; cargo shows its progress, as a first build takes a minute
 _demo:
-    @mkdir -p build
     @cargo build -p bundle-tool
     @cargo build --profile guest --target {{ guest_target }} -p demo
+
+# The disk that `run` needs
+_demo-disk:
+    @mkdir -p build
     @{{ quote(target_folder / "debug/ukernel") }} disk-image --output build/demo.img \
         *.md kernel reactor netstack drivers

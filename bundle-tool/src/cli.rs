@@ -2,6 +2,7 @@
 //! output, words to standard error; the exit status is the guest's where a guest ran.
 
 mod disk_image;
+mod publish;
 mod run;
 
 use std::ffi::OsString;

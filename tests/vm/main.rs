@@ -14,6 +14,7 @@ mod lifecycle;
 mod memory;
 mod network;
 mod page;
+mod run_recipe;
 mod serial;
 mod time;
 mod virtio;

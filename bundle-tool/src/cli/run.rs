@@ -10,9 +10,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::publish::Publish;
 use crate::machine::{
-    AcceleratorChoice, AcceleratorRequest, Disk, Ending, Firecracker, Forward, Launch, Machine,
-    Nic, Protocol, Qemu, StartError, Symbols, VmConfig, Vmm,
+    AcceleratorChoice, AcceleratorRequest, Disk, Ending, Firecracker, Launch, Machine, Nic,
+    Protocol, Qemu, StartError, Symbols, VmConfig, Vmm,
 };
 
 /// Boot a kernel, stream its serial log, and end with its status
@@ -27,11 +28,19 @@ pub(super) struct Run {
     /// Attach a raw disk; with ",ro" the guest may only read
     #[arg(long = "disk", value_name = "FILE[,ro]")]
     disks: Vec<Disk>,
-    /// Forward a port of 127.0.0.1 to the guest; 0 takes a free one
-    #[arg(short = 'p', long = "publish", value_name = "HOST:GUEST[/tcp|/udp]")]
-    forwards: Vec<Forward>,
+    /// Forward a port of 127.0.0.1 to the guest; 0 takes a free one. The environment variable
+    /// overrides HOST
+    #[arg(
+        short = 'p',
+        long = "publish",
+        value_name = "[VARIABLE=]HOST:GUEST[/tcp|/udp]"
+    )]
+    published: Vec<Publish>,
+    /// The guest's port of a page to look at: print its address on this machine
+    #[arg(long, value_name = "GUEST", requires = "published")]
+    page: Option<u16>,
     /// Connect the guest to an existing tap device instead of the user-mode network
-    #[arg(long, value_name = "NAME", conflicts_with = "forwards")]
+    #[arg(long, value_name = "NAME", conflicts_with = "published")]
     tap: Option<String>,
     /// Add options to the kernel's command line
     #[arg(long, value_name = "OPTIONS")]
@@ -69,7 +78,7 @@ impl Run {
         if let Some(seconds) = self.timeout {
             launch = launch.deadline(Duration::from_secs(seconds));
         }
-        let machine = Arc::new(launch.start().map_err(failure)?);
+        let machine = Arc::new(launch.start().map_err(|error| self.failure(error))?);
         stop_on_ctrl_c(&machine)?;
         self.print_addresses(&machine);
         let outcome = machine.wait();
@@ -104,14 +113,17 @@ impl Run {
         match &self.tap {
             Some(name) => config.nics.push(Nic::tap(name)),
             // Firecracker has no user-mode network: without a tap, no network.
-            None if self.vmm == VmmChoice::Firecracker && self.forwards.is_empty() => {}
-            None => config.nics.push(Nic::user(self.forwards.iter().copied())),
+            None if self.vmm == VmmChoice::Firecracker && self.published.is_empty() => {}
+            None => {
+                let forwards = self.published.iter().map(|published| published.forward);
+                config.nics.push(Nic::user(forwards));
+            }
         }
         config
     }
 
     fn print_addresses(&self, machine: &Machine) {
-        for forward in &self.forwards {
+        for Publish { forward, .. } in &self.published {
             let guest = forward.guest_port;
             let host = match forward.protocol {
                 Protocol::Tcp => machine.forwarded(guest),
@@ -120,6 +132,23 @@ impl Run {
             if let Some(host) = host {
                 eprintln!("ukernel: {host} -> guest {guest}/{}", forward.protocol);
             }
+        }
+        if let Some(host) = self.page.and_then(|guest| machine.forwarded(guest)) {
+            eprintln!("page: http://{host}/");
+        }
+    }
+
+    /// The error in words, with the variable that chooses a port which is taken.
+    fn failure(&self, error: StartError) -> Failure {
+        let taken = self.published.iter().find(|Publish { forward, .. }| {
+            matches!(error, StartError::PortTaken { protocol, port }
+                if (forward.protocol, forward.host_port) == (protocol, port))
+        });
+        let variable = taken.and_then(|published| published.variable.as_deref());
+        let advice = |name| format!("set {name} to another port, or to 0 for any free one");
+        Failure {
+            hint: variable.map(advice).or_else(|| error.hint()),
+            message: error.to_string(),
         }
     }
 }
@@ -162,13 +191,6 @@ fn stop_on_ctrl_c(machine: &Arc<Machine>) -> Result<(), Failure> {
         });
     })
     .map_err(|error| Failure::new(format_args!("cannot handle Ctrl-C: {error}")))
-}
-
-fn failure(error: StartError) -> Failure {
-    Failure {
-        hint: error.hint(),
-        message: error.to_string(),
-    }
 }
 
 fn memory_mib(text: &str) -> Result<u32, String> {

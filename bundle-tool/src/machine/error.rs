@@ -74,9 +74,9 @@ impl StartError {
             ),
             StartError::Vmm { .. } => Some("name the program in UKERNEL_FIRECRACKER".into()),
             StartError::File { role: "kernel", .. } => Some("build it first: ./just build".into()),
-            StartError::PortTaken { .. } => Some(
-                "choose another port (of ./just run: by UKERNEL_HTTP_PORT and UKERNEL_ECHO_PORT), or 0 for any free one".into(),
-            ),
+            StartError::PortTaken { .. } => {
+                Some("choose another port, or 0 for any free one".into())
+            }
             StartError::Exited { stderr, .. } if stderr.contains("/dev/kvm") => {
                 Some("try --accel tcg".into())
             }
