@@ -47,7 +47,8 @@ fn run(http_port: u16, echo_port: u16) -> Command {
 /// Two ports of this machine that nobody has, for TCP as well as UDP.
 fn free_ports() -> (u16, u16) {
     let both = |port: &u16| ports::is_free(Protocol::Udp, *port);
-    let mut free = std::iter::repeat_with(|| ports::free(Protocol::Tcp).unwrap()).filter(both);
+    let any = || ports::free(Protocol::Tcp).expect("a free port");
+    let mut free = std::iter::repeat_with(any).filter(both);
     let http = free.next().expect("endless");
     (http, free.find(|echo| *echo != http).expect("endless"))
 }
