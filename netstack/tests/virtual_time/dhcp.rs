@@ -21,9 +21,9 @@ fn client() -> Lone {
 
 /// What the client asked, and whether it asked everybody.
 #[derive(Debug)]
-struct Asked {
+pub(crate) struct Asked {
     kind: DhcpMessageType,
-    transaction: u32,
+    pub(crate) transaction: u32,
     requested: Option<Ipv4Addr>,
     server: Option<Ipv4Addr>,
     client_ip: Ipv4Addr,
@@ -31,7 +31,7 @@ struct Asked {
     hostname: Option<Vec<u8>>,
 }
 
-fn as_dhcp(frame: &[u8]) -> Option<Asked> {
+pub(crate) fn as_dhcp(frame: &[u8]) -> Option<Asked> {
     if frame.get(12..14)? != [8, 0] || frame.get(36..38)? != [0, 67] {
         return None;
     }

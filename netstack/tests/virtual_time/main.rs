@@ -5,6 +5,7 @@ mod datagrams;
 mod dhcp;
 mod dns;
 mod ends;
+mod entropy;
 mod hostile;
 mod io_traits;
 mod ipv6;

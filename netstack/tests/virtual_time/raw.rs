@@ -28,11 +28,15 @@ pub(crate) struct Lone {
 
 impl Lone {
     pub(crate) fn new(config: Config) -> Lone {
+        Lone::with_random(config, random(1))
+    }
+
+    pub(crate) fn with_random(config: Config, random: impl FnMut() -> u64 + 'static) -> Lone {
         let reactor = Reactor::new(VirtualClock::new());
         let (clock, spawner) = (reactor.clock(), reactor.spawner());
         let (wire, _, end) = Wire::new(&clock, 1, Conditions::default());
         wire.record();
-        let (stack, runner) = netstack::new(end, config, clock.clone(), random(1)).unwrap();
+        let (stack, runner) = netstack::new(end, config, clock.clone(), random).unwrap();
         spawner.task("network").spawn(runner.run()).detach();
         Lone {
             reactor,
