@@ -1,9 +1,12 @@
 //! The ways into the kernel: both boot protocols, every board, both accelerators.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, HostSupport, MachineType, Qemu, VmConfig};
+use bundle_tool::machine::{Accelerator, Disk, HostSupport, MachineType, Qemu, VmConfig};
+use system_tests::demo::{Demo, demo_config};
 use system_tests::guest::guest;
+use system_tests::image::Image;
 use system_tests::skip::skip;
 use system_tests::vm::{boot, boot_within, config};
 
@@ -34,20 +37,46 @@ fn the_linux_entry_boots() {
     vm.expect_status(0);
 }
 
-/// A processor without the virtualization flags makes KVM emulate each instruction, which takes
-/// seconds.
-#[test]
-fn kvm_boots_wherever_it_opens() {
+/// A processor without the virtualization flags makes KVM emulate each instruction: what takes
+/// milliseconds elsewhere takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// KVM, be it emulated, or a visible skip.
+fn kvm(what: &str) -> Option<Accelerator> {
     let host = HostSupport::detect();
     if let Err(error) = host.kvm {
-        return skip(
-            "booting under KVM",
+        skip(
+            &format!("{what} under KVM"),
             &format!("/dev/kvm does not open: {error}"),
         );
+        return None;
     }
-    let accelerator = Accelerator::Kvm {
+    Some(Accelerator::Kvm {
         hardware: host.hardware,
-    };
-    let qemu = Qemu::with_accelerator(config("guest"), accelerator);
-    boot_within(qemu, Duration::from_secs(120)).expect_status(0);
+    })
+}
+
+#[test]
+fn kvm_boots_wherever_it_opens() {
+    let Some(kvm) = kvm("booting") else { return };
+    let config = config("guest").argument("timers");
+    let vm = boot_within(Qemu::with_accelerator(config, kvm), PATIENCE);
+    vm.expect_line("clock=Kvm timer=TscDeadline");
+    vm.expect_line("guest: timers work device=TscDeadline");
+    vm.expect_status(0);
+}
+
+/// The first machine in which an interrupt controller and a timer that are not QEMU's drive devices.
+#[test]
+fn kvm_serves_the_demo_wherever_it_opens() {
+    const PART: Range<usize> = 1000..21_000;
+    let Some(kvm) = kvm("the demo") else { return };
+    let image = Image::new(64 * 1024, 1);
+    let config = demo_config().disk(Disk::new(&image.path).read_only());
+    let demo = Demo::on(boot_within(Qemu::with_accelerator(config, kvm), PATIENCE));
+    demo.expect_healthy();
+    let (offset, length) = (PART.start, PART.len());
+    let part = demo.get_ok(&format!("/disk/0?offset={offset}&length={length}"));
+    assert!(part.body == image.content[PART], "the disk differs");
+    demo.stop_and_expect_success();
 }
