@@ -2,7 +2,6 @@
 //! justfile, the tests and the benchmarks all come through [`machine`].
 //!
 //! Runs on the host and knows of the kernel only what the `abi` crate says.
-#![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod disk_image;

@@ -1,7 +1,8 @@
 //! A virtual machine from its description to its exit status.
 //!
 //! [`VmConfig`] says what the machine contains; [`Qemu`] or [`Firecracker`] says which program runs
-//! it and how; [`Launch`] starts it; [`Machine`] is the running one. Dropping a [`Machine`] kills it.
+//! it and how; [`Launch`] starts it; [`Machine`] is the running one. Dropping a [`Machine`] kills it, and on
+//! Linux so does the end of this process, even by a signal that nobody can handle.
 //!
 //! Everything that decides is a pure function (the command line, the choice of accelerator, the
 //! meaning of how a run ended) and is tested without starting anything.
@@ -32,6 +33,8 @@ mod qmp;
 mod running;
 mod serial_log;
 mod symbols;
+#[cfg(target_os = "linux")]
+mod tether;
 
 pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
 pub use config::{Disk, DiskFault, DiskOperation, Forward, Nic, NicBackend, Protocol, VmConfig};

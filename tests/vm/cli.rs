@@ -1,12 +1,15 @@
 //! The command `ukernel run` from the outside: what it prints where, and the status it ends with.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use system_tests::guest::tool;
 use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
+use system_tests::vm::SOON;
 use tempfile::NamedTempFile;
 
 /// A running `ukernel run`. Its own `--timeout` ends it when a test fails.
@@ -58,6 +61,22 @@ impl Run {
     fn interrupt(&self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::INT).expect("it still runs");
+    }
+
+    /// The process that runs the guest.
+    fn vmm(&self) -> Pid {
+        let threads = format!("/proc/{}/task", self.child.id());
+        let threads = fs::read_dir(threads).expect("it runs");
+        let children = threads.map(|thread| {
+            let path = thread.expect("a readable folder").path().join("children");
+            // A thread may end meanwhile; it has no children then.
+            fs::read_to_string(path).unwrap_or_default()
+        });
+        let children: String = children.collect();
+        let [vmm] = children.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("the tool's children: '{children}'");
+        };
+        Pid::from_raw(vmm.parse().expect("a number")).expect("not 0")
     }
 
     /// The status, and what is left of both outputs.
@@ -120,6 +139,23 @@ fn a_second_ctrl_c_kills_it() {
     run.await_words("asking the guest to stop");
     run.interrupt();
     assert_eq!(run.finish().0, Some(130));
+}
+
+/// It cannot clean up then; the system does.
+#[test]
+fn a_killed_tool_takes_the_machine_along() {
+    let mut run = Run::start(&[print("up\n"), Step::Hang], &[]);
+    run.await_output("up");
+    let vmm = pidfd_open(run.vmm(), PidfdFlags::empty()).expect("it runs");
+    run.child.kill().expect("it still runs");
+    let mut ended = [PollFd::new(&vmm, PollFlags::IN)];
+    let limit = Timespec::try_from(SOON).expect("seconds");
+    let count = poll(&mut ended, Some(&limit)).expect("a process can be waited for");
+    if count == 0 {
+        let _ = pidfd_send_signal(&vmm, Signal::KILL);
+        panic!("the machine still runs {SOON:?} after the tool was killed");
+    }
+    assert_eq!(run.finish().0, None, "ended by a signal");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The starting of machines itself, with guests of a few instructions: what the other tests stand on.
 
+use std::fs;
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use bundle_tool::machine::{
@@ -71,9 +74,25 @@ fn a_dropped_machine_leaves_no_process() {
     let guest = tiny_guest(&[Step::Hang]);
     let vm = boot(qemu(&guest));
     let process = format!("/proc/{}", vm.process_id());
-    assert!(std::path::Path::new(&process).exists());
+    assert!(Path::new(&process).exists());
     drop(vm);
-    assert!(!std::path::Path::new(&process).exists());
+    assert!(!Path::new(&process).exists());
+}
+
+/// Whoever starts it from a pool of threads, say.
+#[test]
+fn a_machine_outlives_the_thread_that_started_it() {
+    let guest = tiny_guest(&[Step::AwaitKeyboard(4), exit_record(0), Step::Reset]);
+    let qemu = qemu(&guest);
+    let (vm, place) =
+        thread::spawn(move || (boot(qemu), fs::read_link("/proc/thread-self").unwrap()))
+            .join()
+            .unwrap();
+    // Joined is not quite ended: the system sends its signals last.
+    while Path::new("/proc").join(&place).exists() {
+        thread::yield_now();
+    }
+    vm.stop_and_expect_success();
 }
 
 #[test]
@@ -148,7 +167,7 @@ fn a_missing_program_has_a_hint() {
 fn qemu_accepts_every_kind_of_device() {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("a, b.img");
-    std::fs::write(&image, vec![0; 64 * 1024]).unwrap();
+    fs::write(&image, vec![0; 64 * 1024]).unwrap();
     let fault = DiskFault {
         operation: DiskOperation::Read,
         sector: Some(8),

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, ExitStatus};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -68,29 +68,29 @@ impl Process {
     /// the socket `listener` is released by a connection.
     pub(super) fn spawn(
         vmm: &'static str,
-        mut command: Command,
+        command: Command,
         deadline: Option<Duration>,
         folder: TempDir,
         listener: Option<PathBuf>,
         forwards: Vec<Forward>,
     ) -> io::Result<Process> {
         let started = Instant::now();
-        let child = Arc::new(SharedChild::spawn(&mut command)?);
         let cut = Arc::new(OnceLock::new());
+        let (guard, child) = {
+            let cut = cut.clone();
+            spawn_guarded(command, move |child| {
+                enforce(child, &cut, started, deadline);
+                // Nobody may listen any more; then nobody needs to be released.
+                let _ = listener.map(UnixStream::connect);
+            })
+        };
+        let child = child?;
         let vmm_log = Arc::new(SerialLog::default());
-        let mut threads = Vec::new();
+        let mut threads = vec![guard];
         if let Some(stderr) = child.take_stderr() {
             let vmm_log = vmm_log.clone();
             threads.push(thread::spawn(move || vmm_log.fill(stderr, |_| {})));
         }
-        threads.push({
-            let (child, cut) = (child.clone(), cut.clone());
-            thread::spawn(move || {
-                enforce(&child, &cut, started, deadline);
-                // Nobody may listen any more; then nobody needs to be released.
-                let _ = listener.map(UnixStream::connect);
-            })
-        });
         let stdin = Mutex::new(child.take_stdin());
         let (control, log_file, _folder) = (Control::None, None, folder);
         Ok(Process {
@@ -164,6 +164,28 @@ impl Drop for Process {
             let _ = thread.join();
         }
     }
+}
+
+/// Spawns `command` from a thread of its own, which then runs `guard` to the child's end: it is the
+/// thread that the child is tethered to, so it must not end before.
+fn spawn_guarded(
+    mut command: Command,
+    guard: impl FnOnce(&SharedChild) + Send + 'static,
+) -> (JoinHandle<()>, io::Result<Arc<SharedChild>>) {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        #[cfg(target_os = "linux")]
+        super::tether::tether(&mut command);
+        let child = SharedChild::spawn(&mut command).map(Arc::new);
+        let spawned = child.as_ref().ok().cloned();
+        // The other side waits for it.
+        let _ = sender.send(child);
+        if let Some(child) = spawned {
+            guard(&child);
+        }
+    });
+    let child = receiver.recv();
+    (thread, child.expect("the thread sends before it ends"))
 }
 
 /// Waits for the process, and kills it at its deadline.
