@@ -14,11 +14,14 @@ use crate::disk_answer::DiskBytes;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// A header's name and value.
+type Header = (&'static str, Cow<'static, str>);
+
 /// An answer. `Result<Answer, Answer>` carries one that ends a computation early.
 pub struct Answer {
     status: u16,
     content: Typed,
-    header: Option<(&'static str, Cow<'static, str>)>,
+    header: Option<Header>,
     last: bool,
 }
 
@@ -66,7 +69,8 @@ impl Answer {
         Answer { status, ..self }
     }
 
-    /// The same answer with one more header, in place of an earlier one.
+    /// The same answer with one more header, in place of an earlier one. Not for `Connection`, which is
+    /// [`last`](Self::last)'s.
     pub fn with_header(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         Answer {
             header: Some((name, value.into())),
@@ -74,9 +78,9 @@ impl Answer {
         }
     }
 
-    /// The same answer, behind which the connection ends.
+    /// The same answer, behind which the connection ends; it says so.
     pub fn last(self) -> Self {
-        Answer { last: true, ..self }.with_header("Connection", "close")
+        Answer { last: true, ..self }
     }
 
     /// Whether the connection ends behind it.
@@ -92,7 +96,10 @@ impl Answer {
 
     /// The answer as picoserve sends it.
     pub fn into_response(self) -> impl picoserve::response::IntoResponse {
-        Response::new(StatusCode::new(self.status), self.content).with_headers(Extra(self.header))
+        Response::new(StatusCode::new(self.status), self.content).with_headers(Extra {
+            header: self.header,
+            close: self.last.then_some(("Connection", Cow::Borrowed("close"))),
+        })
     }
 }
 
@@ -105,12 +112,15 @@ impl From<RangeError> for Answer {
     }
 }
 
-/// The header beside those that picoserve writes.
-struct Extra(Option<(&'static str, Cow<'static, str>)>);
+/// The headers beside those that picoserve writes.
+struct Extra {
+    header: Option<Header>,
+    close: Option<Header>,
+}
 
 impl HeadersIter for Extra {
     async fn for_each_header<F: ForEachHeader>(self, mut each: F) -> Result<F::Output, F::Error> {
-        if let Some((name, value)) = self.0 {
+        for (name, value) in [self.header, self.close].into_iter().flatten() {
             each.call(name, value).await?;
         }
         each.finalize().await

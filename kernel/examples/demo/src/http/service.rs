@@ -29,17 +29,19 @@ impl PathRouterService for Session {
         mut request: Request<'_, R>,
         writer: W,
     ) -> Result<ResponseSent, W::Error> {
-        let answer = self
+        let mut answer = self
             .answer(request.parts, request.body_connection.body())
             .await;
-        let last = answer.is_last();
-        if last {
-            self.connection.stop_reading();
-        }
+        // A body that nobody read is thrown away if it is there, and not waited for if it is not.
+        self.connection.stop_waiting();
         let connection = request.body_connection.finalize().await?;
+        if !self.connection.wait_again() {
+            answer = answer.last();
+        }
+        let last = answer.is_last();
         let sent = answer.into_response().write_to(connection, writer).await?;
         if last {
-            self.connection.stop_writing();
+            self.connection.finish();
         }
         Ok(sent)
     }

@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
 use core::time::Duration;
 
 use picoserve::io::{BaseWrite, ErrorType, Read, Socket, Write};
@@ -36,13 +36,24 @@ impl Timer<Runtime> for ReactorTimer {
     }
 }
 
+/// What picoserve is shown when it reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// What the client sends; waits for it.
+    All,
+    /// What has arrived, and then the end of the stream.
+    Arrived,
+    /// The end of the stream.
+    Nothing,
+}
+
 /// One connection; its clones share it. Once it is [cut](Self::cut) everything fails.
 #[derive(Clone)]
 pub struct Connection(Rc<Shared>);
 
 struct Shared {
     stream: RefCell<Option<TcpStream>>,
-    reading: Cell<bool>,
+    reading: Cell<Reading>,
     writing: Cell<bool>,
 }
 
@@ -52,7 +63,7 @@ impl Connection {
         let stream = RefCell::new(Some(stream));
         Connection(Rc::new(Shared {
             stream,
-            reading: Cell::new(true),
+            reading: Cell::new(Reading::All),
             writing: Cell::new(true),
         }))
     }
@@ -64,15 +75,26 @@ impl Connection {
         }
     }
 
-    /// Shows picoserve the end of the stream from here on. Otherwise it would read a body that was
-    /// refused to its end before it answers.
-    pub fn stop_reading(&self) {
-        self.0.reading.set(false);
+    /// Shows picoserve only what has arrived, and the end of the stream behind it. Otherwise it would
+    /// wait for the rest of a body that nobody reads before it answers.
+    pub fn stop_waiting(&self) {
+        self.0.reading.set(Reading::Arrived);
     }
 
-    /// Fails whatever picoserve writes from here on: it may still hold bytes behind a request that
-    /// was refused, and would take them for the next one.
-    pub fn stop_writing(&self) {
+    /// Undoes [`stop_waiting`](Self::stop_waiting). False if the end was shown: what comes next is the
+    /// rest of a body, and no request.
+    pub fn wait_again(&self) -> bool {
+        let whole = self.0.reading.get() != Reading::Nothing;
+        if whole {
+            self.0.reading.set(Reading::All);
+        }
+        whole
+    }
+
+    /// Shows picoserve the end of the stream from here on, and fails whatever it writes: it may still
+    /// hold bytes behind a request that was refused, and would take them for the next one.
+    pub fn finish(&self) {
+        self.0.reading.set(Reading::Nothing);
         self.0.writing.set(false);
     }
 
@@ -117,6 +139,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Takes what has arrived; if that is nothing, what comes later is not shown any more.
+    fn take_arrived(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<usize, StreamError> {
+        if self.0.reading.get() == Reading::Arrived
+            && let Poll::Ready(taken) = self.poll(|stream| stream.poll_read(cx, buffer))
+            && taken != Ok(0)
+        {
+            return taken;
+        }
+        self.0.reading.set(Reading::Nothing);
+        Ok(0)
+    }
+
     async fn receive(&self, buffer: &mut [u8]) -> Result<usize, StreamError> {
         poll_fn(|cx| self.poll(|stream| stream.poll_read(cx, buffer))).await
     }
@@ -128,11 +162,10 @@ impl ErrorType for Connection {
 
 impl Read for Connection {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StreamError> {
-        if self.0.reading.get() {
-            self.receive(buffer).await
-        } else {
-            Ok(0)
+        if self.0.reading.get() == Reading::All {
+            return self.receive(buffer).await;
         }
+        poll_fn(|cx| Poll::Ready(self.take_arrived(cx, buffer))).await
     }
 }
 

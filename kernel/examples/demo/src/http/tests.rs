@@ -347,6 +347,97 @@ fn a_body_that_is_too_long_is_refused_before_it_is_read() {
     });
 }
 
+/// A request whose body nobody wants, and who says so.
+fn unwanted(request: &str, length: usize, text: &str) -> String {
+    std::format!("{request} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{text}")
+}
+
+#[test]
+fn a_body_that_nobody_wants_is_not_waited_for() {
+    test(10, async |bed| {
+        for (request, expected, header) in [
+            ("POST /nowhere", "404", ""),
+            ("POST /healthz", "405", "Allow: GET, HEAD\r\n"),
+            ("DELETE /jobs", "405", "Allow: POST\r\n"),
+            ("GET /healthz", "200", ""),
+        ] {
+            let started = bed.worker.ctx.clock().now();
+            let answer = bed.exchange(&unwanted(request, 100_000, "the first")).await;
+            let took = bed.worker.ctx.clock().now() - started;
+            assert_eq!(status(&answer), expected, "{request}: {answer}");
+            assert!(took < Duration::from_secs(1), "{request}: {took:?}");
+            assert!(answer.contains("Connection: close\r\n"), "{answer}");
+            assert!(answer.contains(header), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn a_body_that_nobody_wants_but_is_there_costs_nothing() {
+    test(10, async |bed| {
+        let mut stream = bed.connect().await;
+        let text = "x".repeat(500);
+        for request in ["POST /nowhere", "GET /healthz", "POST /healthz"] {
+            let together = unwanted(request, text.len(), &text) + &get("/metrics");
+            stream.write_all(together.as_bytes()).await.unwrap();
+            let answer = read_answer(&mut stream).await;
+            assert!(!answer.contains("Connection: close"), "{answer}");
+            assert!(body(&read_answer(&mut stream).await).contains("ukernel_"));
+        }
+    });
+}
+
+#[test]
+fn a_longer_one_that_is_there_costs_nothing_either() {
+    test(1, async |bed| {
+        // While this connection has the only slot, all of the other's request arrives: more than
+        // picoserve's buffer holds.
+        let mut first = bed.connect().await;
+        first.write_all(get("/healthz").as_bytes()).await.unwrap();
+        read_answer(&mut first).await;
+        let mut second = bed.connect().await;
+        let length = REQUEST_BYTES + 1000;
+        let request = unwanted("POST /nowhere", length, &"x".repeat(length)) + &get("/healthz");
+        second.write_all(request.as_bytes()).await.unwrap();
+        bed.worker.ctx.clock().sleep(Duration::from_secs(1)).await;
+        drop(first);
+        let answer = read_answer(&mut second).await;
+        assert_eq!(status(&answer), "404");
+        assert!(!answer.contains("Connection: close"), "{answer}");
+        assert_eq!(body(&read_answer(&mut second).await), "ok\n");
+    });
+}
+
+/// Closing with unread data resets the connection, and a reset may overtake the answer.
+#[test]
+fn who_sends_all_before_reading_gets_the_answer() {
+    test(10, async |bed| {
+        let answer = bed
+            .exchange(&unwanted("POST /nowhere", 60_000, &"x".repeat(60_000)))
+            .await;
+        assert_eq!(status(&answer), "404");
+        assert_eq!(body(&answer), "there is no such page\n");
+    });
+}
+
+/// A head that fills picoserve's buffer leaves it no room to throw the body away.
+#[test]
+fn a_body_behind_a_head_of_any_length_is_not_the_next_request() {
+    test(10, async |bed| {
+        let smuggled = get("/healthz");
+        let head = unwanted("POST /nowhere", smuggled.len(), "");
+        for length in REQUEST_BYTES - 3..=REQUEST_BYTES {
+            let filler = std::format!("a: {}\r\n\r\n", "x".repeat(length - head.len() - 5));
+            let head = head.strip_suffix("\r\n").unwrap();
+            let answer = bed
+                .exchange(&(std::format!("{head}{filler}") + &smuggled + &get_and_close("/")))
+                .await;
+            assert_eq!(status(&answer), "404", "{length}");
+            assert!(!answer.contains("ok\n"), "{length}: {answer}");
+        }
+    });
+}
+
 #[test]
 fn a_reset_is_noticed_without_an_answer() {
     test(10, async |bed| {
