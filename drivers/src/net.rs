@@ -335,6 +335,10 @@ impl<T: Registers> Hardware for VirtioNet<T> {
     fn is_up(&self) -> bool {
         self.link_up && !self.device.failed()
     }
+
+    fn dropped(&self) -> u64 {
+        self.monitor.dropped()
+    }
 }
 
 /// Consumes what a line has announced. Returns how often it was raised, and whether the task is

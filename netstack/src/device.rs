@@ -4,7 +4,7 @@
 //! answer, or a connection's packets out. Nothing here outlives the call.
 
 use core::net::IpAddr;
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 
 use crate::link::{ETHERNET_HEADER, Link};
@@ -31,6 +31,9 @@ pub(crate) fn ip_capabilities(device: &DeviceCapabilities) -> DeviceCapabilities
     ip.segmentation.tcpv4 = tcpv4.and_then(core::num::NonZeroUsize::new);
     // smoltcp 0.14 hands out large IPv6 segments and then drops them for their size.
     ip.segmentation.tcpv6 = None;
+    // The engine checks IPv4's header itself, to count what is wrong.
+    let fills = ip.checksum.ipv4.tx();
+    ip.checksum.ipv4 = if fills { Checksum::Tx } else { Checksum::None };
     ip
 }
 

@@ -21,7 +21,7 @@ use crate::device::{Capabilities, Ingress, LOOPBACK_MTU, ip_capabilities, loopba
 use crate::dhcp::Dhcp;
 use crate::link::route::AddressPrefix;
 use crate::link::{Link, ndisc};
-use crate::packet::{IpHead, Unreadable, protocol};
+use crate::packet::{IpHead, Unreadable, is_right_ipv4_header, protocol};
 use crate::slaac::Slaac;
 use crate::stats::DropCause;
 use crate::tcp::Table;
@@ -138,6 +138,8 @@ impl Engine {
         self.begin_turn(now, cx);
         self.watch_link(device.is_up());
         let more_received = self.receive_frames(device);
+        let dropped = device.dropped();
+        self.link.stats.set_drops(DropCause::Device, dropped);
         self.receive_looped::<D>();
         self.tick_services();
         self.tick_tcp();
@@ -249,6 +251,9 @@ impl Engine {
             }
             Err(Unreadable::Fragment) => return self.link.stats.count_drop(DropCause::Fragment),
         };
+        if !local && head.source.is_ipv4() && !is_right_ipv4_header(packet) {
+            return self.link.stats.count_drop(DropCause::Malformed);
+        }
         let discovery = head.protocol == protocol::ICMPV6 && ndisc::is_discovery(head.payload);
         if !local && !discovery && self.is_impossible(&head) {
             return self.link.stats.count_drop(DropCause::ImpossibleAddress);

@@ -1,7 +1,8 @@
 //! Reads just enough of an IP packet to know whom it is for.
 //!
 //! The engine calls it on every packet before smoltcp parses it in full. It must accept any
-//! bytes: what it cannot read is an error, never a panic, and checksums are smoltcp's business.
+//! bytes: what it cannot read is an error, never a panic, and checksums beyond IPv4's own are smoltcp's
+//! business.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,6 +24,7 @@ pub(crate) mod flags {
 
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
+const TCP_HEADER: usize = 20;
 
 /// Why a packet cannot be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl<'p> IpHead<'p> {
 
     /// Sequence number of a TCP packet, and its length in sequence space: data, SYN and FIN.
     pub(crate) fn sequence_space(&self) -> Option<(u32, u32)> {
-        let header = self.payload.get(..20)?;
+        let header = self.payload.get(..TCP_HEADER)?;
         let data = self
             .payload
             .len()
@@ -78,13 +80,26 @@ impl<'p> IpHead<'p> {
 
     /// Acknowledgement number of a TCP packet.
     pub(crate) fn acknowledged(&self) -> Option<u32> {
-        Some(u32_at(self.payload.get(..20)?, 8))
+        Some(u32_at(self.payload.get(..TCP_HEADER)?, 8))
     }
 
-    /// The flags of a TCP packet.
+    /// The flags of a TCP packet whose header is whole.
     pub(crate) fn tcp_flags(&self) -> Option<u8> {
-        self.payload.get(13).copied()
+        let header = self.payload.get(..TCP_HEADER)?;
+        let len = usize::from(header[12] >> 4) * 4;
+        (TCP_HEADER..=self.payload.len())
+            .contains(&len)
+            .then_some(header[13])
     }
+}
+
+/// Whether the header of an IPv4 packet, one that was parsed, has the right checksum (RFC 791 §3.1).
+pub(crate) fn is_right_ipv4_header(packet: &[u8]) -> bool {
+    let header = &packet[..usize::from(packet[0] & 0x0f) * 4];
+    let words = header.chunks_exact(4);
+    let sum: u64 = words.map(|word| u64::from(u32_at(word, 0))).sum();
+    // Words of 32 bits do as well as those of 16: both moduli are one less than a power of 2^16.
+    sum != 0 && sum.is_multiple_of(0xffff)
 }
 
 fn parse_ipv4(packet: &[u8]) -> Result<IpHead<'_>, Unreadable> {
@@ -170,6 +185,7 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
     use proptest::prelude::*;
+    use smoltcp::wire::Ipv4Packet;
 
     fn ipv4(payload: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol::TCP, 0, 0];
@@ -188,6 +204,40 @@ mod tests {
         assert_eq!(head.payload.len(), 4);
         assert_eq!(head.ports(), Some((8080, 80)));
         assert_eq!(head.destination, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
+    }
+
+    #[test]
+    fn the_checksum_of_an_ipv4_header_is_checked_with_its_options() {
+        for options in [0, 4, 40] {
+            let mut packet = ipv4(&[0; 60]);
+            packet[0] = 0x45 + options / 4;
+            packet[20..40].copy_from_slice(&[0xa5; 20]);
+            assert!(IpHead::parse(&packet).is_ok());
+            let mut header = Ipv4Packet::new_unchecked(&mut packet[..]);
+            header.fill_checksum();
+            assert!(is_right_ipv4_header(&packet));
+            for bit in 0..8 * (20 + usize::from(options)) {
+                let mut wrong = packet.clone();
+                wrong[bit / 8] ^= 1 << (bit % 8);
+                // The first byte says how much of the packet is header.
+                assert!(bit < 8 || !is_right_ipv4_header(&wrong), "bit {bit}");
+            }
+        }
+        assert!(!is_right_ipv4_header(&[0; 20]));
+    }
+
+    #[test]
+    fn a_tcp_header_that_is_not_whole_has_no_flags() {
+        let flags = |len: usize, offset: u8| {
+            let mut segment = [0; 24];
+            (segment[12], segment[13]) = (offset << 4, flags::SYN);
+            IpHead::parse(&ipv4(&segment[..len])).unwrap().tcp_flags()
+        };
+        assert_eq!(flags(20, 5), Some(flags::SYN));
+        assert_eq!(flags(24, 6), Some(flags::SYN));
+        for (len, offset) in [(0, 0), (19, 5), (20, 4), (20, 6), (23, 6)] {
+            assert_eq!(flags(len, offset), None, "{len} bytes, offset {offset}");
+        }
     }
 
     #[test]

@@ -9,7 +9,11 @@ use log::warn;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum DropCause {
-    /// A frame too short for its headers, or whose lengths contradict each other.
+    /// What the device's driver dropped before the stack saw it: a wrong TCP or UDP checksum, or a
+    /// length that cannot be ([`Hardware::dropped`](reactor::hardware::Hardware::dropped)).
+    Device,
+    /// A frame too short for its headers, whose lengths contradict each other, or with a wrong IPv4
+    /// header checksum.
     Malformed,
     /// A frame for another Ethernet address.
     OtherHost,
@@ -45,7 +49,8 @@ pub enum DropCause {
 
 impl DropCause {
     /// All causes, in the order of their counters.
-    pub const ALL: [DropCause; 15] = [
+    pub const ALL: [DropCause; 16] = [
+        DropCause::Device,
         DropCause::Malformed,
         DropCause::OtherHost,
         DropCause::UnknownProtocol,
@@ -66,6 +71,7 @@ impl DropCause {
     /// The cause in `snake_case`, as metrics and logs show it.
     pub const fn name(self) -> &'static str {
         match self {
+            DropCause::Device => "device",
             DropCause::Malformed => "malformed",
             DropCause::OtherHost => "other_host",
             DropCause::UnknownProtocol => "unknown_protocol",
@@ -150,9 +156,13 @@ impl Stats {
 
     /// Counts a drop; the first of each kind is logged.
     pub(crate) fn count_drop(&mut self, cause: DropCause) {
-        let counter = &mut self.drops[cause as usize];
-        *counter += 1;
-        if *counter == 1 {
+        self.set_drops(cause, self.drops[cause as usize] + 1);
+    }
+
+    /// Takes over a count that is kept elsewhere; the first of each kind is logged.
+    pub(crate) fn set_drops(&mut self, cause: DropCause, count: u64) {
+        let before = core::mem::replace(&mut self.drops[cause as usize], count);
+        if before == 0 && count > 0 {
             warn!(
                 "net: dropping cause={} (said once, counted further)",
                 cause.name()

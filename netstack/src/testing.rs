@@ -109,6 +109,7 @@ struct End {
     refusals: (Instant, u32),
     room: usize,
     mtu: usize,
+    dropped: u64,
     stats: WireStats,
 }
 
@@ -163,6 +164,13 @@ impl Wire {
     /// The size of the frames that an end can send; to be set before a stack is made on it.
     pub fn set_mtu(&self, end: usize, bytes: usize) {
         self.shared.borrow_mut().ends[end].mtu = bytes;
+    }
+
+    /// How many frames an end's driver has dropped by itself so far.
+    pub fn set_dropped(&self, end: usize, frames: u64) {
+        let mut shared = self.shared.borrow_mut();
+        shared.ends[end].dropped = frames;
+        shared.ends[end].wake();
     }
 
     /// Lets an end receive a frame now, whatever the conditions.
@@ -264,6 +272,10 @@ impl Hardware for WireEnd {
 
     fn is_up(&self) -> bool {
         self.wire.shared.borrow().up
+    }
+
+    fn dropped(&self) -> u64 {
+        self.wire.shared.borrow().ends[self.index].dropped
     }
 }
 

@@ -15,8 +15,8 @@ use hashbrown::HashMap;
 use smoltcp::phy::{ChecksumCapabilities, Device, PacketMeta, TxToken};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use smoltcp::wire::{
-    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv4Repr,
-    UDP_HEADER_LEN, UdpPacket, UdpRepr,
+    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, IpAddress, IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket,
+    UdpRepr,
 };
 
 use crate::convert::to_smoltcp;
@@ -184,7 +184,7 @@ impl Engine {
             return self.link.stats.count_drop(DropCause::UdpMalformed);
         };
         if !local && (source, destination) == (DHCP_SERVER_PORT, DHCP_CLIENT_PORT) {
-            if let Some(payload) = payload(head, packet, &self.link.checksums) {
+            if let Some(payload) = payload(head, &self.link.checksums) {
                 self.receive_dhcp(payload);
             }
             return;
@@ -203,7 +203,7 @@ impl Engine {
         } else {
             &self.link.checksums
         };
-        let Some(payload) = payload(head, packet, checksums) else {
+        let Some(payload) = payload(head, checksums) else {
             return self.link.stats.count_drop(DropCause::UdpMalformed);
         };
         let socket = &mut self.udp.sockets[key];
@@ -271,15 +271,7 @@ impl Engine {
 }
 
 /// Checks a datagram and gives its payload.
-fn payload<'p>(
-    head: &IpHead<'p>,
-    packet: &[u8],
-    checksums: &ChecksumCapabilities,
-) -> Option<&'p [u8]> {
-    if head.source.is_ipv4() {
-        let packet = Ipv4Packet::new_checked(packet).ok()?;
-        Ipv4Repr::parse(&packet, checksums).ok()?;
-    }
+fn payload<'p>(head: &IpHead<'p>, checksums: &ChecksumCapabilities) -> Option<&'p [u8]> {
     let datagram = UdpPacket::new_checked(head.payload).ok()?;
     let (from, to) = (
         IpAddress::from(head.source),

@@ -59,4 +59,10 @@ pub trait Hardware {
 
     /// Link state; `true` where the device has none.
     fn is_up(&self) -> bool;
+
+    /// What arrived since the device came up and was dropped by its driver, unread: checksums that
+    /// are wrong, lengths that cannot be. Only grows; none where the driver drops nothing.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }

@@ -78,6 +78,20 @@ impl Hosts {
         Ok((hosts, nic))
     }
 
+    /// The guest's Ethernet address, once it was heard.
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac.0
+    }
+
+    /// Puts a frame on the wire as it is.
+    ///
+    /// # Errors
+    /// The guest takes no frames.
+    pub fn send_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.put(frame)?;
+        self.take_waiting()
+    }
+
     /// Sends a SYN, and does not care for the answer.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ fn an_echo_of_4_mib_serves_a_hundred_connections() {
 }
 
 /// A guest on a network that the test plays.
-fn boot_on_wire(name: &str, mib: u32) -> (TestVm, Hosts, tempfile::TempDir) {
+pub(crate) fn boot_on_wire(name: &str, mib: u32) -> (TestVm, Hosts, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder for sockets");
     let (hosts, nic) = Hosts::new(folder.path()).expect("the network is made");
     let config = config(name).memory_mib(mib).options(OPTION).nic(nic);

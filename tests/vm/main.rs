@@ -8,6 +8,7 @@ mod examples;
 mod faults;
 mod firecracker;
 mod flood;
+mod garbage;
 mod http;
 mod launch;
 mod lifecycle;

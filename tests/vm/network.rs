@@ -1,9 +1,7 @@
-//! The demo's network: echo over TCP and UDP, addresses, a cable that is pulled, garbage on the wire.
+//! The demo's network: echo over TCP and UDP, addresses, a cable that is pulled.
 
-use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use bundle_tool::machine::Nic;
 use system_tests::client::{Pattern, ask_udp, echo_tcp};
 use system_tests::demo::{Demo, demo_config};
 
@@ -72,46 +70,4 @@ fn a_cable_may_be_pulled_and_plugged_in() {
         .unwrap();
     demo.expect_healthy();
     echo_tcp(demo.echo, MIB, 1).unwrap();
-}
-
-/// The test is the network of a second interface: it sends frames of every length, random or nearly
-/// right, to everybody and to nobody.
-#[test]
-fn garbage_on_the_wire_stops_nothing() {
-    const FRAMES: usize = 20_000;
-    let folder = tempfile::tempdir().unwrap();
-    let (guest, here) = (folder.path().join("guest"), folder.path().join("here"));
-    let wire = UnixDatagram::bind(&here).unwrap();
-    let demo = Demo::boot(demo_config().nic(Nic::datagram(&guest, &here)));
-    let before = demo.log().line_count();
-    let mut pattern = Pattern::new(1);
-    let mut frame = [0; 2048];
-    for number in 0..FRAMES {
-        pattern.fill(&mut frame);
-        dress(&mut frame, number);
-        let length = 1 + number * 7 % 1600;
-        wire.send_to(&frame[..length], &guest).unwrap();
-    }
-    demo.expect_healthy();
-    echo_tcp(demo.echo, MIB, 1).unwrap();
-    let lines = demo.log().line_count() - before;
-    assert!(
-        lines < 100,
-        "{lines} lines about {FRAMES} frames:\n{}",
-        demo.log().text()
-    );
-    demo.stop_and_expect_success();
-}
-
-/// Makes a random frame look ever more like a real one, so that each layer gets its garbage.
-fn dress(frame: &mut [u8], number: usize) {
-    if !number.is_multiple_of(5) {
-        frame[..6].fill(0xff);
-    }
-    match number % 5 {
-        2 => frame[12..14].copy_from_slice(&[0x08, 0x06]),
-        3 => frame[12..15].copy_from_slice(&[0x08, 0x00, 0x45]),
-        4 => frame[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]),
-        _ => {}
-    }
 }

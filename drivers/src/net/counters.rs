@@ -45,6 +45,12 @@ impl NetMonitor {
         self.stats.get()
     }
 
+    /// Frames received and dropped, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        let stats = self.stats.get();
+        stats.rx_bad_checksum + stats.rx_malformed
+    }
+
     /// Whether the link is up and the device works.
     pub fn is_up(&self) -> bool {
         self.up.get()

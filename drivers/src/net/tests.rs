@@ -352,6 +352,7 @@ fn verifies_what_nobody_vouches_for() {
                     );
                     dropped += 1;
                     assert_eq!(bench.net.stats().rx_bad_checksum, dropped);
+                    assert_eq!(bench.net.dropped(), dropped);
                 }
             }
         }
@@ -558,6 +559,7 @@ fn drops_and_counts_packets_that_cannot_be() {
         assert!(bench.device.deliver_raw(bytes, claimed));
         assert_eq!(bench.receive(), None, "lie {count}");
         assert_eq!(bench.net.stats().rx_malformed, count);
+        assert_eq!(bench.net.dropped(), count);
     }
     assert!(bench.device.deliver(&arp()));
     assert_eq!(bench.receive(), Some(arp()), "and goes on");

@@ -7,7 +7,7 @@ use netstack::testing::Conditions;
 use netstack::{Ipv6Config, ListenOptions, TcpStream};
 use proptest::prelude::*;
 use reactor::time::Duration;
-use smoltcp::wire::ArpOperation;
+use smoltcp::wire::{ArpOperation, Ipv4Packet};
 
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
 
@@ -65,11 +65,21 @@ fn seeds() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Makes the checksum of an IPv4 header right, so that what is wrong is seen further up.
+fn mend_ipv4(frame: &mut [u8]) {
+    if let Some(packet) = frame.get_mut(14..)
+        && Ipv4Packet::new_checked(&*packet).is_ok()
+    {
+        Ipv4Packet::new_unchecked(packet).fill_checksum();
+    }
+}
+
 /// Frames that are nearly right: some bytes changed, the end cut off or something appended.
 fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
     let changes = proptest::collection::vec((0_usize..120, any::<u8>()), 0..6);
     let tail = proptest::collection::vec(any::<u8>(), 0..40);
-    (0..seeds().len(), changes, 0_usize..60, tail).prop_map(|(seed, changes, cut, tail)| {
+    let kind = (0..seeds().len(), any::<bool>());
+    (kind, changes, 0_usize..60, tail).prop_map(|((seed, mend), changes, cut, tail)| {
         let mut frame = seeds().swap_remove(seed);
         for (at, byte) in changes {
             if let Some(changed) = frame.get_mut(at) {
@@ -78,6 +88,9 @@ fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
         }
         frame.truncate(frame.len().saturating_sub(cut));
         frame.extend(tail);
+        if mend {
+            mend_ipv4(&mut frame);
+        }
         frame
     })
 }
@@ -95,6 +108,7 @@ proptest! {
                 frame[..6].copy_from_slice(&SERVER_MAC);
                 frame[6] &= 0xfe;
                 frame[12..14].copy_from_slice(&[[8, 0], [8, 6], [0x86, 0xdd]][index / 2 % 3]);
+                mend_ipv4(&mut frame);
             }
             frame
         });

@@ -6,7 +6,9 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
 use netstack::{Config, DropCause, Ipv4Config, ListenOptions, StaticIpv4, TcpListener, TcpStream};
 use reactor::time::Duration;
-use smoltcp::wire::{ArpOperation, EthernetAddress, Icmpv4Packet, Icmpv4Repr, IpProtocol};
+use smoltcp::wire::{
+    ArpOperation, EthernetAddress, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet,
+};
 
 const OUTSIDER: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
@@ -169,19 +171,30 @@ fn each_kind_of_wrong_frame_is_counted_and_none_is_answered() {
             frame[at..at + bytes.len()].copy_from_slice(bytes);
             frame
         };
+        // With the checksum of the IPv4 header that then is the right one.
+        let redone = |at: usize, bytes: &[u8]| {
+            let mut frame = changed(at, bytes);
+            Ipv4Packet::new_unchecked(&mut frame[14..]).fill_checksum();
+            frame
+        };
+        let _listener = TcpListener::bind(&lone.stack, 80, ListenOptions::default()).unwrap();
+        let mut no_tcp = syn(OUTSIDER.into(), 4000, SERVER.into(), 80);
+        no_tcp[46] = 0x40;
         let _socket = netstack::UdpSocket::bind(&lone.stack, 9).unwrap();
         for (cause, frame) in [
             (DropCause::Malformed, vec![1, 2, 3]),
             (DropCause::Malformed, changed(6, &[1])),
             (DropCause::Malformed, changed(14, &[0x65])),
             (DropCause::Malformed, changed(16, &[0xff])),
+            (DropCause::Malformed, changed(24, &[0])),
+            (DropCause::Malformed, no_tcp),
             (DropCause::OtherHost, changed(0, &[2, 9, 9, 9, 9, 9])),
             (DropCause::UnknownProtocol, changed(12, &[0x88, 0xcc])),
             (DropCause::Fragment, changed(20, &[0x20, 0])),
-            (DropCause::ImpossibleAddress, changed(26, &[127, 0, 0, 1])),
-            (DropCause::ImpossibleAddress, changed(30, &[127, 0, 0, 1])),
-            (DropCause::ImpossibleAddress, changed(26, &SERVER.octets())),
-            (DropCause::OtherAddress, changed(30, &[10, 0, 0, 3])),
+            (DropCause::ImpossibleAddress, redone(26, &[127, 0, 0, 1])),
+            (DropCause::ImpossibleAddress, redone(30, &[127, 0, 0, 1])),
+            (DropCause::ImpossibleAddress, redone(26, &SERVER.octets())),
+            (DropCause::OtherAddress, redone(30, &[10, 0, 0, 3])),
             (DropCause::UdpMalformed, changed(42, b"y")),
         ] {
             let before = lone.stack.stats();
@@ -200,6 +213,20 @@ fn each_kind_of_wrong_frame_is_counted_and_none_is_answered() {
                 cause.name()
             );
             assert!(sent.is_empty(), "{}", cause.name());
+        }
+    });
+}
+
+#[test]
+fn what_the_driver_drops_is_counted_with_the_rest() {
+    lone().run(async |lone| {
+        lone.sent().await;
+        for count in [3, 10] {
+            lone.wire.set_dropped(1, count);
+            lone.sent().await;
+            let stats = lone.stack.stats();
+            assert_eq!(stats.dropped(DropCause::Device), count);
+            assert_eq!(stats.dropped_in_all(), count);
         }
     });
 }
