@@ -158,7 +158,7 @@ impl Engine {
     /// Whether nothing waits to be sent or acknowledged. A walk over all connections, but only
     /// while somebody waits for that.
     pub(crate) fn is_drained(&self) -> bool {
-        let queued = self.link.has_frames() || self.udp.has_marked() || self.tcp.has_marked();
+        let queued = self.has_frames_to_send() || self.tcp.has_marked(true);
         let outstanding = |connection: &Connection| connection.is_outstanding();
         !queued
             && !self
@@ -303,9 +303,15 @@ impl Engine {
     fn send<D: Device>(&mut self, device: &mut D) -> bool {
         let room = self.send_own_frames(device, MAX_EGRESS)
             && self.send_udp(device, MAX_EGRESS)
-            && self.send_tcp(device, MAX_EGRESS);
+            && self.send_tcp(device, MAX_EGRESS, false);
         self.link.stats.transmit_full += u64::from(!room);
-        room && (self.link.has_frames() || self.udp.has_marked() || self.tcp.has_marked())
+        self.send_tcp(device, MAX_EGRESS, true);
+        room && self.has_frames_to_send() || self.tcp.has_marked(true)
+    }
+
+    /// Whether anything waits for the device.
+    fn has_frames_to_send(&self) -> bool {
+        self.link.has_frames() || self.udp.has_marked() || self.tcp.has_marked(false)
     }
 
     /// Sends what the link queued; false where the device has no room.

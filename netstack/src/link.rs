@@ -124,11 +124,7 @@ impl Link {
         while let Some(due) = self.neighbors.tick(self.now) {
             match due {
                 Ok(request) => self.ask(request),
-                Err(lost) => {
-                    for _ in 0..lost {
-                        self.stats.count_drop(DropCause::Unresolved);
-                    }
-                }
+                Err(lost) => self.count_unresolved(lost),
             }
         }
     }
@@ -263,9 +259,15 @@ impl Link {
 
     fn wait(&mut self, next: IpAddr, packet: Vec<u8>) {
         match self.neighbors.wait(next, packet, self.now) {
-            Waiting::Queued => {}
+            Waiting::Queued(lost) => self.count_unresolved(lost),
             Waiting::Ask => self.ask((next, None)),
-            Waiting::Replaced | Waiting::Refused => self.stats.count_drop(DropCause::Unresolved),
+            Waiting::Refused => self.count_unresolved(1),
+        }
+    }
+
+    fn count_unresolved(&mut self, packets: usize) {
+        for _ in 0..packets {
+            self.stats.count_drop(DropCause::Unresolved);
         }
     }
 

@@ -82,7 +82,9 @@ pub(crate) struct Table {
     by_flow: HashMap<Flow, Place, FixedState>,
     by_port: HashMap<u16, Vec<usize>, FixedState>,
     time_wait: TimeWait,
-    dirty: VecDeque<usize>,
+    /// Connections to look at: those through the device, and those to ourselves, which a device that
+    /// has no room must not hold up.
+    dirty: [VecDeque<usize>; 2],
     half_open: usize,
     pub(crate) orphans: usize,
     budget: Budget,
@@ -99,7 +101,7 @@ impl Table {
             by_flow: HashMap::with_hasher(FixedState::with_seed(seed)),
             by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
             time_wait: TimeWait::default(),
-            dirty: VecDeque::new(),
+            dirty: Default::default(),
             half_open: 0,
             orphans: 0,
             budget: Budget::new(limits.tcp_bytes),
@@ -131,7 +133,7 @@ impl Table {
     /// The buffers that a new connection may have, at most those that it wants. `None`: there are as
     /// many connections as there may be, or no memory is left for another. Room in the tables is made
     /// here, so that nothing the connection goes through later has to allocate.
-    pub(crate) fn admit(&mut self, wanted: Options) -> Option<Options> {
+    pub(crate) fn admit(&mut self, wanted: Options, local: bool) -> Option<Options> {
         let connections = self.connections.len() + 1;
         if connections > self.max_connections {
             return None;
@@ -141,8 +143,9 @@ impl Table {
         self.by_flow.try_reserve(1).ok()?;
         let places = self.connections.places() + 1;
         self.deadlines.reserve(connections, places).ok()?;
-        let queued = connections.saturating_sub(self.dirty.len());
-        self.dirty.try_reserve(queued).ok()?;
+        let dirty = &mut self.dirty[usize::from(local)];
+        let queued = connections.saturating_sub(dirty.len());
+        dirty.try_reserve(queued).ok()?;
         Some(granted)
     }
 
@@ -203,7 +206,7 @@ impl Table {
         if let Some(connection) = self.connections.get_mut(key)
             && !core::mem::replace(&mut connection.queued, true)
         {
-            self.dirty.push_back(key);
+            self.dirty[usize::from(connection.local)].push_back(key);
         }
     }
 
@@ -212,14 +215,14 @@ impl Table {
         for (key, connection) in self.connections.iter_mut() {
             let affected = connection.flow.local.ip() == address;
             if affected && !core::mem::replace(&mut connection.queued, true) {
-                self.dirty.push_back(key);
+                self.dirty[usize::from(connection.local)].push_back(key);
             }
         }
     }
 
-    /// Takes the next connection to be looked at.
-    fn pop_marked(&mut self) -> Option<usize> {
-        while let Some(key) = self.dirty.pop_front() {
+    /// Takes the next connection to be looked at: of those to ourselves, or of the others.
+    fn pop_marked(&mut self, local: bool) -> Option<usize> {
+        while let Some(key) = self.dirty[usize::from(local)].pop_front() {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.queued = false;
                 return Some(key);
@@ -230,12 +233,14 @@ impl Table {
 
     /// Puts a connection that the device had no room for back to the front.
     fn unpop(&mut self, key: usize) {
-        self.connections[key].queued = true;
-        self.dirty.push_front(key);
+        let connection = &mut self.connections[key];
+        connection.queued = true;
+        self.dirty[usize::from(connection.local)].push_front(key);
     }
 
-    pub(crate) fn has_marked(&self) -> bool {
-        !self.dirty.is_empty()
+    /// Whether there are connections to be looked at: to ourselves, or others.
+    pub(crate) fn has_marked(&self, local: bool) -> bool {
+        !self.dirty[usize::from(local)].is_empty()
     }
 
     /// Whether a listener with exactly this address and port exists.

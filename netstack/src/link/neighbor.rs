@@ -18,9 +18,10 @@ use smoltcp::wire::EthernetAddress;
 pub(crate) const MAX_NEIGHBORS: usize = 512;
 /// Neighbours asked for at one time. Packets to further unknown ones are dropped.
 pub(crate) const MAX_ASKING: usize = 32;
-/// Packets that wait for one neighbour. Beyond it the oldest is dropped, as RFC 1122 §2.3.2.2
-/// wants the latest to be kept.
-pub(crate) const MAX_WAITING: usize = 4;
+/// Bytes of packets that wait for one neighbour: four large ones, or the SYNs of a hundred
+/// connections. Beyond it the oldest are dropped, as RFC 1122 §2.3.2.2 wants the latest to be kept;
+/// one may always wait, whatever its size.
+const MAX_WAITING_BYTES: usize = 6 * 1024;
 /// Requests before a neighbour counts as absent (RFC 4861 §10, MAX_UNICAST_SOLICIT).
 const MAX_REQUESTS: u8 = 3;
 /// Time between them (RFC 4861 §10, RETRANS_TIMER; RFC 1122 §2.3.2.1 allows one a second).
@@ -56,12 +57,10 @@ pub(crate) type Request = (IpAddr, Option<EthernetAddress>);
 /// What became of a packet that had to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// It waits, and somebody has been asked.
-    Queued,
+    /// It waits, and somebody has been asked. So many older ones made room for it.
+    Queued(usize),
     /// It waits, and the link has to ask.
     Ask,
-    /// It took the place of an older one.
-    Replaced,
     /// There was no room.
     Refused,
 }
@@ -159,22 +158,16 @@ impl Neighbors {
             return Waiting::Refused;
         }
         let neighbor = self.entry(address, now);
-        let full = neighbor.waiting.len() == MAX_WAITING;
-        if full {
-            neighbor.waiting.pop_front();
-        }
+        let lost = make_room_for(packet.len(), &mut neighbor.waiting);
         if neighbor.waiting.try_reserve(1).is_err() {
             return Waiting::Refused;
         }
         neighbor.waiting.push_back(packet);
-        match (asked, full) {
-            (false, _) => {
-                self.start_asking(address, now);
-                Waiting::Ask
-            }
-            (true, true) => Waiting::Replaced,
-            (true, false) => Waiting::Queued,
+        if asked {
+            return Waiting::Queued(lost);
         }
+        self.start_asking(address, now);
+        Waiting::Ask
     }
 
     /// Takes the next request that is due, or gives a silent neighbour up and says how many
@@ -249,6 +242,18 @@ impl Neighbors {
     }
 }
 
+/// Drops the oldest packets until `len` bytes fit, and says how many.
+fn make_room_for(len: usize, waiting: &mut VecDeque<Vec<u8>>) -> usize {
+    let before = waiting.len();
+    let mut bytes = len + waiting.iter().map(Vec::len).sum::<usize>();
+    while bytes > MAX_WAITING_BYTES
+        && let Some(oldest) = waiting.pop_front()
+    {
+        bytes -= oldest.len();
+    }
+    before - waiting.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,17 +271,33 @@ mod tests {
     }
 
     #[test]
-    fn packets_wait_for_the_answer_in_order_and_the_oldest_yields() {
+    fn packets_wait_for_the_answer_in_order_and_the_oldest_yield() {
+        const QUARTER: usize = MAX_WAITING_BYTES / 4;
         let mut neighbors = Neighbors::new(1);
-        assert_eq!(neighbors.wait(ip(1), vec![0], at(0)), Waiting::Ask);
-        for packet in 1..MAX_WAITING as u8 {
-            assert_eq!(neighbors.wait(ip(1), vec![packet], at(0)), Waiting::Queued);
+        let mut wait = |packet, len| neighbors.wait(ip(1), vec![packet; len], at(0));
+        assert_eq!(wait(0, QUARTER), Waiting::Ask);
+        for packet in 1..4 {
+            assert_eq!(wait(packet, QUARTER), Waiting::Queued(0));
         }
-        assert_eq!(neighbors.wait(ip(1), vec![9], at(0)), Waiting::Replaced);
-        let waited: Vec<_> = neighbors.learn_answer(ip(1), MAC, at(0)).into();
-        assert_eq!(waited, [vec![1], vec![2], vec![3], vec![9]]);
+        assert_eq!(wait(4, 1), Waiting::Queued(1));
+        assert_eq!(wait(5, 2 * QUARTER), Waiting::Queued(2));
+        let waited = neighbors.learn_answer(ip(1), MAC, at(0));
+        let waited: Vec<_> = waited
+            .iter()
+            .map(|packet| (packet[0], packet.len()))
+            .collect();
+        assert_eq!(waited, [(3, QUARTER), (4, 1), (5, 2 * QUARTER)]);
         assert_eq!(neighbors.lookup(ip(1), at(0)), Lookup::Known(MAC));
         assert_eq!(neighbors.deadline(), None);
+    }
+
+    #[test]
+    fn one_packet_may_wait_whatever_its_size() {
+        let mut neighbors = Neighbors::new(1);
+        let huge = || vec![0; 3 * MAX_WAITING_BYTES];
+        assert_eq!(neighbors.wait(ip(1), huge(), at(0)), Waiting::Ask);
+        assert_eq!(neighbors.wait(ip(1), huge(), at(0)), Waiting::Queued(1));
+        assert_eq!(neighbors.learn_answer(ip(1), MAC, at(0)), [huge()]);
     }
 
     #[test]

@@ -195,7 +195,8 @@ impl Engine {
             .source_for(remote.ip())
             .filter(|_| self.link.has_route(remote.ip()));
         let source: IpAddr = source.ok_or(ConnectError::Unreachable)?;
-        let Some(options) = self.tcp.admit(options) else {
+        let local = self.link.is_local(remote.ip());
+        let Some(options) = self.tcp.admit(options, local) else {
             return Err(self.no_memory());
         };
         let random = self.random();
@@ -207,7 +208,6 @@ impl Engine {
             local: SocketAddr::new(source, port),
             remote,
         };
-        let local = self.link.is_local(remote.ip());
         let Some(mut connection) = Connection::new(flow, local, Role::Stream, options) else {
             return Err(self.no_memory());
         };

@@ -91,7 +91,7 @@ impl Engine {
             return self.link.drop(DropCause::Backlog);
         }
         let (options, has_room) = (wanted.options, wanted.reserve_one());
-        let granted = self.tcp.admit(options).filter(|_| has_room);
+        let granted = self.tcp.admit(options, local).filter(|_| has_room);
         let role = Role::HalfOpen(listener);
         let new = |granted| Connection::new(flow, local, role, granted);
         let Some(mut connection) = granted.and_then(new) else {
@@ -184,10 +184,16 @@ impl Engine {
         self.tcp.expire_time_wait(self.link.now);
     }
 
-    /// Lets marked connections send; false where the device has no room.
-    pub(crate) fn send_tcp<D: Device>(&mut self, device: &mut D, mut budget: usize) -> bool {
+    /// Lets marked connections send, those to ourselves or the others; false where the device has no
+    /// room, which the former do not need.
+    pub(crate) fn send_tcp<D: Device>(
+        &mut self,
+        device: &mut D,
+        mut budget: usize,
+        local: bool,
+    ) -> bool {
         while budget > 0 {
-            let Some(key) = self.tcp.pop_marked() else {
+            let Some(key) = self.tcp.pop_marked(local) else {
                 return true;
             };
             budget -= 1;

@@ -1,11 +1,11 @@
 //! ARP, next hops, and frames that must be dropped.
 
-use crate::pair::{Pair, SERVER, SERVER_MAC, config};
+use crate::pair::{Pair, SERVER, SERVER_MAC, config, server_at};
 use crate::raw::{Lone, PEER_MAC, arp, as_arp, as_tcp, ip, syn, udp};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
 use netstack::{Config, DropCause, Ipv4Config, ListenOptions, StaticIpv4, TcpListener, TcpStream};
-use reactor::time::Duration;
+use reactor::time::{Duration, Instant};
 use smoltcp::wire::{
     ArpOperation, EthernetAddress, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet,
 };
@@ -243,6 +243,34 @@ fn an_answer_that_nobody_wants_does_not_move_a_neighbor_in() {
             "an outsider without a route cannot be answered"
         );
         assert_eq!(lone.stack.stats().dropped(DropCause::NoRoute), 1);
+    });
+}
+
+/// Their SYNs wait while the peer is asked for, and leave when it answers.
+#[test]
+fn sixty_four_connections_at_first_contact_need_no_repetition() {
+    let delay = Duration::from_millis(5);
+    let conditions = Conditions {
+        delay,
+        ..Conditions::default()
+    };
+    Pair::new(1, conditions).run(async |pair| {
+        pair.serve_echo(ListenOptions::default());
+        let mut connecting = Vec::new();
+        for _ in 0..64 {
+            let client = pair.client.clone();
+            let connect = async move { TcpStream::connect(&client, server_at(7)).await };
+            connecting.push(pair.spawner.spawn(connect));
+        }
+        let mut streams = Vec::new();
+        for stream in connecting {
+            streams.push(stream.await.unwrap().unwrap());
+        }
+        // Two ways for the question, two for the handshake.
+        let taken = pair.clock.now().duration_since(Instant::ZERO);
+        assert!(taken <= 5 * delay, "{taken:?}");
+        let stats = pair.client.stats();
+        assert_eq!(stats.dropped_in_all() + stats.retransmits, 0, "{stats:?}");
     });
 }
 

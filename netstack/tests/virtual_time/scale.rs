@@ -1,10 +1,10 @@
 //! Work depends on what is active, and an idle stack does none.
 
-use crate::pair::{CLIENT, Pair, configs, server_at};
+use crate::pair::{CLIENT, Pair, configs, echo, server_at};
 use crate::raw::{arp, as_arp};
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
-use netstack::{ListenOptions, Stats, TcpStream, UdpSocket};
+use netstack::{ListenOptions, Stats, TcpListener, TcpStream, UdpSocket};
 use reactor::time::Duration;
 use smoltcp::wire::ArpOperation;
 
@@ -115,6 +115,48 @@ fn a_full_transmit_queue_is_waited_for_and_not_polled() {
 enum Ahead {
     Arp,
     Datagram,
+}
+
+/// A device that takes nothing, for now or for ever, is no matter to those who talk to themselves.
+#[test]
+fn the_loopback_serves_while_the_transmit_queue_is_full() {
+    Pair::new(5, Conditions::default()).run(async |pair| {
+        pair.serve_echo(ListenOptions::default());
+        let listener = TcpListener::bind(&pair.client, 7, ListenOptions::default()).unwrap();
+        let (mut far, sender) = (
+            pair.connect(7).await,
+            UdpSocket::bind(&pair.client, 0).unwrap(),
+        );
+        pair.wire.set_room(0, 0);
+        pair.sleep(Duration::from_secs(1)).await;
+        // One of each kind waits for the device.
+        far.write_all(b"x").await.unwrap();
+        sender.send_to(b"x", server_at(53)).await.unwrap();
+        pair.wire
+            .inject(0, arp(ArpOperation::Request, ASKER, CLIENT));
+        pair.sleep(Duration::from_millis(1)).await;
+
+        let before = (pair.clock.now(), pair.client.stats().frames_sent);
+        for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), CLIENT.into()] {
+            let to_us = SocketAddr::new(address, 7);
+            let mut near = TcpStream::connect(&pair.client, to_us).await.unwrap();
+            pair.spawner.spawn(echo(listener.accept().await.0)).detach();
+            for _ in 0..100 {
+                near.write_all(b"ping").await.unwrap();
+                let mut answer = [0; 4];
+                assert_eq!(near.read(&mut answer).await.unwrap(), 4);
+            }
+        }
+        let taken = pair.clock.now().duration_since(before.0);
+        assert!(taken < Duration::from_millis(1), "{taken:?}");
+        assert_eq!(
+            pair.client.stats().frames_sent,
+            before.1,
+            "the device was full"
+        );
+        pair.wire.set_room(0, 64);
+        assert_eq!(far.read(&mut [0; 2]).await.unwrap(), 1);
+    });
 }
 
 /// Deadlines of TCP come while something else waits for the device.
