@@ -94,6 +94,16 @@ fn closing_ends_all_waits() {
 }
 
 #[test]
+fn owned_permits_are_had_at_once_or_not() {
+    let semaphore = Rc::new(Semaphore::new(3));
+    let kept = semaphore.clone().try_acquire_owned(2).expect("free");
+    assert!(semaphore.clone().try_acquire_owned(2).is_none());
+    assert_eq!(semaphore.available(), 1, "a refusal takes nothing");
+    drop(kept);
+    assert_eq!(semaphore.available(), 3);
+}
+
+#[test]
 fn owned_permits_limit_spawned_tasks() {
     run(async |reactor| {
         let (semaphore, most) = (Rc::new(Semaphore::new(3)), Rc::new(Cell::new(0)));

@@ -2,6 +2,7 @@
 
 use bundle_tool::machine::{Disk, DiskFault, DiskOperation};
 use system_tests::demo::{Demo, demo_config};
+use system_tests::http::Connection;
 use system_tests::image::{Image, sha256, sha256_of_file};
 
 const SECTOR: usize = 512;
@@ -118,6 +119,40 @@ fn a_disk_error_fails_the_request_that_met_it() {
     }
     demo.expect_healthy();
     demo.stop_and_expect_success();
+}
+
+/// Half of the connections may be about disks. Whoever comes beyond is told when to come again, and
+/// others are answered meanwhile.
+#[test]
+fn requests_about_a_slow_disk_leave_connections_for_others() {
+    const CONNECTIONS: usize = 8;
+    let image = Image::new(64 * MIB, 9);
+    let disk = Disk::new(&image.path).read_only().requests_per_second(50);
+    let config = demo_config()
+        .disk(disk)
+        .argument(format!("connections={CONNECTIONS}"));
+    let demo = Demo::boot(config);
+    // Each gives its place back.
+    for _ in 0..CONNECTIONS {
+        demo.get_ok("/disk/0?length=512");
+    }
+    let request = b"GET /disk/0/sha256 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let reading: Vec<Connection> = (0..CONNECTIONS / 2)
+        .map(|_| {
+            let mut connection = Connection::open(demo.http).unwrap();
+            connection.send(request).unwrap();
+            demo.expect_healthy(); // by now it has its place
+            connection
+        })
+        .collect();
+    for _ in 0..CONNECTIONS {
+        let refused = demo.get("/disk/0/sha256").unwrap();
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        let seconds: u32 = refused.field("retry-after").expect("when").parse().unwrap();
+        assert!(seconds > 0);
+        demo.expect_healthy();
+    }
+    drop(reading);
 }
 
 #[test]

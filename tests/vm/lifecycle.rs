@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use system_tests::demo::{Demo, demo_config, metric};
 use system_tests::http::Connection;
+use system_tests::vm::SOON;
 
 #[test]
 fn a_stop_lets_a_request_finish() {
@@ -39,6 +40,35 @@ fn serial_input_while_busy_is_harmless() {
         let noise: Vec<u8> = (0..200u8).map(|n| n.wrapping_mul(round)).collect();
         demo.write_serial(&noise).unwrap();
         demo.expect_healthy();
+    }
+    demo.stop_and_expect_success();
+}
+
+#[test]
+fn the_heart_beats_in_the_log() {
+    let demo = Demo::boot(demo_config().argument("heartbeat=1"));
+    let (mut next, mut before) = (0, None);
+    for _ in 0..3 {
+        let found = demo.log().wait_for("demo: heartbeat ", next, SOON).unwrap();
+        next = found.index + 1;
+        let number = |name| {
+            let text = found.line.split(name).nth(1).expect("the name is there");
+            let digits = text.split(|c: char| !c.is_ascii_digit()).next();
+            let number: u64 = digits.unwrap_or_default().parse().expect("a number");
+            number
+        };
+        let uptime = number(" uptime=");
+        assert!(before < Some(uptime), "{}", found.line);
+        assert!(number(" tasks=") > 0 && number(" heap_used=") > 0);
+        // Since the beat before, of which the timer's is the least.
+        let (polls, interrupts) = (number(" polls="), number(" interrupts="));
+        assert!(
+            before.is_none() || (polls > 0 && interrupts > 0),
+            "{}",
+            found.line
+        );
+        assert!(number(" idle=") <= 100);
+        before = Some(uptime);
     }
     demo.stop_and_expect_success();
 }

@@ -83,6 +83,15 @@ impl Semaphore {
         })
     }
 
+    /// As [`try_acquire`](Semaphore::try_acquire), for a permit that a spawned task can keep.
+    pub fn try_acquire_owned(self: Rc<Self>, count: usize) -> Option<OwnedPermit> {
+        // Lazily: a permit that is made is given back when dropped.
+        self.take(count).then(|| OwnedPermit {
+            semaphore: self,
+            count,
+        })
+    }
+
     /// Adds permits, and passes them to who waits.
     pub fn release(&self, count: usize) {
         self.permits.set(self.permits.get().saturating_add(count));

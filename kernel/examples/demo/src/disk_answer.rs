@@ -26,14 +26,14 @@ const PIECE_TIME: Duration = Duration::from_millis(500);
 /// Answers with the bytes themselves. If the first read fails the answer is an error; if a later
 /// one does, the connection is cut, since the length has been promised.
 pub async fn bytes(session: &Session, number: usize, query: &str) -> Result<Answer, Answer> {
-    let (mut pieces, range, permit) = open(session, number, query).await?;
+    let (mut pieces, range, turn) = open(session, number, query).await?;
     let first = pieces.next().await.transpose().map_err(failed)?;
     let bytes = DiskBytes {
         length: range.length as usize,
         first,
         rest: pieces,
         session: session.clone(),
-        _permit: permit,
+        _turn: turn,
     };
     Ok(Answer::ok(
         "application/octet-stream",
@@ -43,7 +43,7 @@ pub async fn bytes(session: &Session, number: usize, query: &str) -> Result<Answ
 
 /// Answers with the digest in hexadecimal.
 pub async fn digest(session: &Session, number: usize, query: &str) -> Result<Answer, Answer> {
-    let (mut pieces, _, _permit) = open(session, number, query).await?;
+    let (mut pieces, _, _turn) = open(session, number, query).await?;
     let mut summarizer = Summarizer::default();
     while let Some(piece) = pieces.next().await {
         if session.connection.is_lost().await {
@@ -61,12 +61,19 @@ fn failed(error: DiskError) -> Answer {
     Answer::problem(500, &format!("the disk cannot be read: {error}"))
 }
 
+fn busy() -> Answer {
+    Answer::problem(503, "too many read a disk").with_header("Retry-After", "10")
+}
+
+/// The right to read a disk now, and a place among those who may wait for that.
+type Turn = [OwnedPermit; 2];
+
 /// Finds the disk, checks the range, and waits for a turn to fill buffers.
 async fn open(
     session: &Session,
     number: usize,
     query: &str,
-) -> Result<(DiskStream, ByteRange, OwnedPermit), Answer> {
+) -> Result<(DiskStream, ByteRange, Turn), Answer> {
     let query = RangeQuery::parse(query)?;
     let worker = &session.worker;
     let disk = worker
@@ -74,15 +81,17 @@ async fn open(
         .disk(number)
         .map_err(|error| Answer::problem(404, &format!("{error}")))?;
     let range = query.on(disk.len_bytes())?;
+    let place = worker.disk_places.clone().try_acquire_owned(1);
+    let place = place.ok_or_else(busy)?;
     let turn = worker.disk_readers.clone().acquire_owned(1);
     let permit = worker.ctx.clock().timeout(TURN_TIMEOUT, turn).await;
     let permit = permit
-        .map_err(|_| Answer::problem(503, "too many read a disk").with_header("Retry-After", "10"))?
+        .map_err(|_| busy())?
         .map_err(|_| Answer::problem(503, "the server stops"))?;
     Ok((
         DiskStream::new(disk, range, worker.ctx.spawner()),
         range,
-        permit,
+        [permit, place],
     ))
 }
 
@@ -92,7 +101,7 @@ pub struct DiskBytes {
     first: Option<Vec<u8>>,
     rest: DiskStream,
     session: Session,
-    _permit: OwnedPermit,
+    _turn: Turn,
 }
 
 impl DiskBytes {

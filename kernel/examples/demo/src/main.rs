@@ -16,10 +16,7 @@ async fn main(ctx: Context) -> Result {
     let settings = Settings::parse(ctx.args(), |argument| {
         log::warn!("demo: argument ignored argument=\"{argument}\"");
     });
-    if let Some(period) = settings.heartbeat {
-        ctx.task("heartbeat")
-            .spawn(heartbeat::run(ctx.clone(), period));
-    }
+    heartbeat::start(&ctx, settings.heartbeat);
     let worker = Rc::new(Worker::new(ctx, &settings));
     echo::start(&worker)?;
     http::serve(worker).await

@@ -19,6 +19,9 @@ pub struct Worker {
     /// One permit for each request that may read a disk now; the others wait their turn, so that
     /// what is read ahead stays bounded.
     pub disk_readers: Rc<Semaphore>,
+    /// One permit for each request about a disk, whether it reads or waits: half of the HTTP
+    /// connections, so that slow disks leave the others to be answered.
+    pub disk_places: Rc<Semaphore>,
     /// Most HTTP connections at a time.
     pub max_connections: usize,
     /// Most TCP echo connections at a time.
@@ -34,10 +37,12 @@ impl Worker {
     pub fn new(ctx: Context, settings: &Settings) -> Self {
         let free = ctx.stats().memory.heap_free_bytes as usize;
         let shares = Shares::of(free);
+        let max_connections = settings.connections.unwrap_or(shares.http);
         Worker {
             jobs: JobQueue::start(&ctx, shares.jobs),
             disk_readers: Rc::new(Semaphore::new(shares.disk_readers)),
-            max_connections: settings.connections.unwrap_or(shares.http),
+            disk_places: Rc::new(Semaphore::new(max_connections.div_ceil(2))),
+            max_connections,
             max_echoes: shares.echo,
             connections: Cell::new(0),
             requests: Cell::new(0),
