@@ -10,6 +10,7 @@ mod firecracker;
 mod flood;
 mod garbage;
 mod http;
+mod interrupts;
 mod launch;
 mod lifecycle;
 mod memory;

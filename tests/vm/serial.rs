@@ -1,6 +1,6 @@
 //! The serial line: the log under pressure, input, and the request to stop.
 
-use abi::exit::SUCCESS;
+use abi::exit::{PANIC, SUCCESS};
 use bundle_tool::machine::{Accelerator, Qemu};
 use system_tests::vm::{TestVm, boot, config};
 
@@ -30,6 +30,31 @@ fn a_flood_of_lines_is_cut_and_counted() {
     assert!((5000..5003).contains(&lines), "{lines} lines");
     assert!(numbers.is_sorted(), "out of order: {numbers:?}");
     assert!(log.contains(&format!("WARN  log: lines dropped count={dropped}\n")));
+}
+
+/// The guest is busy until this test has seen its line, so the line came out while it was.
+#[test]
+fn load_does_not_starve_the_log() {
+    let vm = guest(&["log-busy"]);
+    vm.expect_line("guest: logged while busy");
+    vm.write_serial(b"!").unwrap();
+    vm.expect_line("guest: no longer busy parks=0");
+    vm.expect_status(SUCCESS);
+}
+
+/// All that waits comes out before the report does, in order, and nothing is lost.
+#[test]
+fn a_panic_comes_behind_what_was_logged_before() {
+    let vm = guest(&["panic-behind", "150"]);
+    vm.expect_status(PANIC);
+    let log = vm.log().text();
+    let before = log.split("panic: ").next().unwrap();
+    let numbers: Vec<u32> = before
+        .lines()
+        .filter_map(|line| line.split("queued number=").nth(1)?.parse().ok())
+        .collect();
+    assert_eq!(numbers, Vec::from_iter(0..150));
+    assert!(log.contains("panic: guest: panicking on purpose"), "{log}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ukernel::Context;
 use ukernel::arch::serial;
+use ukernel::task::{Priority, yield_now};
 use ukernel::time::Duration;
 
 /// More lines than the log holds, at once; then one when there is room again.
@@ -12,6 +13,32 @@ pub(crate) async fn flood(ctx: &Context, count: u64) {
     ctx.clock().sleep(Duration::from_millis(500)).await;
     let dropped = ctx.stats().log_lines_dropped;
     log::info!("guest: flood over dropped={dropped}");
+}
+
+/// Logs a line and keeps the processor busy, with tasks of every priority that matters, until a byte comes
+/// in.
+pub(crate) async fn stay_busy(ctx: &Context) {
+    let busy = || async {
+        loop {
+            yield_now().await;
+        }
+    };
+    ctx.task("urgent").priority(Priority::High).spawn(busy());
+    ctx.task("eager").spawn(busy());
+    let parks = ctx.stats().reactor.parks;
+    log::info!("guest: logged while busy");
+    while serial::receive(&mut [0]) == 0 {
+        yield_now().await;
+    }
+    let parks = ctx.stats().reactor.parks - parks;
+    log::info!("guest: no longer busy parks={parks}");
+}
+
+/// Queues lines, none of which can have gone out yet.
+pub(crate) fn queue(count: u64) {
+    for number in 0..count {
+        log::info!("guest: queued number={number}");
+    }
 }
 
 /// Says what came in on the serial line, line by line, until "end".

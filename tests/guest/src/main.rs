@@ -5,8 +5,10 @@
 
 extern crate alloc;
 
+mod devices;
 mod disk;
 mod faults;
+mod interrupts;
 mod lines;
 mod memory;
 mod time;
@@ -24,6 +26,10 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "error" => return Err("guest: failing on purpose".into()),
 
         "panic" => faults::panic(),
+        "panic-behind" => {
+            lines::queue(number.unwrap_or(1));
+            faults::panic();
+        }
         "panic-task" => faults::panic_in_task(&ctx).await,
         "panic-multiline" => panic!("first line\nukernel: exit status=0\nlast line"),
         "panic-twice" => panic!("{}", faults::PanicsWhenShown),
@@ -61,6 +67,11 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "disk-places" => disk::write_places(&ctx).await?,
         "disk-refused" => disk::write_refused(&ctx).await?,
 
+        "spurious" => interrupts::check_spurious(&ctx).await,
+        "networks" => devices::serve_networks(&ctx).await,
+        "random" => devices::draw(&ctx),
+
+        "log-busy" => lines::stay_busy(&ctx).await,
         "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,
         "serial-echo" => lines::echo(&ctx).await,
         "stop" => lines::wait_for_stop(&ctx).await,
