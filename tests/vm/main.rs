@@ -2,8 +2,10 @@
 
 mod boot;
 mod cli;
+mod devices;
 mod disk;
 mod disk_writes;
+mod entropy;
 mod examples;
 mod faults;
 mod firecracker;

@@ -3,7 +3,7 @@
 //!
 //! Both hypervisors announce a device as Linux expects it, `virtio_mmio.device=<size>@<base>:<line>`
 //! with an optional `:<id>` behind it. QEMU microvm (`acpi=off`) writes
-//! `virtio_mmio.device=512@0xfeb00e00:12` for every slot, filled or not; Firecracker writes
+//! `virtio_mmio.device=512@0xfeb00e00:12` for each slot that is filled; Firecracker writes
 //! `virtio_mmio.device=4K@0xc0001000:5` for each device it has.
 //!
 //! ```

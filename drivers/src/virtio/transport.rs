@@ -86,7 +86,7 @@ pub struct Transport<T = MmioTransport<'static>> {
 }
 
 impl Transport {
-    /// Looks into a slot. `Ok(None)`: there is no device in it, which is normal on QEMU.
+    /// Looks into a slot. `Ok(None)`: there is no device in it.
     ///
     /// Reads three registers and writes none. For boot code.
     ///
@@ -146,6 +146,8 @@ impl<T: Registers> Transport<T> {
             DeviceType::Network => DeviceKind::Network,
             DeviceType::Block => DeviceKind::Block,
             DeviceType::EntropySource => DeviceKind::Entropy,
+            // virtio-drivers takes device 5 (§5.5), which is every balloon that there is, for 13.
+            DeviceType::MemoryBalloon => DeviceKind::Other(DeviceType::MemoryBallooning as u32),
             other => DeviceKind::Other(other as u32),
         }
     }
@@ -156,8 +158,8 @@ impl<T: Registers> Transport<T> {
     }
 
     /// Physical addresses of the interrupt status register and of the acknowledge register, both
-    /// 32 bits wide. The interrupt handler reads the first and writes what it read to the second;
-    /// bit 0 means that a queue moved, bit 1 that the configuration changed.
+    /// 32 bits wide. The interrupt handler reads the first and, if any is set, writes the bits to the
+    /// second; bit 0 means that a queue moved, bit 1 that the configuration changed.
     pub fn interrupt_registers(&self) -> (u64, u64) {
         (
             self.slot.base + INTERRUPT_STATUS,
