@@ -3,7 +3,9 @@
 //! The arithmetic is here and tested on a host; `arch::time` finds out which counters a machine has
 //! and reads them with it. Time never goes back.
 
+pub mod alarm;
 pub mod calibration;
+pub mod one_shot;
 pub mod pvclock;
 pub mod rate;
 pub mod rtc;

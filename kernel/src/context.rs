@@ -184,7 +184,7 @@ impl Context {
             uptime: clock.now().duration_since(reactor::time::Instant::ZERO),
             reactor: spawner.stats(),
             memory: (gauges.memory)(),
-            interrupts: (gauges.interrupts)(),
+            machine: (gauges.machine)(),
             log_lines_dropped: (gauges.log_lines_dropped)(),
             networks: networks.iter().map(Stack::stats).collect(),
             disks: disks.iter().map(Disk::stats).collect(),

@@ -15,8 +15,7 @@ use reactor::task::{Priority, yield_now};
 use reactor::{Clock, Reactor};
 use x86_64::instructions::random::RdRand;
 
-use crate::arch::stats::MachineStats;
-use crate::arch::{Machine, line, time, timer};
+use crate::arch::{self, Machine, line, time, timer};
 use crate::boot::BootInfo;
 use crate::command_line::CommandLine;
 use crate::context::Parts;
@@ -268,7 +267,7 @@ fn spawn_runner(
 const GAUGES: Gauges = Gauges {
     wall_clock: time::since_1970,
     memory: memory_stats,
-    interrupts: interrupt_count,
+    machine: arch::stats::now,
     log_lines_dropped: crate::log::dropped_lines,
 };
 
@@ -279,9 +278,4 @@ fn memory_stats() -> MemoryStats {
         heap_used_bytes: heap.used,
         heap_free_bytes: heap.claimed - heap.used + frames.free * PAGE_SIZE,
     }
-}
-
-fn interrupt_count() -> u64 {
-    let stats = MachineStats::now();
-    stats.interrupts.iter().sum::<u64>() + stats.timer_fired
 }

@@ -32,7 +32,7 @@ use crate::Context;
 use crate::context::Parts;
 use crate::random::Random;
 use crate::shutdown::Shutdown;
-use crate::stats::{Gauges, MemoryStats};
+use crate::stats::{Gauges, MachineStats, MemoryStats};
 
 /// The workload's address.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -76,7 +76,7 @@ impl Machine {
             gauges: Gauges {
                 wall_clock: || None,
                 memory: || MEMORY,
-                interrupts: || 0,
+                machine: MachineStats::default,
                 log_lines_dropped: || 0,
             },
         });

@@ -19,10 +19,11 @@ pub struct Machine;
 
 /// How often the processor slept.
 static HALTS: AtomicU64 = AtomicU64::new(0);
-/// How often it woke too early and slept on, without the reactor hearing of it.
+/// How often it woke too early and slept on without the reactor hearing of it, and not because the timer
+/// reaches no further.
 static SLEPT_ON: AtomicU64 = AtomicU64::new(0);
 
-/// Sleeps, and those of them that ended early and were gone on with.
+/// Sleeps, and those of them that ended early and were gone on with; re-arms of the timer not among the latter.
 pub(super) fn counts() -> (u64, u64) {
     (HALTS.load(Relaxed), SLEPT_ON.load(Relaxed))
 }
@@ -43,13 +44,11 @@ unsafe impl Platform for Machine {
             if due || LINES.pending() || has_work() {
                 break;
             }
-            if slept {
-                SLEPT_ON.store(SLEPT_ON.load(Relaxed) + 1, Relaxed);
-            }
             time::calibrate(now);
-            let sample = time::next_sample();
-            if let Some(deadline) = until.into_iter().chain(sample).min() {
-                timer::arm(deadline, now);
+            let nearest = until.into_iter().chain(time::next_sample()).min();
+            let rearmed = nearest.is_some_and(|deadline| timer::arm(deadline, now));
+            if slept && !rearmed {
+                SLEPT_ON.store(SLEPT_ON.load(Relaxed) + 1, Relaxed);
             }
             halt();
             slept = true;

@@ -5,26 +5,23 @@
 //! set again then, which is counted, or never fires.
 
 use super::{cpu, lapic, pit, time};
-use crate::clock::rate::{NANOS_PER_SECOND, Rate};
+use crate::clock::alarm::{Alarm, AlarmCounts};
+use crate::clock::one_shot::OneShot;
+use crate::clock::rate;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use reactor::time::Instant;
+use reactor::time::{Duration, Instant};
 
-/// No deadline.
-const NEVER: u64 = u64::MAX;
 /// The rate at which the timers of KVM and QEMU count, and how near a measured rate must be for it to
 /// be taken for that one, in parts of it.
 const USUAL_BUS_HZ: u64 = 1_000_000_000;
 const USUAL_TOLERANCE: u64 = 8;
 
 static DEVICE: AtomicU8 = AtomicU8::new(Device::None as u8);
-/// When the timer fires, in nanoseconds since boot; [`NEVER`] if it is not set.
-static ARMED: AtomicU64 = AtomicU64::new(NEVER);
+static ALARM: Alarm = Alarm::new();
 /// Steps of the one-shot in a second.
 static ONE_SHOT_HZ: AtomicU64 = AtomicU64::new(0);
 /// Whether that is known exactly.
 static ONE_SHOT_EXACT: AtomicU8 = AtomicU8::new(0);
-static ARMS: AtomicU64 = AtomicU64::new(0);
-static FIRED: AtomicU64 = AtomicU64::new(0);
 
 /// Which device is the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +47,9 @@ pub fn device() -> Device {
     }
 }
 
-/// How often the timer was set, and how often it fired.
-pub(super) fn counts() -> (u64, u64) {
-    (ARMS.load(Relaxed), FIRED.load(Relaxed))
+/// How often the timer was set, why, and how often it fired.
+pub(super) fn counts() -> AlarmCounts {
+    ALARM.counts()
 }
 
 /// Takes the timer into use. At boot; `has_lapic` says that `lapic::init` succeeded. For a one-shot,
@@ -77,20 +74,19 @@ pub(super) fn finish_init(told_hz: Option<u64>, elapsed: u64) {
         return;
     }
     let steps = u64::from(u32::MAX - lapic::count());
-    let scaled = u128::from(steps * lapic::DIVISOR) * u128::from(NANOS_PER_SECOND);
-    let measured = u64::try_from(scaled / u128::from(elapsed.max(1))).unwrap_or(u64::MAX);
+    let measured = rate::measured_hz(steps * lapic::DIVISOR, elapsed);
     let usual = measured.abs_diff(USUAL_BUS_HZ) < USUAL_BUS_HZ / USUAL_TOLERANCE;
     let known = told_hz.or(usual.then_some(USUAL_BUS_HZ));
     ONE_SHOT_EXACT.store(u8::from(known.is_some()), Relaxed);
     ONE_SHOT_HZ.store(known.unwrap_or(measured) / lapic::DIVISOR, Relaxed);
 }
 
-/// Makes the timer fire at `deadline` or earlier. Interrupts must be off.
-pub(super) fn arm(deadline: Instant, now: Instant) {
-    if deadline.as_nanos() >= ARMED.load(Relaxed) {
-        return;
+/// Makes the timer fire at `deadline` or earlier. Interrupts must be off. True if it had fired for this
+/// very deadline and too early.
+pub(super) fn arm(deadline: Instant, now: Instant) -> bool {
+    if !ALARM.is_late_for(deadline) {
+        return false;
     }
-    ARMS.store(ARMS.load(Relaxed) + 1, Relaxed);
     let delay = (deadline - now).as_nanos() as u64;
     let covered = match device() {
         Device::TscDeadline => {
@@ -103,35 +99,26 @@ pub(super) fn arm(deadline: Instant, now: Instant) {
             delay.min(pit::MAX_ONE_SHOT_NANOS)
         }
     };
-    ARMED.store(now.as_nanos().saturating_add(covered), Relaxed);
+    ALARM.set(deadline, now + Duration::from_nanos(covered))
 }
 
-/// Counts down from `delay`, or as much of it as the counter holds; answers how much that is. With a
-/// rate that was only measured, stops a little early and is set again, rather than be late.
+/// Counts down from `delay`, or as much of it as the counter holds; answers how much that is.
 fn start_one_shot(delay: u64) -> u64 {
-    let rate = Rate::from_hz(ONE_SHOT_HZ.load(Relaxed));
-    let cautious = if ONE_SHOT_EXACT.load(Relaxed) == 0 {
-        delay - delay / 16
-    } else {
-        delay
+    let timer = OneShot {
+        hz: ONE_SHOT_HZ.load(Relaxed),
+        exact: ONE_SHOT_EXACT.load(Relaxed) != 0,
     };
-    let steps = rate
-        .ticks(cautious)
-        .saturating_add(1)
-        .min(u64::from(u32::MAX));
-    lapic::set_count(steps as u32);
-    rate.nanos(steps)
+    let (steps, covered) = timer.count_for(delay);
+    lapic::set_count(steps);
+    covered
 }
 
 /// When the timer fires, if it is set.
 pub(super) fn armed() -> Option<Instant> {
-    Some(ARMED.load(Relaxed))
-        .filter(|&at| at != NEVER)
-        .map(Instant::from_nanos)
+    ALARM.at()
 }
 
 /// Notes that it fired. From its interrupt handler.
 pub(super) fn fired() {
-    ARMED.store(NEVER, Relaxed);
-    FIRED.store(FIRED.load(Relaxed) + 1, Relaxed);
+    ALARM.fired();
 }

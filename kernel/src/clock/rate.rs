@@ -60,6 +60,13 @@ impl Rate {
     }
 }
 
+/// The frequency of a counter that counted `ticks` in `nanos` nanoseconds, however long that was;
+/// saturates.
+pub const fn measured_hz(ticks: u64, nanos: u64) -> u64 {
+    let nanos = if nanos == 0 { 1 } else { nanos };
+    saturate(ticks as u128 * NANOS_PER_SECOND as u128 / nanos as u128)
+}
+
 const fn saturate(value: u128) -> u64 {
     if value > u64::MAX as u128 {
         u64::MAX
@@ -79,6 +86,17 @@ mod tests {
         assert_eq!(Rate::from_hz(u64::MAX), Rate::from_hz(MAX_HZ));
         assert_eq!(Rate::from_hz(MIN_HZ).nanos(u64::MAX), u64::MAX);
         assert_eq!(Rate::from_hz(MAX_HZ).ticks(u64::MAX), u64::MAX);
+    }
+
+    /// A host may let a second pass, or a minute, between two instructions of a boot.
+    #[test]
+    fn a_measurement_may_take_any_time() {
+        for seconds in [1, 20, 100_000] {
+            let measured = measured_hz(seconds * MAX_HZ, seconds * NANOS_PER_SECOND);
+            assert_eq!(measured, MAX_HZ);
+        }
+        assert_eq!(measured_hz(u64::MAX, 0), u64::MAX);
+        assert_eq!(measured_hz(0, u64::MAX), 0);
     }
 
     proptest! {

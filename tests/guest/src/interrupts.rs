@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 use ukernel::Context;
-use ukernel::arch::stats::MachineStats;
+use ukernel::arch::stats;
 use ukernel::time::Duration;
 
 const FIRST: Controller = Controller { command: 0x20 };
@@ -19,7 +19,7 @@ pub(crate) async fn check_spurious(ctx: &Context) {
     FIRST.unmask(7);
     SECOND.unmask(2);
     SECOND.unmask(7);
-    let before = MachineStats::now().spurious;
+    let before = stats::now().spurious;
     expect_real(LINE_7, 7);
     expect_spurious(from_the_first);
     expect_real(LINE_7, 7);
@@ -28,15 +28,15 @@ pub(crate) async fn check_spurious(ctx: &Context) {
     expect_real(LINE_15, 15);
     expect_real(LINE_10, 10);
     ctx.clock().sleep(Duration::from_millis(1)).await;
-    let spurious = MachineStats::now().spurious - before;
+    let spurious = stats::now().spurious - before;
     log::info!("guest: interrupts work spurious={spurious}");
 }
 
 #[track_caller]
 fn expect_real(source: Source, line: usize) {
-    let before = MachineStats::now();
+    let before = stats::now();
     source.raise();
-    let after = MachineStats::now();
+    let after = stats::now();
     source.lower();
     assert_eq!(after.interrupts[line] - before.interrupts[line], 1);
     assert_eq!(after.spurious, before.spurious);
@@ -44,9 +44,9 @@ fn expect_real(source: Source, line: usize) {
 
 #[track_caller]
 fn expect_spurious(make: fn()) {
-    let before = MachineStats::now();
+    let before = stats::now();
     make();
-    let after = MachineStats::now();
+    let after = stats::now();
     assert_eq!(after.spurious - before.spurious, 1);
     assert_eq!(after.interrupts, before.interrupts);
 }

@@ -194,7 +194,7 @@ pub(crate) fn use_high_memory() {
 pub(crate) async fn use_vector_registers(ctx: &Context) {
     let end = ctx.clock().now() + Duration::from_millis(2_500);
     ctx.clock().sleep(Duration::from_millis(1)).await;
-    let interrupts = ctx.stats().interrupts;
+    let interrupts = ctx.stats().machine.interrupts_in_all();
     let mut rounds = 0_u64;
     while ctx.clock().now() < end {
         let pattern = 0x0123_4567_89ab_cdef_u64 ^ rounds;
@@ -209,6 +209,6 @@ pub(crate) async fn use_vector_registers(ctx: &Context) {
         assert_eq!(back, pattern);
         rounds += 1;
     }
-    let interrupts = ctx.stats().interrupts - interrupts;
+    let interrupts = ctx.stats().machine.interrupts_in_all() - interrupts;
     log::info!("guest: vector registers kept rounds={rounds} interrupts={interrupts}");
 }

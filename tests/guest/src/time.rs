@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use ukernel::Context;
-use ukernel::arch::stats::MachineStats;
+use ukernel::arch::stats;
 use ukernel::arch::{time, timer};
 use ukernel::time::Duration;
 
@@ -57,16 +57,19 @@ pub(crate) fn wall_clock(ctx: &Context) {
 /// Does nothing for some seconds, after letting the machine settle, and says what that cost.
 pub(crate) async fn idle(ctx: &Context, seconds: u64) {
     ctx.clock().sleep(Duration::from_millis(2_500)).await;
-    let (polls, machine) = (ctx.stats().reactor.polls, MachineStats::now());
+    let before = ctx.stats();
     ctx.clock().sleep(Duration::from_secs(seconds)).await;
-    let (polls_after, after) = (ctx.stats().reactor.polls, MachineStats::now());
+    let after = ctx.stats();
+    let (was, is) = (before.machine, after.machine);
     log::info!(
-        "guest: idle polls={} halts={} slept_on={} timer_set={} timer_fired={}",
-        polls_after - polls,
-        after.halts - machine.halts,
-        after.slept_on - machine.slept_on,
-        after.timer_set - machine.timer_set,
-        after.timer_fired - machine.timer_fired,
+        "guest: idle polls={} halts={} interrupts={} settings={} rearms={} fired={} slept_on={}",
+        after.reactor.polls - before.reactor.polls,
+        is.halts - was.halts,
+        is.interrupts_in_all() - was.interrupts_in_all(),
+        is.timer_settings - was.timer_settings,
+        is.timer_rearms - was.timer_rearms,
+        is.timer_fired - was.timer_fired,
+        is.slept_on - was.slept_on,
     );
 }
 
@@ -84,6 +87,6 @@ pub(crate) async fn spin(ctx: &Context, seconds: u64) {
         }
     });
     let ended = task.await.is_ok();
-    let reports = MachineStats::now().stuck_polls;
+    let reports = stats::now().stuck_polls;
     log::info!("guest: spun ended={ended} reports={reports}");
 }

@@ -31,7 +31,7 @@ fn beat(before: &Stats, now: &Stats) {
         now.uptime.as_secs(),
         now.reactor.tasks_live,
         now.reactor.polls - before.reactor.polls,
-        now.interrupts - before.interrupts,
+        now.machine.interrupts_in_all() - before.machine.interrupts_in_all(),
         idle * 100 / span,
         now.memory.heap_used_bytes,
     );

@@ -78,7 +78,22 @@ fn machine(stats: &ukernel::Stats) -> Vec<Family> {
         counter(
             "interrupts_total",
             "Interrupts of devices and timers",
-            stats.interrupts,
+            stats.machine.interrupts_in_all(),
+        ),
+        counter(
+            "spurious_interrupts_total",
+            "Interrupts that were gone when looked at",
+            stats.machine.spurious,
+        ),
+        counter(
+            "halts_total",
+            "Times the processor slept",
+            stats.machine.halts,
+        ),
+        counter(
+            "timer_rearms_total",
+            "Settings of the timer that went on with a far deadline",
+            stats.machine.timer_rearms,
         ),
         gauge("memory_bytes", "Main memory of the machine", ram),
         gauge(
