@@ -38,7 +38,7 @@ test:
 # Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
 [no-exit-message]
 test-long:
-    @tests/steps.sh {{ just }} -- test-miri test-fuzz test-vm-long
+    @tests/steps.sh {{ just }} -- test-miri test-sanitize test-fuzz test-vm-long test-soak
 
 # Run the tests that need no machine
 [no-exit-message]
@@ -55,12 +55,22 @@ test-vm *ARGUMENTS: build
 # Run the long ones among them too: a gigabyte echoed, the page in a browser
 [no-exit-message]
 test-vm-long: build
-    cargo test --quiet -p system-tests --test vm -- --ignored
+    cargo test --quiet -p system-tests --test vm -- --ignored --skip soak::
+
+# Let clients of all kinds talk to the demo for a while, and look for what they leave behind
+[no-exit-message]
+test-soak SECONDS="120": build
+    UKERNEL_SOAK_SECONDS={{ SECONDS }} cargo test --quiet -p system-tests --test vm -- --ignored soak::
 
 # Run host tests under Miri, which finds undefined behaviour (needs nightly Rust with miri)
 [no-exit-message]
 test-miri:
     @tests/miri.sh
+
+# Run host tests under AddressSanitizer and LeakSanitizer (needs nightly Rust)
+[no-exit-message]
+test-sanitize:
+    @tests/sanitize.sh
 
 # Feed garbage to whatever reads from outside (needs nightly Rust and cargo-fuzz)
 [no-exit-message]

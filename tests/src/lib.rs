@@ -14,6 +14,7 @@ pub mod image;
 pub mod load;
 pub mod namespace;
 pub mod skip;
+pub mod soak;
 pub mod tiny_guest;
 pub mod tls_server;
 pub mod vm;

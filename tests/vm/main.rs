@@ -20,5 +20,6 @@ mod network;
 mod page;
 mod run_recipe;
 mod serial;
+mod soak;
 mod time;
 mod virtio;

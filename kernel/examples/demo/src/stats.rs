@@ -118,6 +118,7 @@ fn devices(stats: &ukernel::Stats) -> Vec<Family> {
     let net = |name, help, count: fn(&ukernel::net::Stats) -> u64| {
         per_device(name, help, "net", stats.networks.iter().map(count))
     };
+    let connections = stats.networks.iter().map(|s| s.connections).sum();
     let disk = |name, help, count: fn(&ukernel::block::DiskStats) -> u64| {
         per_device(name, help, "disk", stats.disks.iter().map(count))
     };
@@ -143,6 +144,11 @@ fn devices(stats: &ukernel::Stats) -> Vec<Family> {
         net("tcp_retransmits_total", "Segments sent again", |s| {
             s.retransmits
         }),
+        gauge(
+            "tcp_connections",
+            "Connections with buffers now",
+            connections,
+        ),
         disk("disk_read_bytes_total", "Bytes read", |s| s.read_bytes),
         disk("disk_written_bytes_total", "Bytes written", |s| {
             s.written_bytes
