@@ -26,6 +26,7 @@ use crate::slaac::Slaac;
 use crate::stats::DropCause;
 use crate::tcp::Table;
 use crate::tcp::connection::Connection;
+use crate::tcp::cookie::Cookies;
 use crate::udp;
 use crate::wakers::Wakers;
 
@@ -45,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) slaac: Option<Slaac>,
     pub(crate) link: Link,
     pub(crate) tcp: Table,
+    pub(crate) cookies: Cookies,
     /// smoltcp's half for packets through the device, and for those to ourselves.
     pub(crate) wire: Interface,
     pub(crate) local: Interface,
@@ -78,6 +80,7 @@ impl Engine {
         link.now = now;
         let mut engine = Engine {
             tcp: Table::new(random(), &config.limits),
+            cookies: Cookies::new([random(), random()]),
             udp: udp::Table::new(random()),
             dhcp: None,
             slaac: None,
@@ -116,8 +119,7 @@ impl Engine {
     /// smoltcp draws initial sequence numbers from a small generator of the interface, whose state
     /// a peer could work out from a few of them. A new interface for each connection, seeded by
     /// the CSPRNG, leaves nothing to work out (RFC 6528).
-    pub(crate) fn reseed(&mut self, local: bool) {
-        let seed = self.random();
+    pub(crate) fn reseed(&mut self, local: bool, seed: u64) {
         let (interface, capabilities) = if local {
             (&mut self.local, &self.local_capabilities)
         } else {

@@ -152,40 +152,37 @@ impl Link {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
-        match (self.hop(destination), token) {
-            (Hop::Ethernet(mac), Some(mut token)) => {
-                token.set_meta(meta);
-                self.count_sent(len);
-                let source = self.mac;
-                token.consume(ETHERNET_HEADER + len, |frame| {
-                    write_header(frame, source, mac, ethertype_of(destination));
-                    fill(&mut frame[ETHERNET_HEADER..])
-                })
+        let hop = self.hop(destination);
+        if let (Hop::Ethernet(mac), Some(mut token)) = (hop, token) {
+            token.set_meta(meta);
+            self.count_sent(len);
+            let source = self.mac;
+            return token.consume(ETHERNET_HEADER + len, |frame| {
+                write_header(frame, source, mac, ethertype_of(destination));
+                fill(&mut frame[ETHERNET_HEADER..])
+            });
+        }
+        let framed = matches!(hop, Hop::Ethernet(_));
+        let header = if framed { ETHERNET_HEADER } else { 0 };
+        let (packet, result) = self.build(header, len, fill);
+        if let Some(packet) = packet {
+            self.pass_on(hop, packet, ethertype_of(destination));
+        }
+        result
+    }
+
+    /// Takes a packet where it has to wait, with room for a header where that is for the device.
+    fn pass_on(&mut self, hop: Hop, mut packet: Vec<u8>, protocol: EthernetProtocol) {
+        match hop {
+            Hop::Ethernet(mac) => {
+                write_header(&mut packet, self.mac, mac, protocol);
+                self.push_outbox(packet);
             }
-            (Hop::Ethernet(mac), None) => {
-                self.send_frame(mac, ethertype_of(destination), len, fill)
-            }
-            (Hop::Loopback, _) => {
-                let (packet, result) = self.build(0, len, fill);
-                if let Some(packet) = packet {
-                    self.push_loopback(packet);
-                }
-                result
-            }
-            (Hop::Wait(next), _) => {
-                let (packet, result) = self.build(0, len, fill);
-                if let Some(packet) = packet {
-                    self.wait(next, packet);
-                }
-                result
-            }
-            (Hop::None, _) => {
-                let (packet, result) = self.build(0, len, fill);
-                if let Some(packet) = packet {
-                    self.recycle(packet);
-                    self.stats.count_drop(DropCause::NoRoute);
-                }
-                result
+            Hop::Loopback => self.push_loopback(packet),
+            Hop::Wait(next) => self.wait(next, packet),
+            Hop::None => {
+                self.recycle(packet);
+                self.stats.count_drop(DropCause::NoRoute);
             }
         }
     }
@@ -199,9 +196,8 @@ impl Link {
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
         let (frame, result) = self.build(ETHERNET_HEADER, len, fill);
-        if let Some(mut frame) = frame {
-            write_header(&mut frame, self.mac, to, protocol);
-            self.push_outbox(frame);
+        if let Some(frame) = frame {
+            self.pass_on(Hop::Ethernet(to), frame, protocol);
         }
         result
     }

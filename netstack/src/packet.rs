@@ -83,6 +83,12 @@ impl<'p> IpHead<'p> {
         Some(u32_at(self.payload.get(..TCP_HEADER)?, 8))
     }
 
+    /// The window of a TCP packet, not scaled.
+    pub(crate) fn window(&self) -> Option<u16> {
+        let header = self.payload.get(..TCP_HEADER)?;
+        Some(u16::from_be_bytes([header[14], header[15]]))
+    }
+
     /// The flags of a TCP packet whose header is whole.
     pub(crate) fn tcp_flags(&self) -> Option<u8> {
         let header = self.payload.get(..TCP_HEADER)?;

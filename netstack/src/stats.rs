@@ -25,7 +25,7 @@ pub enum DropCause {
     Fragment,
     /// A packet for an address that is not ours.
     OtherAddress,
-    /// A SYN beyond a listener's backlog.
+    /// A SYN, or the end of a handshake, beyond the connections that wait for a listener to accept them.
     Backlog,
     /// A SYN, or a `connect` of ours, beyond a limit on connections ([`Limits`](crate::Limits)), or
     /// without memory for it.
@@ -124,6 +124,8 @@ pub struct Stats {
     pub timeouts: u64,
     /// TCP segments sent again.
     pub retransmits: u64,
+    /// SYNs answered without remembering them, beyond the half-open connections there may be.
+    pub syn_cookies: u64,
     /// TCP segments for no connection and no listener, answered with a reset.
     pub refused: u64,
     /// TIME-WAIT connections ended before their time, at the limit or for want of memory.

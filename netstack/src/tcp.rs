@@ -4,13 +4,16 @@
 //! It never walks over connections: work is for those that something happened to.
 
 mod budget;
+mod by_hand;
 pub(crate) mod connection;
+pub(crate) mod cookie;
 pub(crate) mod flow;
 mod half;
 mod held;
 pub(crate) mod listener;
 pub(crate) mod observer;
 mod segments;
+mod siphash;
 mod stream;
 mod time_wait;
 
@@ -45,6 +48,10 @@ pub(crate) fn ephemeral_ports(random: u64) -> impl Iterator<Item = u16> {
     let first = (random % u64::from(count)) as u16;
     (0..count).map(move |step| EPHEMERAL.start() + (first + step) % count)
 }
+
+/// Half-open connections may be one of this many of those that there is room for; beyond it, SYNs are
+/// answered by cookies. Few, because each has full buffers and peers need not exist to have them.
+const HALF_OPEN_SHARE: usize = 16;
 
 /// What a flow is known as.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +93,7 @@ pub(crate) struct Table {
     /// has no room must not hold up.
     dirty: [VecDeque<usize>; 2],
     half_open: usize,
+    max_half_open: usize,
     pub(crate) orphans: usize,
     budget: Budget,
     max_connections: usize,
@@ -94,6 +102,9 @@ pub(crate) struct Table {
 impl Table {
     /// `seed` keys the hashes, so that peers cannot choose ends that collide.
     pub(crate) fn new(seed: u64, limits: &Limits) -> Table {
+        let room = limits
+            .connections
+            .min(limits.tcp_bytes / SMALLEST_CONNECTION_BYTES);
         Table {
             connections: Slots::new(),
             listeners: Slots::new(),
@@ -103,6 +114,7 @@ impl Table {
             time_wait: TimeWait::default(),
             dirty: Default::default(),
             half_open: 0,
+            max_half_open: (room / HALF_OPEN_SHARE).max(1),
             orphans: 0,
             budget: Budget::new(limits.tcp_bytes),
             max_connections: limits.connections,
@@ -147,6 +159,11 @@ impl Table {
         let queued = connections.saturating_sub(dirty.len());
         dirty.try_reserve(queued).ok()?;
         Some(granted)
+    }
+
+    /// Whether a listener, or all of them, have as many half-open connections as there may be.
+    fn is_crowded(&self, listener: usize) -> bool {
+        self.half_open >= self.max_half_open || self.listeners[listener].is_crowded()
     }
 
     /// Adds a connection with the buffers that `admit` granted, and finds it by its flow from now on.
@@ -198,6 +215,13 @@ impl Table {
         }
         if matches!(role, Role::Orphan(_)) {
             self.orphans += 1;
+        }
+    }
+
+    /// Lets a new connection have the ends of one that waits for late segments.
+    fn forget_time_wait(&mut self, flow: &Flow) {
+        if matches!(self.by_flow.get(flow), Some(Place::TimeWait { .. })) {
+            self.by_flow.remove(flow);
         }
     }
 

@@ -199,7 +199,7 @@ impl Engine {
         let Some(options) = self.tcp.admit(options, local) else {
             return Err(self.no_memory());
         };
-        let random = self.random();
+        let (random, seed) = (self.random(), self.random());
         let port = self
             .tcp
             .free_port(source, remote, random)
@@ -213,7 +213,7 @@ impl Engine {
         };
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
-        self.reseed(local);
+        self.reseed(local, seed);
         let interface = if local {
             &mut self.local
         } else {

@@ -24,7 +24,9 @@ const MAX_LISTENERS: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// Connections that may wait: handshakes under way and established ones that nobody has
-    /// accepted yet, together. Beyond it SYNs are dropped, and the peers repeat them.
+    /// accepted yet, together. Beyond it SYNs are answered by cookies and nothing is remembered of
+    /// them (RFC 4987 §3.6), so that handshakes that nobody finishes keep nobody out. Where all that
+    /// wait are established, SYNs are dropped, and the peers repeat them.
     pub backlog: usize,
     /// Bytes of receive buffer for each connection, 1 to 2^30; the largest window it can have. Less
     /// where memory is short: see [`Limits::tcp_bytes`](crate::Limits).
@@ -149,7 +151,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// As many wait to be accepted as may.
     pub(crate) fn is_full(&self) -> bool {
+        self.ready.len() >= self.backlog
+    }
+
+    /// They would, once all handshakes are over.
+    pub(crate) fn is_crowded(&self) -> bool {
         self.half_open + self.ready.len() >= self.backlog
     }
 

@@ -7,12 +7,11 @@
 use core::net::SocketAddr;
 use reactor::time::Instant;
 use smoltcp::iface::PollResult;
-use smoltcp::phy::{Device, PacketMeta, TxToken};
+use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::TcpPacket;
 
 use super::Place;
-use super::connection::{Connection, Role};
+use super::connection::{Connection, Options, Role};
 use super::flow::Flow;
 use super::time_wait::{is_later, late_answer};
 use crate::convert::to_smoltcp;
@@ -20,7 +19,6 @@ use crate::device::{Egress, Ingress};
 use crate::engine::Engine;
 use crate::packet::{IpHead, flags};
 use crate::stats::DropCause;
-use crate::udp::NO_TOKEN;
 
 /// Packets that one connection may send before the next one has its turn.
 const BURST: usize = 16;
@@ -46,7 +44,7 @@ impl Engine {
         &mut self,
         head: &IpHead<'_>,
         packet: &[u8],
-        token: Option<T>,
+        mut token: Option<T>,
         local: bool,
     ) {
         let (Some((source, destination)), Some(bits)) = (head.ports(), head.tcp_flags()) else {
@@ -66,12 +64,21 @@ impl Engine {
                 return self.answer_late(head, bits);
             }
             _ if opens => match self.tcp.listener_for(flow.local) {
+                Some(listener) if self.tcp.is_crowded(listener) => {
+                    return self.answer_by_cookie(listener, &flow, head, local);
+                }
                 Some(listener) => match self.open_half(listener, flow, local) {
                     Some(key) => Some(key),
                     None => return,
                 },
                 None => None,
             },
+            _ if bits & (flags::SYN | flags::ACK | flags::RST) == flags::ACK => {
+                match self.open_by_cookie(flow, head, &mut token, local) {
+                    Some(None) => return,
+                    proven => proven.flatten(),
+                }
+            }
             _ => None,
         };
         match key {
@@ -86,26 +93,44 @@ impl Engine {
 
     /// Makes the connection that a SYN asks for, unless a limit forbids it.
     fn open_half(&mut self, listener: usize, flow: Flow, local: bool) -> Option<usize> {
+        let mut connection = self.new_half(listener, flow, local)?;
+        connection.socket_mut().listen(flow.local).ok()?;
+        let seed = self.random();
+        self.reseed(local, seed);
+        Some(self.tcp.insert(connection))
+    }
+
+    /// The buffers that another connection of a listener may have. `None`: it may not be, which is
+    /// counted.
+    pub(super) fn admit_half(&mut self, listener: usize, local: bool) -> Option<Options> {
         let wanted = &mut self.tcp.listeners[listener];
         if wanted.is_full() {
             return self.link.drop(DropCause::Backlog);
         }
         let (options, has_room) = (wanted.options, wanted.reserve_one());
         let granted = self.tcp.admit(options, local).filter(|_| has_room);
+        granted.or_else(|| self.link.drop(DropCause::ConnectionLimit))
+    }
+
+    /// A connection of a listener, not in the table yet.
+    pub(super) fn new_half(
+        &mut self,
+        listener: usize,
+        flow: Flow,
+        local: bool,
+    ) -> Option<Connection> {
+        let granted = self.admit_half(listener, local)?;
         let role = Role::HalfOpen(listener);
-        let new = |granted| Connection::new(flow, local, role, granted);
-        let Some(mut connection) = granted.and_then(new) else {
+        let Some(mut connection) = Connection::new(flow, local, role, granted) else {
             return self.link.drop(DropCause::ConnectionLimit);
         };
-        connection.socket_mut().listen(flow.local).ok()?;
         connection.set_handshake_timeout(self.config.timeouts.half_open);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
-        self.reseed(local);
-        Some(self.tcp.insert(connection))
+        Some(connection)
     }
 
     /// Gives a segment to its connection.
-    fn receive_segment<T: TxToken>(
+    pub(super) fn receive_segment<T: TxToken>(
         &mut self,
         key: usize,
         head: &IpHead<'_>,
@@ -152,22 +177,9 @@ impl Engine {
 
     /// Acknowledges what a peer repeats after the end.
     fn answer_late(&mut self, head: &IpHead<'_>, bits: u8) {
-        let Some((ip, segment)) = late_answer(head, bits) else {
-            return;
-        };
-        let (from, to) = (ip.src_addr(), ip.dst_addr());
-        let checksums = self.link.checksums.clone();
-        self.link.send(
-            NO_TOKEN,
-            PacketMeta::default(),
-            head.source,
-            ip.buffer_len(),
-            |buffer| {
-                ip.emit(&mut *buffer, &checksums);
-                let mut packet = TcpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
-                segment.emit(&mut packet, &from, &to, &checksums);
-            },
-        );
+        if let Some(segment) = late_answer(head, bits) {
+            self.answer(head, &segment);
+        }
     }
 
     /// Marks connections whose deadline came, and ends TIME-WAIT where it is over. In every turn,

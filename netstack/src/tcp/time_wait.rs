@@ -5,8 +5,9 @@
 
 use alloc::collections::VecDeque;
 use reactor::time::Instant;
-use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpRepr, TcpSeqNumber};
+use smoltcp::wire::TcpRepr;
 
+use super::by_hand::segment;
 use super::flow::Flow;
 use crate::packet::{IpHead, flags};
 
@@ -51,34 +52,14 @@ impl TimeWait {
 
 /// What acknowledges a segment that comes after the end (RFC 9293 §3.10.7.4). It follows from the
 /// segment itself, so nothing else has to be remembered. `None`: nothing to acknowledge.
-pub(super) fn late_answer(head: &IpHead<'_>, bits: u8) -> Option<(IpRepr, TcpRepr<'static>)> {
+pub(super) fn late_answer(head: &IpHead<'_>, bits: u8) -> Option<TcpRepr<'static>> {
     let (sequence, len) = head.sequence_space()?;
     if bits & flags::RST != 0 || bits & flags::ACK == 0 || len == 0 {
         return None;
     }
     let (source, destination) = head.ports()?;
-    let segment = TcpRepr {
-        src_port: destination,
-        dst_port: source,
-        control: TcpControl::None,
-        seq_number: TcpSeqNumber(head.acknowledged()? as i32),
-        ack_number: Some(TcpSeqNumber(sequence.wrapping_add(len) as i32)),
-        window_len: 0,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
-    };
-    let (from, to) = (
-        IpAddress::from(head.destination),
-        IpAddress::from(head.source),
-    );
-    Some((
-        IpRepr::new(from, to, IpProtocol::Tcp, segment.buffer_len(), 64),
-        segment,
-    ))
+    let (next, expected) = (head.acknowledged()?, sequence.wrapping_add(len));
+    Some(segment(destination, source, next, expected))
 }
 
 /// RFC 9293 §3.10.7.4, TIME-WAIT: a SYN beyond the old sequence space opens a new connection.

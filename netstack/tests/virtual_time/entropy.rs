@@ -72,6 +72,24 @@ async fn accepted(lone: &Lone) -> Vec<u32> {
     choices
 }
 
+/// Sequence number of each SYN that the stack answers and forgets.
+async fn answered(lone: &Lone) -> Vec<u32> {
+    introduced(lone).await;
+    let options = ListenOptions {
+        backlog: 1,
+        ..ListenOptions::default()
+    };
+    let _listener = TcpListener::bind(&lone.stack, 80, options).unwrap();
+    let mut choices = Vec::new();
+    for port in 5000..=5000 + CHOICES {
+        let sent = lone.tell(syn(PEER.into(), port, SERVER.into(), 80)).await;
+        let (.., segment) = as_tcp(&sent[0]).unwrap();
+        choices.push(segment.seq_number().0 as u32);
+    }
+    assert_eq!(lone.stack.stats().syn_cookies, u64::from(CHOICES));
+    choices
+}
+
 /// Id and source port of each question to the DNS server, which never answers.
 async fn questions(lone: &Lone) -> Vec<(u16, u16)> {
     let word = |frame: &[u8], at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
@@ -129,6 +147,7 @@ fn equal_seeds_choose_alike_and_others_differently() {
             chosen(with_dns(), random(seed), questions),
             chosen(with_dns(), random(seed), bound),
             chosen(Config::new(SERVER_MAC), random(seed), transactions),
+            chosen(with_dns(), random(seed), answered),
         )
     };
     let (one, same, other) = (all(1), all(1), all(2));
@@ -140,6 +159,7 @@ fn equal_seeds_choose_alike_and_others_differently() {
     differ(&firsts(&one.0), &firsts(&other.0));
     differ(&one.1, &other.1);
     differ(&one.4, &other.4);
+    differ(&one.5, &other.5);
     // Of 16 bits some meet by chance, but not most.
     let meet = |one: &[(u16, u16)], other: &[(u16, u16)]| {
         one.iter()
@@ -155,7 +175,9 @@ fn equal_seeds_choose_alike_and_others_differently() {
 fn successive_sequence_numbers_lie_far_apart() {
     let opened = chosen(with_dns(), random(3), opened);
     let accepted = chosen(with_dns(), random(3), accepted);
-    for numbers in [opened.iter().map(|(number, _)| *number).collect(), accepted] {
+    let answered = chosen(with_dns(), random(3), answered);
+    let opened = opened.iter().map(|(number, _)| *number).collect();
+    for numbers in [opened, accepted, answered] {
         let steps: Vec<u32> = numbers
             .windows(2)
             .map(|w| w[1].wrapping_sub(w[0]))
@@ -175,9 +197,9 @@ fn successive_sequence_numbers_lie_far_apart() {
 #[test]
 fn ports_and_ids_are_scattered_over_their_ranges() {
     let all = usize::from(CHOICES);
-    let opened = chosen(with_dns(), random(4), opened);
-    let questions = chosen(with_dns(), random(4), questions);
-    let bound = chosen(with_dns(), random(4), bound);
+    let opened = chosen(with_dns(), random(5), opened);
+    let questions = chosen(with_dns(), random(5), questions);
+    let bound = chosen(with_dns(), random(5), bound);
     let ports = [
         opened.iter().map(|(_, port)| *port).collect::<Vec<_>>(),
         questions.iter().map(|(_, port)| *port).collect(),
@@ -194,7 +216,7 @@ fn ports_and_ids_are_scattered_over_their_ranges() {
     }
     assert!(distinct(questions.iter().map(|(id, _)| *id)) > all - 4);
     assert!(distinct(questions.iter().map(|(id, _)| id >> 8)) > all / 2);
-    let transactions = chosen(Config::new(SERVER_MAC), random(4), transactions);
+    let transactions = chosen(Config::new(SERVER_MAC), random(5), transactions);
     assert_eq!(distinct(&transactions), all);
     assert!(distinct(transactions.iter().map(|id| id >> 24)) > all / 2);
 }

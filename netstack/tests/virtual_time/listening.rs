@@ -1,8 +1,7 @@
-//! Listeners: backlogs, floods and slow peers.
+//! Listeners: backlogs and slow peers.
 
-use crate::pair::{CLIENT, Pair, SERVER, pattern, read_all, server_at};
-use crate::syn::Syns;
-use core::net::{Ipv4Addr, SocketAddr};
+use crate::pair::{Pair, SERVER, pattern, read_all, server_at};
+use core::net::SocketAddr;
 use netstack::testing::Conditions;
 use netstack::{BindError, DropCause, ListenOptions, TcpListener, TcpStream};
 use reactor::time::Duration;
@@ -59,47 +58,6 @@ fn beyond_the_backlog_peers_wait_and_get_in_later() {
         assert!(!third.is_finished());
         let _ = listener.accept().await;
         third.await.unwrap();
-    });
-}
-
-#[test]
-fn a_flood_of_syns_is_bounded_and_passes() {
-    Pair::new(3, Conditions::default()).run(async |pair| {
-        let listener = pair.listen(80, small(50));
-        let mut syns = Syns::recorded(pair, &listener).await;
-        for number in 0..10_000 {
-            syns.send(pair, CLIENT, 10_000 + number);
-            if number % 100 == 0 {
-                pair.sleep(millis(1)).await;
-                assert!(pair.server.stats().half_open <= 50);
-            }
-        }
-        pair.sleep(millis(10)).await;
-        let stats = pair.server.stats();
-        // The client resets what it did not ask for, so some make room for others.
-        assert!(stats.connections <= 50, "{stats:?}");
-        assert!(stats.dropped(DropCause::Backlog) > 0);
-        pair.sleep(Duration::from_secs(20)).await;
-        assert_eq!(pair.server.stats().half_open, 0);
-        let _served = pair.connect(80).await;
-        assert_eq!(listener.accept().await.1.ip(), CLIENT);
-    });
-}
-
-/// As a flooder would who is nobody: nothing answers the SYN-ACKs.
-#[test]
-fn half_open_connections_are_given_up() {
-    Pair::new(3, Conditions::default()).run(async |pair| {
-        let listener = pair.listen(80, small(10));
-        let mut syns = Syns::recorded(pair, &listener).await;
-        for number in 0..9 {
-            syns.send(pair, Ipv4Addr::new(10, 0, 0, 77), 20_000 + number);
-        }
-        pair.sleep(millis(10)).await;
-        assert_eq!(pair.server.stats().half_open, 9);
-        pair.sleep(Duration::from_secs(16)).await;
-        let stats = pair.server.stats();
-        assert_eq!((stats.half_open, stats.accepted), (0, 1), "{stats:?}");
     });
 }
 

@@ -18,3 +18,4 @@ mod raw;
 mod scale;
 mod streams;
 mod syn;
+mod syn_flood;

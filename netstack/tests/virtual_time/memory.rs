@@ -1,6 +1,6 @@
 //! Memory: what peers can make the stack hold, and what happens beyond it.
 
-use crate::pair::{CLIENT, Pair, configs, exchange, pattern, server_at};
+use crate::pair::{Pair, configs, exchange, pattern, server_at};
 use crate::syn::Syns;
 use core::net::Ipv4Addr;
 use netstack::testing::Conditions;
@@ -124,7 +124,7 @@ fn our_own_connections_are_refused_beyond_the_budget() {
 
 /// SYNs from addresses that nobody has: nothing answers, nothing resets.
 #[test]
-fn half_open_connections_count_and_a_flood_of_them_passes() {
+fn half_open_connections_have_a_share_of_the_memory_and_no_more() {
     tight().run(async |pair| {
         let listener = pair.listen(80, patient());
         let mut syns = Syns::recorded(pair, &listener).await;
@@ -133,20 +133,17 @@ fn half_open_connections_count_and_a_flood_of_them_passes() {
             syns.send(pair, nobody, 1024 + number);
             if number % 100 == 0 {
                 pair.sleep(Duration::from_millis(1)).await;
-                assert!(pair.server.stats().tcp_bytes <= BUDGET as u64);
+                assert!(pair.server.stats().tcp_bytes <= (BUDGET / 8) as u64);
             }
         }
         pair.sleep(Duration::from_millis(10)).await;
         let stats = pair.server.stats();
-        assert!(stats.half_open > 64, "{stats:?}");
-        assert!(
-            stats.dropped(DropCause::ConnectionLimit) > 4_000,
-            "{stats:?}"
-        );
+        assert!(stats.half_open > 1, "{stats:?}");
+        assert_eq!(stats.dropped(DropCause::ConnectionLimit), 0, "{stats:?}");
+        // The others have the rest at once.
+        assert!(exhaust(pair, &listener).await.len() > 64);
         pair.sleep(Duration::from_secs(20)).await;
-        assert_eq!(pair.server.stats().tcp_bytes, 0);
-        let _client = pair.connect(80).await;
-        assert_eq!(listener.accept().await.1.ip(), CLIENT);
+        assert_eq!(pair.server.stats().half_open, 0);
     });
 }
 

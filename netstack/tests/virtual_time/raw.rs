@@ -162,21 +162,62 @@ pub(crate) fn ip(
     })
 }
 
+/// The sequence number of each SYN.
+pub(crate) const FIRST: i32 = 1000;
+
 pub(crate) fn syn(source: IpAddr, source_port: u16, target: IpAddr, port: u16) -> Vec<u8> {
+    syn_of((source, source_port), (target, port), Some(1460))
+}
+
+/// A SYN from a host that takes segments of this size.
+pub(crate) fn syn_of(
+    (source, source_port): (IpAddr, u16),
+    (target, port): (IpAddr, u16),
+    max_seg_size: Option<u16>,
+) -> Vec<u8> {
     let repr = TcpRepr {
-        src_port: source_port,
-        dst_port: port,
         control: TcpControl::Syn,
-        seq_number: TcpSeqNumber(1000),
+        seq_number: TcpSeqNumber(FIRST),
+        max_seg_size,
+        ..segment(source_port, port)
+    };
+    tcp(source, target, &repr)
+}
+
+/// The first segment after a handshake, with some data or none; `seen` is the stack's sequence number.
+pub(crate) fn first_ack(
+    (source, source_port): (IpAddr, u16),
+    (target, port): (IpAddr, u16),
+    seen: TcpSeqNumber,
+    payload: &[u8],
+) -> Vec<u8> {
+    let repr = TcpRepr {
+        ack_number: Some(seen + 1),
+        payload,
+        ..segment(source_port, port)
+    };
+    tcp(source, target, &repr)
+}
+
+/// The first segment after a SYN, without options or data.
+pub(crate) fn segment(source: u16, target: u16) -> TcpRepr<'static> {
+    TcpRepr {
+        src_port: source,
+        dst_port: target,
+        control: TcpControl::None,
+        seq_number: TcpSeqNumber(FIRST + 1),
         ack_number: None,
-        window_len: 1000,
+        window_len: 10_000,
         window_scale: None,
-        max_seg_size: Some(1460),
+        max_seg_size: None,
         sack_permitted: false,
         sack_ranges: [None; 3],
         timestamp: None,
         payload: &[],
-    };
+    }
+}
+
+pub(crate) fn tcp(source: IpAddr, target: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
     ip(
         source,
         target,
