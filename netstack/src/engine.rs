@@ -307,7 +307,9 @@ impl Engine {
             && self.send_udp(device, MAX_EGRESS)
             && self.send_tcp(device, MAX_EGRESS, false);
         self.link.stats.transmit_full += u64::from(!room);
-        self.send_tcp(device, MAX_EGRESS, true);
+        if self.tcp.has_marked(true) {
+            self.send_tcp(device, MAX_EGRESS, true);
+        }
         room && self.has_frames_to_send() || self.tcp.has_marked(true)
     }
 

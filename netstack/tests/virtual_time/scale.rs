@@ -1,6 +1,6 @@
 //! Work depends on what is active, and an idle stack does none.
 
-use crate::pair::{CLIENT, Pair, configs, echo, server_at};
+use crate::pair::{CLIENT, Pair, SERVER, configs, echo, server_at};
 use crate::raw::{arp, as_arp};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
@@ -156,6 +156,33 @@ fn the_loopback_serves_while_the_transmit_queue_is_full() {
         );
         pair.wire.set_room(0, 64);
         assert_eq!(far.read(&mut [0; 2]).await.unwrap(), 1);
+    });
+}
+
+/// More connections than one turn looks at have nothing to send, and then one has.
+#[test]
+fn nobody_is_forgotten_behind_those_that_a_turn_has_no_time_for() {
+    Pair::new(5, Conditions::default()).run(async |pair| {
+        pair.serve_echo(small());
+        let listener = TcpListener::bind(&pair.client, 7, small()).unwrap();
+        for address in [CLIENT, SERVER] {
+            let peer = SocketAddr::new(address.into(), 7);
+            let mut streams = Vec::new();
+            for _ in 0..600 {
+                let stream = TcpStream::connect_with(&pair.client, peer, small()).await;
+                streams.push(stream.unwrap());
+            }
+            pair.sleep(Duration::from_secs(60)).await;
+            while let Some((accepted, _)) = listener.try_accept() {
+                pair.spawner.spawn(echo(accepted)).detach();
+            }
+            for stream in &streams {
+                stream.set_nodelay(true);
+            }
+            let last = streams.last_mut().unwrap();
+            last.write_all(b"ping").await.unwrap();
+            assert_eq!(last.read(&mut [0; 4]).await.unwrap(), 4);
+        }
     });
 }
 
