@@ -81,7 +81,7 @@ impl Engine {
         let mut engine = Engine {
             tcp: Table::new(random(), &config.limits),
             cookies: Cookies::new([random(), random()]),
-            udp: udp::Table::new(random()),
+            udp: udp::Table::new(),
             dhcp: None,
             slaac: None,
             wire: interface(&wire_capabilities, random(), now, false),

@@ -26,6 +26,7 @@ mod error;
 mod io;
 mod link;
 mod packet;
+mod ports;
 mod runner;
 mod slaac;
 mod slots;

@@ -22,7 +22,6 @@ pub use listener::{ListenOptions, TcpListener};
 pub use stream::TcpStream;
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use budget::Budget;
 use connection::{Connection, Options, Role};
 use core::net::{IpAddr, SocketAddr};
@@ -34,8 +33,10 @@ use reactor::time::Instant;
 use smoltcp::iface::SocketStorage;
 use time_wait::TimeWait;
 
+use crate::address::BindAddress;
 use crate::config::Limits;
 use crate::deadlines::Deadlines;
+use crate::ports::Ports;
 use crate::slots::Slots;
 use crate::stats::Stats;
 
@@ -87,7 +88,7 @@ pub(crate) struct Table {
     pub(crate) listeners: Slots<Listener>,
     pub(crate) deadlines: Deadlines,
     by_flow: HashMap<Flow, Place, FixedState>,
-    by_port: HashMap<u16, Vec<usize>, FixedState>,
+    pub(crate) ports: Ports,
     time_wait: TimeWait,
     /// Connections to look at: those through the device, and those to ourselves, which a device that
     /// has no room must not hold up.
@@ -100,7 +101,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// `seed` keys the hashes, so that peers cannot choose ends that collide.
+    /// `seed` keys the hash, so that peers cannot choose ends that collide.
     pub(crate) fn new(seed: u64, limits: &Limits) -> Table {
         let room = limits
             .connections
@@ -110,7 +111,7 @@ impl Table {
             listeners: Slots::new(),
             deadlines: Deadlines::default(),
             by_flow: HashMap::with_hasher(FixedState::with_seed(seed)),
-            by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
+            ports: Ports::default(),
             time_wait: TimeWait::default(),
             dirty: Default::default(),
             half_open: 0,
@@ -267,48 +268,28 @@ impl Table {
         !self.dirty[usize::from(local)].is_empty()
     }
 
-    /// Whether a listener with exactly this address and port exists.
-    pub(crate) fn is_listening(&self, address: Option<IpAddr>, port: u16) -> bool {
-        let same = |key: &usize| self.listeners[*key].address == address;
-        self.by_port
-            .get(&port)
-            .is_some_and(|keys| keys.iter().any(same))
-    }
-
-    pub(crate) fn add_listener(&mut self, listener: Listener) -> usize {
-        let port = listener.port;
+    pub(crate) fn add_listener(&mut self, at: BindAddress, listener: Listener) -> usize {
         let key = self.listeners.insert(listener);
-        self.by_port.entry(port).or_default().push(key);
+        self.ports.insert(at, key);
         key
     }
 
     /// Takes a listener away; its connections are for the caller to end.
     pub(crate) fn remove_listener(&mut self, key: usize) -> Option<Listener> {
-        let listener = self.listeners.remove(key)?;
-        if let Some(keys) = self.by_port.get_mut(&listener.port) {
-            keys.retain(|known| *known != key);
-            if keys.is_empty() {
-                self.by_port.remove(&listener.port);
-            }
-        }
-        Some(listener)
+        self.ports.remove(key);
+        self.listeners.remove(key)
     }
 
-    /// The listener for a destination: the one for exactly this address, else the one for any.
+    /// The listener for a destination.
     fn listener_for(&self, destination: SocketAddr) -> Option<usize> {
-        let keys = self.by_port.get(&destination.port())?;
-        let fit = |key: &&usize| self.listeners[**key].fit(destination.ip());
-        keys.iter()
-            .filter(|key| fit(key).is_some())
-            .max_by_key(fit)
-            .copied()
+        self.ports.find(destination.ip(), destination.port())
     }
 
     /// A free local port to reach `remote` from. Ports in use towards other peers are free.
     pub(crate) fn free_port(&self, local: IpAddr, remote: SocketAddr, random: u64) -> Option<u16> {
         ephemeral_ports(random).find(|port| {
             let local = SocketAddr::new(local, *port);
-            !self.by_port.contains_key(port) && !self.by_flow.contains_key(&Flow { local, remote })
+            !self.ports.is_used(*port) && !self.by_flow.contains_key(&Flow { local, remote })
         })
     }
 

@@ -10,8 +10,6 @@ pub use socket::{UdpOptions, UdpSocket};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
-use foldhash::quality::FixedState;
-use hashbrown::HashMap;
 use smoltcp::phy::{ChecksumCapabilities, Device, PacketMeta, TxToken};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use smoltcp::wire::{
@@ -19,11 +17,13 @@ use smoltcp::wire::{
     UdpRepr,
 };
 
+use crate::address::BindAddress;
 use crate::convert::to_smoltcp;
 use crate::device::NoToken;
 use crate::engine::Engine;
 use crate::link::Link;
 use crate::packet::IpHead;
+use crate::ports::Ports;
 use crate::slots::Slots;
 use crate::stats::DropCause;
 use crate::wakers::Wakers;
@@ -72,7 +72,7 @@ fn queue_bytes(packets: usize, bytes: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct Table {
     sockets: Slots<Socket>,
-    by_port: HashMap<u16, Vec<usize>, FixedState>,
+    ports: Ports,
     dirty: VecDeque<usize>,
     /// What the queues of all sockets take.
     bytes: usize,
@@ -86,10 +86,10 @@ enum Sent {
 }
 
 impl Table {
-    pub(crate) fn new(seed: u64) -> Table {
+    pub(crate) fn new() -> Table {
         Table {
             sockets: Slots::new(),
-            by_port: HashMap::with_hasher(FixedState::with_seed(seed)),
+            ports: Ports::default(),
             dirty: VecDeque::new(),
             bytes: 0,
         }
@@ -99,44 +99,19 @@ impl Table {
         !self.dirty.is_empty()
     }
 
-    fn is_bound(&self, address: Option<IpAddr>, port: u16) -> bool {
-        let same = |key: &usize| self.sockets[*key].address == address;
-        self.by_port
-            .get(&port)
-            .is_some_and(|keys| keys.iter().any(same))
-    }
-
     fn insert(&mut self, socket: Socket) -> usize {
-        let port = socket.port;
+        let (address, port) = (socket.address, socket.port);
         self.bytes += socket.bytes();
         let key = self.sockets.insert(socket);
-        self.by_port.entry(port).or_default().push(key);
+        self.ports.insert(BindAddress { address, port }, key);
         key
     }
 
     fn remove(&mut self, key: usize) {
-        let Some(socket) = self.sockets.remove(key) else {
-            return;
-        };
-        self.bytes -= socket.bytes();
-        let port = socket.port;
-        if let Some(keys) = self.by_port.get_mut(&port) {
-            keys.retain(|known| *known != key);
-            if keys.is_empty() {
-                self.by_port.remove(&port);
-            }
+        if let Some(socket) = self.sockets.remove(key) {
+            self.bytes -= socket.bytes();
+            self.ports.remove(key);
         }
-    }
-
-    /// The socket bound to exactly this address, else the one bound to any.
-    fn find(&self, destination: IpAddr, port: u16) -> Option<usize> {
-        let keys = self.by_port.get(&port)?;
-        let bound = |wanted| {
-            keys.iter()
-                .find(|key| self.sockets[**key].address == wanted)
-                .copied()
-        };
-        bound(Some(destination)).or_else(|| bound(None))
     }
 
     fn mark(&mut self, key: usize) {
@@ -194,7 +169,7 @@ impl Engine {
         if !(routes.is_own(to) || routes.is_broadcast(to) || to.is_multicast()) {
             return self.link.stats.count_drop(DropCause::OtherAddress);
         }
-        let Some(key) = self.udp.find(to, destination) else {
+        let Some(key) = self.udp.ports.find(to, destination) else {
             return self.receive_stray(head, packet, token, local);
         };
         let ignored = ChecksumCapabilities::ignored();

@@ -5,7 +5,7 @@
 
 use alloc::collections::VecDeque;
 use core::future::poll_fn;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use reactor::readiness::{Interest, Pollable, Readiness};
 
@@ -138,9 +138,6 @@ impl Pollable for TcpListener {
 /// A bound port.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// `None`: any address of ours.
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) port: u16,
     pub(crate) backlog: usize,
     pub(crate) options: Options,
     /// Handshakes under way.
@@ -165,15 +162,6 @@ impl Listener {
     /// is over. False: there is no memory for it.
     pub(crate) fn reserve_one(&mut self) -> bool {
         self.ready.try_reserve(self.half_open + 1).is_ok()
-    }
-
-    /// How well the listener fits a destination: an exact address beats any address.
-    pub(crate) fn fit(&self, destination: IpAddr) -> Option<u8> {
-        match self.address {
-            Some(address) if address == destination => Some(1),
-            Some(_) => None,
-            None => Some(0),
-        }
     }
 }
 
@@ -200,40 +188,37 @@ impl Engine {
                     .free_port(nobody.ip(), nobody, random)
                     .ok_or(BindError::NoPort)?
             }
-            port if self.tcp.is_listening(wanted.address, port) => return Err(BindError::InUse),
+            port if self.tcp.ports.bound_to(wanted.address, port).is_some() => {
+                return Err(BindError::InUse);
+            }
             port => port,
         };
-        let key = self.tcp.add_listener(Listener {
-            address: wanted.address,
-            port,
+        let address = wanted.address;
+        let listener = Listener {
             backlog: options.backlog.max(1),
             options: options.options(),
             half_open: 0,
             ready: VecDeque::new(),
             wakers: Wakers::default(),
-        });
+        };
+        let key = self
+            .tcp
+            .add_listener(BindAddress { address, port }, listener);
         Ok((key, wanted.unspecified(port)))
     }
 
     /// The one walk over connections there is: half-open ones are not listed by listener, and a
     /// listener goes once.
     fn close_listener(&mut self, key: usize) {
-        let Some(listener) = self.tcp.remove_listener(key) else {
-            return;
-        };
-        let half_open = |role: Role| role == Role::HalfOpen(key);
-        let open = self
-            .tcp
-            .connections
-            .iter()
-            .filter(|(_, connection)| half_open(connection.role));
-        let abandoned = open
-            .map(|(key, _)| key)
-            .chain(listener.ready)
-            .collect::<VecDeque<_>>();
-        for connection in abandoned {
-            self.tcp.connections[connection].abort();
-            self.orphan(connection);
+        self.tcp.remove_listener(key);
+        for connection in 0..self.tcp.connections.places() {
+            let Some(found) = self.tcp.connections.get_mut(connection) else {
+                continue;
+            };
+            if found.role == Role::HalfOpen(key) || found.role == Role::Waiting(key) {
+                found.abort();
+                self.orphan(connection);
+            }
         }
         self.notify();
     }

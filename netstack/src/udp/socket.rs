@@ -175,7 +175,9 @@ impl Engine {
         }
         let port = match wanted.port {
             0 => self.free_udp_port().ok_or(BindError::NoPort)?,
-            port if self.udp.is_bound(wanted.address, port) => return Err(BindError::InUse),
+            port if self.udp.ports.bound_to(wanted.address, port).is_some() => {
+                return Err(BindError::InUse);
+            }
             port => port,
         };
         let (packets, bytes) = (options.packets.max(1), options.bytes.max(1));
@@ -197,7 +199,7 @@ impl Engine {
 
     fn free_udp_port(&mut self) -> Option<u16> {
         let first = self.random();
-        crate::tcp::ephemeral_ports(first).find(|port| !self.udp.by_port.contains_key(port))
+        crate::tcp::ephemeral_ports(first).find(|port| !self.udp.ports.is_used(*port))
     }
 
     fn check_datagram(&self, key: usize, len: usize, peer: SocketAddr) -> Result<(), SendError> {
