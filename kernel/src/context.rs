@@ -186,6 +186,7 @@ impl Context {
             memory: (gauges.memory)(),
             machine: (gauges.machine)(),
             log_lines_dropped: (gauges.log_lines_dropped)(),
+            serial: (gauges.serial)(),
             networks: networks.iter().map(Stack::stats).collect(),
             disks: disks.iter().map(Disk::stats).collect(),
         }

@@ -59,6 +59,11 @@ impl InputRing {
         true
     }
 
+    /// How many bytes were ever added.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Takes as many bytes as wait and fit, oldest first; answers how many. For the one reader.
     pub fn pop(&self, buffer: &mut [u8]) -> usize {
         let read = self.read.load(Ordering::Relaxed);
@@ -85,11 +90,13 @@ mod tests {
             assert!(ring.push(byte));
         }
         assert!(!ring.has_room() && !ring.push(1));
+        assert_eq!(ring.written(), CAPACITY, "what was refused does not count");
         let mut buffer = [9; 300];
         assert_eq!(ring.pop(&mut buffer), CAPACITY);
         assert_eq!((buffer[0], buffer[255]), (0, 255));
         assert_eq!(ring.pop(&mut buffer), 0);
-        assert!(ring.has_room());
+        assert!(ring.has_room() && ring.push(1));
+        assert_eq!(ring.written(), CAPACITY + 1);
     }
 
     #[test]

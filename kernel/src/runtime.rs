@@ -269,6 +269,7 @@ const GAUGES: Gauges = Gauges {
     memory: memory_stats,
     machine: arch::stats::now,
     log_lines_dropped: crate::log::dropped_lines,
+    serial: crate::arch::serial::stats,
 };
 
 fn memory_stats() -> MemoryStats {

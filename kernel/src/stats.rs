@@ -27,6 +27,8 @@ pub struct Stats {
     pub machine: MachineStats,
     /// Log lines that found the buffer full.
     pub log_lines_dropped: u64,
+    /// The serial port's input.
+    pub serial: SerialStats,
     /// Each network, in the order of [`Context::networks`](crate::Context::networks).
     pub networks: Vec<netstack::Stats>,
     /// Each disk, in the order of [`Context::disks`](crate::Context::disks).
@@ -76,6 +78,15 @@ pub struct MemoryStats {
     pub heap_free_bytes: u64,
 }
 
+/// Input on the serial port. What nobody takes stays in the port, and holds up who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SerialStats {
+    /// Bytes that came in.
+    pub input_bytes: u64,
+    /// How often input had to wait in the port because nobody had taken what came before.
+    pub input_stalls: u64,
+}
+
 /// How to ask the machine for what it counts itself. All are callable from tasks at any time.
 #[derive(Clone, Copy)]
 pub struct Gauges {
@@ -87,4 +98,6 @@ pub struct Gauges {
     pub machine: fn() -> MachineStats,
     /// Log lines lost.
     pub log_lines_dropped: fn() -> u64,
+    /// The serial port's input.
+    pub serial: fn() -> SerialStats,
 }

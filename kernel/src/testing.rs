@@ -32,7 +32,7 @@ use crate::Context;
 use crate::context::Parts;
 use crate::random::Random;
 use crate::shutdown::Shutdown;
-use crate::stats::{Gauges, MachineStats, MemoryStats};
+use crate::stats::{Gauges, MachineStats, MemoryStats, SerialStats};
 
 /// The workload's address.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -78,6 +78,7 @@ impl Machine {
                 memory: || MEMORY,
                 machine: MachineStats::default,
                 log_lines_dropped: || 0,
+                serial: SerialStats::default,
             },
         });
         let peer = stack(&reactor, far, PEER);

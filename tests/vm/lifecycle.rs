@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use system_tests::client::{ask_udp, echo_tcp};
 use system_tests::demo::{Demo, demo_config, metric};
-use system_tests::http::Connection;
+use system_tests::http::{Connection, post};
 use system_tests::vm::SOON;
 
 #[test]
@@ -21,26 +22,72 @@ fn a_stop_lets_a_request_finish() {
     demo.expect_status(0);
 }
 
+/// Options that are wrong in every way that there is, and what is said about each.
+const NOISE: [(&str, &str); 13] = [
+    (
+        "log=loud",
+        "the levels are off, error, warn, info, debug, trace",
+    ),
+    (
+        "hostname=a_b",
+        "a host name has 1 to 63 letters, digits and hyphens",
+    ),
+    ("net=", "expected off, dhcp or <address>/<prefix>"),
+    ("net=1.2.3.4/99", "the prefix is longer than the address"),
+    ("net=dhcp,,,", "expected name=value after the comma"),
+    ("net=dhcp,gw=10.0.2.2", "gw= needs a static address"),
+    ("net=10.0.2.15/24,dns=x", "dns= is not an IPv4 address"),
+    (
+        "net=dhcp,x=1",
+        "the names after the comma are gw, dns, ip6, gw6",
+    ),
+    ("net8=dhcp", "there are at most 8 interfaces"),
+    ("netx=dhcp", "unknown"),
+    ("=x", "unknown"),
+    ("\u{e9}", "unknown"),
+    ("k=v", "unknown"),
+];
+
 #[test]
 fn two_kib_of_noise_on_the_command_line_are_named_and_ignored() {
-    let mut noise = String::from("log=loud net= net=1.2.3.4/99 =x \u{e9} net=dhcp,,, ");
-    while noise.len() < 2000 {
-        noise.push_str(&format!("k{0}=v{0} ", noise.len()));
+    let mut noise = NOISE.map(|(option, _)| option).join(" ");
+    let mut unknown = 0;
+    while noise.len() < 2500 {
+        noise.push_str(&format!(" k{unknown}=v"));
+        unknown += 1;
     }
     let demo = Demo::boot(demo_config().options(&noise));
-    demo.expect_line("WARN");
+    for (option, problem) in NOISE {
+        // The serial line is ASCII.
+        let option = option.replace('\u{e9}', "??");
+        demo.expect_line(&format!(
+            "WARN  command line: ignored option={option} problem=\"{problem}"
+        ));
+    }
+    // A few more are named, all others counted.
+    demo.expect_line("WARN  command line: ignored option=k0=v problem=\"unknown\"");
+    demo.expect_line("problem=\"the command line is too long; this and the rest is cut off");
+    demo.expect_line("WARN  command line: ignored more=");
     demo.expect_healthy();
     demo.stop_and_expect_success();
 }
 
+/// The demo takes no input: a buffer of it is counted, the rest waits in the port and costs nothing.
 #[test]
-fn serial_input_while_busy_is_harmless() {
+fn serial_input_while_busy_is_counted_and_harmless() {
+    const TAKEN: f64 = 256.0; // the kernel's `input_ring::CAPACITY`
     let demo = Demo::boot(demo_config());
+    let input = |metric| demo.metric(&format!("ukernel_serial_input_{metric}_total"));
+    assert_eq!((input("bytes"), input("stalls")), (0.0, 0.0));
     for round in 0..20u8 {
         let noise: Vec<u8> = (0..200u8).map(|n| n.wrapping_mul(round)).collect();
         demo.write_serial(&noise).unwrap();
         demo.expect_healthy();
     }
+    echo_tcp(demo.echo, 1 << 20, 1).unwrap();
+    assert_eq!(ask_udp(demo.udp_echo, b"hello", 5).unwrap(), b"hello");
+    assert_eq!(post(demo.http, "/jobs", b"a b").unwrap().status, 202);
+    assert_eq!((input("bytes"), input("stalls")), (TAKEN, 1.0));
     demo.stop_and_expect_success();
 }
 

@@ -67,6 +67,8 @@ fn input_is_heard() {
     vm.write_serial(b"\nend\n").unwrap();
     vm.expect_line("length=20000");
     vm.expect_line("guest: heard line=\"end\" length=3");
+    let counted = vm.expect_line("guest: input bytes=20017 stalls=");
+    assert!(!counted.ends_with("stalls=0"), "{counted}");
     vm.expect_status(SUCCESS);
 }
 

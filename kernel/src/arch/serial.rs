@@ -9,6 +9,7 @@ use super::interrupts::LINES;
 use super::line::{SERIAL_INPUT, SERIAL_OUTPUT};
 use crate::exclusive::Exclusive;
 use crate::input_ring::InputRing;
+use crate::stats::SerialStats;
 use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use uart_16550::backend::PioBackend;
@@ -83,9 +84,12 @@ pub fn receive(buffer: &mut [u8]) -> usize {
     count
 }
 
-/// How often input had to wait in the port because nobody had taken what came before.
-pub fn input_stalls() -> u64 {
-    STALLS.load(Relaxed)
+/// What has come in so far.
+pub(crate) fn stats() -> SerialStats {
+    SerialStats {
+        input_bytes: INPUT.written() as u64,
+        input_stalls: STALLS.load(Relaxed),
+    }
 }
 
 fn enable(cause: u8) {
@@ -124,6 +128,9 @@ pub(super) fn handle() {
 }
 
 fn stall() {
+    if ENABLED.load(Relaxed) & RECEIVE_INTERRUPT == 0 {
+        return; // input waits already; it was the transmitter that interrupted
+    }
     disable(RECEIVE_INTERRUPT);
     STALLS.store(STALLS.load(Relaxed) + 1, Relaxed);
     LINES.raise(SERIAL_INPUT);

@@ -56,6 +56,9 @@ pub(crate) async fn echo(ctx: &Context) {
             let (length, start) = (line.len(), &line[..line.len().min(40)]);
             log::info!("guest: heard line={start:?} length={length}");
             if line == "end" {
+                let serial = ctx.stats().serial;
+                let (bytes, stalls) = (serial.input_bytes, serial.input_stalls);
+                log::info!("guest: input bytes={bytes} stalls={stalls}");
                 return;
             }
             line.clear();

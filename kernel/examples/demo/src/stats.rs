@@ -111,6 +111,16 @@ fn machine(stats: &ukernel::Stats) -> Vec<Family> {
             "Log lines lost to a full buffer",
             stats.log_lines_dropped,
         ),
+        counter(
+            "serial_input_bytes_total",
+            "Bytes taken from the serial port",
+            stats.serial.input_bytes,
+        ),
+        counter(
+            "serial_input_stalls_total",
+            "Times that serial input had to wait",
+            stats.serial.input_stalls,
+        ),
     ]
 }
 
