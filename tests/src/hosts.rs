@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bundle_tool::machine::Nic;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, ETHERNET_HEADER_LEN, EthernetAddress, EthernetFrame,
@@ -222,7 +223,8 @@ impl Hosts {
     fn is_ready(&self, wanted: PollFlags, within: Duration) -> io::Result<bool> {
         let timeout = Timespec::try_from(within).map_err(io::Error::other)?;
         let mut sockets = [PollFd::new(&self.socket, wanted)];
-        Ok(poll(&mut sockets, Some(&timeout))? > 0)
+        // A child that ends meanwhile, another test's too, interrupts.
+        Ok(retry_on_intr(|| poll(&mut sockets, Some(&timeout)))? > 0)
     }
 
     fn receive(&mut self, frame: &[u8]) -> io::Result<()> {

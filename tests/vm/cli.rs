@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use system_tests::guest::tool;
 use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
@@ -150,7 +151,9 @@ fn a_killed_tool_takes_the_machine_along() {
     run.child.kill().expect("it still runs");
     let mut ended = [PollFd::new(&vmm, PollFlags::IN)];
     let limit = Timespec::try_from(SOON).expect("seconds");
-    let count = poll(&mut ended, Some(&limit)).expect("a process can be waited for");
+    // Another test's child may end meanwhile, which interrupts.
+    let count = retry_on_intr(|| poll(&mut ended, Some(&limit)));
+    let count = count.expect("a process can be waited for");
     if count == 0 {
         let _ = pidfd_send_signal(&vmm, Signal::KILL);
         panic!("the machine still runs {SOON:?} after the tool was killed");
