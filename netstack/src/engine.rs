@@ -6,20 +6,19 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::task::{Context, Waker};
 use log::info;
 use reactor::hardware::Hardware;
 use reactor::time::Instant;
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
-use smoltcp::wire::{EthernetProtocol, HardwareAddress, IpCidr};
+use smoltcp::wire::EthernetProtocol;
 
 use crate::config::Config;
 use crate::convert::to_smoltcp;
-use crate::device::{Capabilities, Ingress, LOOPBACK_MTU, ip_capabilities, loopback_capabilities};
+use crate::device::{Ingress, LOOPBACK_MTU, ip_capabilities};
 use crate::dhcp::Dhcp;
-use crate::link::route::AddressPrefix;
+use crate::interfaces::{Interfaces, Path};
 use crate::link::{Link, ndisc};
 use crate::packet::{IpHead, Unreadable, is_right_ipv4_header, protocol};
 use crate::slaac::Slaac;
@@ -27,6 +26,7 @@ use crate::stats::DropCause;
 use crate::tcp::Table;
 use crate::tcp::connection::Connection;
 use crate::tcp::cookie::Cookies;
+use crate::tcp::path_mtu::is_report;
 use crate::udp;
 use crate::wakers::Wakers;
 
@@ -47,11 +47,7 @@ pub(crate) struct Engine {
     pub(crate) link: Link,
     pub(crate) tcp: Table,
     pub(crate) cookies: Cookies,
-    /// smoltcp's half for packets through the device, and for those to ourselves.
-    pub(crate) wire: Interface,
-    pub(crate) local: Interface,
-    wire_capabilities: DeviceCapabilities,
-    local_capabilities: DeviceCapabilities,
+    pub(crate) interfaces: Interfaces,
     /// For packets that belong to no socket: smoltcp answers echoes, resets and the like.
     empty: SocketSet<'static>,
     random: Box<dyn FnMut() -> u64>,
@@ -70,11 +66,10 @@ impl Engine {
         mut random: Box<dyn FnMut() -> u64>,
         now: Instant,
     ) -> Engine {
-        let wire_capabilities = ip_capabilities(device);
-        let local_capabilities = loopback_capabilities();
-        let mtu = wire_capabilities.max_transmission_unit;
-        let checksums = wire_capabilities.checksum.clone();
-        let cut = wire_capabilities.segmentation.tcpv4;
+        let capabilities = ip_capabilities(device);
+        let mtu = capabilities.max_transmission_unit;
+        let checksums = capabilities.checksum.clone();
+        let cut = capabilities.segmentation.tcpv4;
         let largest = mtu.max(LOOPBACK_MTU).max(cut.map_or(0, |size| size.get()));
         let mut link = Link::new(config.mac, mtu, largest, checksums, random());
         link.now = now;
@@ -84,10 +79,7 @@ impl Engine {
             udp: udp::Table::new(),
             dhcp: None,
             slaac: None,
-            wire: interface(&wire_capabilities, random(), now, false),
-            local: interface(&local_capabilities, random(), now, true),
-            wire_capabilities,
-            local_capabilities,
+            interfaces: Interfaces::new(capabilities, &mut random, now),
             empty: SocketSet::new(Vec::new()),
             random,
             runner: None,
@@ -116,17 +108,15 @@ impl Engine {
         }
     }
 
-    /// smoltcp draws initial sequence numbers from a small generator of the interface, whose state
-    /// a peer could work out from a few of them. A new interface for each connection, seeded by
-    /// the CSPRNG, leaves nothing to work out (RFC 6528).
-    pub(crate) fn reseed(&mut self, local: bool, seed: u64) {
-        let (interface, capabilities) = if local {
-            (&mut self.local, &self.local_capabilities)
-        } else {
-            (&mut self.wire, &self.wire_capabilities)
-        };
-        *interface = self::interface(capabilities, seed, self.link.now, local);
-        assign(interface, self.link.routes.addresses());
+    /// The interface for a new connection, which begins with the sequence number that `seed` decides.
+    pub(crate) fn reseed(&mut self, path: Path, seed: u64) -> &mut Interface {
+        let addresses = self.link.routes.addresses();
+        self.interfaces.reseed(path, seed, self.link.now, addresses)
+    }
+
+    /// Tells smoltcp our addresses.
+    pub(crate) fn sync_addresses(&mut self) {
+        self.interfaces.assign(self.link.routes.addresses());
     }
 
     /// Does what is to be done now, and says when to come again at the latest. The waker is woken
@@ -264,6 +254,7 @@ impl Engine {
             protocol::TCP => self.receive_tcp(&head, packet, token, local),
             protocol::UDP => self.receive_udp(&head, packet, token, local),
             _ if discovery && !local => self.receive_discovery(&head),
+            _ if is_report(&head) => self.receive_too_big(&head),
             _ => self.receive_stray(&head, packet, token, local),
         }
     }
@@ -277,11 +268,6 @@ impl Engine {
         local: bool,
     ) {
         let now = to_smoltcp(self.link.now);
-        let interface = if local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
         let mut device = Ingress {
             packet: Some(packet),
             token,
@@ -289,6 +275,7 @@ impl Engine {
             peer: head.source,
             observer: None,
         };
+        let interface = self.interfaces.on(Path::new(local));
         interface.poll_ingress_single(now, &mut device, &mut self.empty);
     }
 
@@ -336,43 +323,3 @@ impl Engine {
         true
     }
 }
-
-impl Engine {
-    /// Tells smoltcp our addresses.
-    pub(crate) fn sync_addresses(&mut self) {
-        assign(&mut self.wire, self.link.routes.addresses());
-        assign(&mut self.local, self.link.routes.addresses());
-    }
-}
-
-/// `local`: for packets to ourselves, of which the routes have decided that they are.
-fn interface(capabilities: &DeviceCapabilities, seed: u64, now: Instant, local: bool) -> Interface {
-    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
-    config.random_seed = seed;
-    let mut interface = Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
-    // All of 127.0.0.0/8 is ours (RFC 1122 §3.2.1.3).
-    interface.set_any_ip(local);
-    assign(&mut interface, &[]);
-    interface
-}
-
-/// Tells smoltcp our addresses; the loopback ones are always among them.
-fn assign(interface: &mut Interface, addresses: &[AddressPrefix]) {
-    interface.update_ip_addrs(|assigned| {
-        assigned.clear();
-        let loopback = [
-            IpCidr::new(LOOPBACK_V4.into(), 8),
-            IpCidr::new(LOOPBACK_V6.into(), 128),
-        ];
-        let own = addresses
-            .iter()
-            .map(|own| IpCidr::new(own.address.into(), own.prefix));
-        for cidr in loopback.into_iter().chain(own) {
-            // Its room is two more than `MAX_ADDRESSES`.
-            let _ = assigned.push(cidr);
-        }
-    });
-}
-
-const LOOPBACK_V4: IpAddr = IpAddr::V4(core::net::Ipv4Addr::LOCALHOST);
-const LOOPBACK_V6: IpAddr = IpAddr::V6(core::net::Ipv6Addr::LOCALHOST);

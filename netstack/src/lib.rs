@@ -23,6 +23,7 @@ mod dhcp;
 mod dns;
 mod engine;
 mod error;
+mod interfaces;
 mod io;
 mod link;
 mod packet;

@@ -4,10 +4,11 @@
 //! bytes: what it cannot read is an error, never a panic, and checksums beyond IPv4's own are smoltcp's
 //! business.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// IANA protocol numbers that the stack tells apart.
 pub(crate) mod protocol {
+    pub(crate) const ICMP: u8 = 1;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
@@ -106,6 +107,31 @@ pub(crate) fn is_right_ipv4_header(packet: &[u8]) -> bool {
     let sum: u64 = words.map(|word| u64::from(u32_at(word, 0))).sum();
     // Words of 32 bits do as well as those of 16: both moduli are one less than a power of 2^16.
     sum != 0 && sum.is_multiple_of(0xffff)
+}
+
+/// Both ends and the sequence number of a TCP packet of which an error quotes the beginning: its IP header
+/// and eight bytes (RFC 792).
+pub(crate) fn quoted_tcp(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, u32)> {
+    let (protocol, source, destination, header) = match packet.first()? >> 4 {
+        4 if packet.len() >= IPV4_HEADER => {
+            let header = usize::from(packet[0] & 0x0f) * 4;
+            (packet[9], ipv4_at(packet, 12), ipv4_at(packet, 16), header)
+        }
+        6 if packet.len() >= IPV6_HEADER => (
+            packet[6],
+            ipv6_at(packet, 8),
+            ipv6_at(packet, 24),
+            IPV6_HEADER,
+        ),
+        _ => return None,
+    };
+    let segment = packet.get(header..header + 8)?;
+    let port = |at: usize| u16::from_be_bytes([segment[at], segment[at + 1]]);
+    let ends = (
+        SocketAddr::new(source, port(0)),
+        SocketAddr::new(destination, port(2)),
+    );
+    (protocol == protocol::TCP).then_some((ends.0, ends.1, u32_at(segment, 4)))
 }
 
 fn parse_ipv4(packet: &[u8]) -> Result<IpHead<'_>, Unreadable> {
@@ -281,6 +307,7 @@ mod tests {
             if let Ok(head) = IpHead::parse(&bytes) {
                 let _ = (head.ports(), head.tcp_flags());
             }
+            let _ = quoted_tcp(&bytes);
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct Stats {
     pub retransmits: u64,
     /// SYNs answered without remembering them, beyond the half-open connections there may be.
     pub syn_cookies: u64,
+    /// Reports, of routers, that a connection's packets are too big for a link on the way.
+    pub paths_narrowed: u64,
     /// TCP segments for no connection and no listener, answered with a reset.
     pub refused: u64,
     /// TIME-WAIT connections ended before their time, at the limit or for want of memory.

@@ -12,6 +12,7 @@ mod half;
 mod held;
 pub(crate) mod listener;
 pub(crate) mod observer;
+pub(crate) mod path_mtu;
 mod segments;
 mod siphash;
 mod stream;
@@ -231,7 +232,7 @@ impl Table {
         if let Some(connection) = self.connections.get_mut(key)
             && !core::mem::replace(&mut connection.queued, true)
         {
-            self.dirty[usize::from(connection.local)].push_back(key);
+            self.dirty[usize::from(connection.is_local())].push_back(key);
         }
     }
 
@@ -240,7 +241,7 @@ impl Table {
         for (key, connection) in self.connections.iter_mut() {
             let affected = connection.flow.local.ip() == address;
             if affected && !core::mem::replace(&mut connection.queued, true) {
-                self.dirty[usize::from(connection.local)].push_back(key);
+                self.dirty[usize::from(connection.is_local())].push_back(key);
             }
         }
     }
@@ -260,7 +261,7 @@ impl Table {
     fn unpop(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         connection.queued = true;
-        self.dirty[usize::from(connection.local)].push_front(key);
+        self.dirty[usize::from(connection.is_local())].push_front(key);
     }
 
     /// Whether there are connections to be looked at: to ourselves, or others.

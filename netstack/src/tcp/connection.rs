@@ -12,6 +12,7 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use super::flow::Flow;
 use super::observer::Observer;
 use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
+use crate::interfaces::Path;
 use crate::wakers::Wakers;
 
 /// Probes that may stay unanswered before a kept-alive connection counts as dead.
@@ -71,8 +72,7 @@ pub(crate) struct Connection {
     pub(crate) set: SocketSet<'static>,
     handle: SocketHandle,
     pub(crate) flow: Flow,
-    /// Both ends are ours.
-    pub(crate) local: bool,
+    pub(crate) path: Path,
     pub(crate) role: Role,
     pub(crate) end: Option<End>,
     /// In the table's queue of connections to look at.
@@ -95,7 +95,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// `None` where there is no memory for it.
-    pub(crate) fn new(flow: Flow, local: bool, role: Role, options: Options) -> Option<Connection> {
+    pub(crate) fn new(flow: Flow, path: Path, role: Role, options: Options) -> Option<Connection> {
         let receive = buffer(options.receive_buffer)?;
         let send = buffer(options.send_buffer)?;
         let mut socket = Socket::new(receive, send);
@@ -110,7 +110,7 @@ impl Connection {
             set,
             handle,
             flow,
-            local,
+            path,
             role,
             end: None,
             queued: false,
@@ -124,6 +124,11 @@ impl Connection {
             heard: Instant::ZERO,
             forgiven: Duration::ZERO,
         })
+    }
+
+    /// Both ends are ours.
+    pub(crate) fn is_local(&self) -> bool {
+        self.path == Path::Local
     }
 
     pub(crate) fn socket(&self) -> &Socket<'static> {
@@ -165,6 +170,13 @@ impl Connection {
         if changed || roomy {
             self.writers.wake_all();
         }
+    }
+
+    /// Whether a sequence number was sent and is not acknowledged.
+    pub(crate) fn is_on_its_way(&self, sequence: u32) -> bool {
+        // What is not sent yet counts, too: smoltcp does not say how much of the buffer is.
+        self.observer
+            .is_within(sequence, self.socket().send_queue())
     }
 
     /// Whether the peer took something since, be it our FIN.

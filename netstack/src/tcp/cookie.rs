@@ -181,12 +181,7 @@ impl Engine {
         local: bool,
     ) -> Option<usize> {
         let mut connection = self.new_half(listener, flow, local)?;
-        self.reseed(local, cookie.seed);
-        let interface = if local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
+        let interface = self.reseed(connection.path, cookie.seed);
         let socket = connection.socket_mut();
         socket
             .connect(interface.context(), flow.remote, flow.local)
@@ -227,6 +222,7 @@ mod tests {
     use super::*;
     use crate::convert::to_smoltcp;
     use crate::device::{Capabilities, Ingress, loopback_capabilities};
+    use crate::interfaces::Path;
     use crate::link::Link;
     use crate::tcp::connection::{Connection, Options, Role};
     use crate::udp::NO_TOKEN;
@@ -262,7 +258,7 @@ mod tests {
             receive_buffer: 64,
             send_buffer: 64,
         };
-        let mut connection = Connection::new(flow(9), false, Role::Stream, options).unwrap();
+        let mut connection = Connection::new(flow(9), Path::Wire, Role::Stream, options).unwrap();
         let (remote, local) = (flow(9).remote, flow(9).local);
         let opened = connection
             .socket_mut()

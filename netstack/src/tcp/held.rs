@@ -14,6 +14,7 @@ use super::flow::Flow;
 use crate::config::is_host;
 use crate::engine::Engine;
 use crate::error::{ConnectError, StreamError};
+use crate::interfaces::Path;
 use crate::stack::Stack;
 use crate::stats::DropCause;
 
@@ -208,17 +209,13 @@ impl Engine {
             local: SocketAddr::new(source, port),
             remote,
         };
-        let Some(mut connection) = Connection::new(flow, local, Role::Stream, options) else {
+        let Some(mut connection) = Connection::new(flow, Path::new(local), Role::Stream, options)
+        else {
             return Err(self.no_memory());
         };
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
-        self.reseed(local, seed);
-        let interface = if local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
+        let interface = self.reseed(connection.path, seed);
         let socket = connection.socket_mut();
         socket
             .connect(interface.context(), flow.remote, flow.local)
@@ -264,11 +261,7 @@ impl Engine {
     fn mark_if_due(&mut self, key: usize) {
         let now = self.link.now;
         let connection = &self.tcp.connections[key];
-        let interface = if connection.local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
+        let interface = self.interfaces.on(connection.path);
         if connection
             .poll_at(interface, now)
             .is_some_and(|at| at <= now)

@@ -24,6 +24,13 @@ impl Observer {
         }
     }
 
+    /// Whether a sequence number is one of the last `len` that were sent.
+    pub(crate) fn is_within(&self, sequence: u32, len: usize) -> bool {
+        let before = |next: u32| next.wrapping_sub(sequence) as usize;
+        self.next
+            .is_some_and(|next| (1..=len).contains(&before(next)))
+    }
+
     /// Repetitions since the last call.
     pub(crate) fn take_repeated(&mut self) -> u64 {
         core::mem::take(&mut self.repeated)

@@ -17,6 +17,7 @@ use super::time_wait::{is_later, late_answer};
 use crate::convert::to_smoltcp;
 use crate::device::{Egress, Ingress};
 use crate::engine::Engine;
+use crate::interfaces::Path;
 use crate::packet::{IpHead, flags};
 use crate::stats::DropCause;
 
@@ -96,7 +97,7 @@ impl Engine {
         let mut connection = self.new_half(listener, flow, local)?;
         connection.socket_mut().listen(flow.local).ok()?;
         let seed = self.random();
-        self.reseed(local, seed);
+        self.reseed(connection.path, seed);
         Some(self.tcp.insert(connection))
     }
 
@@ -121,7 +122,7 @@ impl Engine {
     ) -> Option<Connection> {
         let granted = self.admit_half(listener, local)?;
         let role = Role::HalfOpen(listener);
-        let Some(mut connection) = Connection::new(flow, local, role, granted) else {
+        let Some(mut connection) = Connection::new(flow, Path::new(local), role, granted) else {
             return self.link.drop(DropCause::ConnectionLimit);
         };
         connection.set_handshake_timeout(self.config.timeouts.half_open);
@@ -142,11 +143,7 @@ impl Engine {
         let now = self.link.now;
         let connection = &mut self.tcp.connections[key];
         let before = connection.before();
-        let interface = if connection.local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
+        let interface = self.interfaces.on(connection.path);
         let mut device = Ingress {
             packet: Some(packet),
             token,
@@ -236,11 +233,7 @@ impl Engine {
         for _ in 0..BURST.min(*budget + 1) {
             let connection = &mut self.tcp.connections[key];
             connection.update_timeout();
-            let interface = if connection.local {
-                &mut self.local
-            } else {
-                &mut self.wire
-            };
+            let interface = self.interfaces.on(connection.path);
             deadline = connection.poll_at(interface, now);
             if deadline.is_none_or(|at| at > now) {
                 sent = Sent::Done;
@@ -270,17 +263,13 @@ impl Engine {
     fn send_packet<D: Device>(&mut self, key: usize, device: &mut D) -> Sent {
         let connection = &mut self.tcp.connections[key];
         let before = connection.before();
-        let interface = if connection.local {
-            &mut self.local
-        } else {
-            &mut self.wire
-        };
+        let interface = self.interfaces.on(connection.path);
         let ours = self.link.routes.is_own(connection.flow.local.ip());
         let mut egress = Egress {
             device,
             link: &mut self.link,
             peer: connection.flow.remote.ip(),
-            local: connection.local,
+            local: connection.is_local(),
             full: false,
             observer: &mut connection.observer,
         };
@@ -309,7 +298,7 @@ impl Engine {
             return;
         }
         let late = matches!(connection.role, Role::Orphan(until) if until <= now);
-        let lost = connection.local && !self.link.routes.is_own(connection.flow.local.ip());
+        let lost = connection.is_local() && !self.link.routes.is_own(connection.flow.local.ip());
         if late || lost {
             connection.abort();
             self.link.stats.resets_sent += 1;

@@ -27,7 +27,7 @@ fn slaac() -> Config {
     config
 }
 
-fn icmpv6(source: Ipv6Addr, target: Ipv6Addr, hops: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn icmpv6(source: Ipv6Addr, target: Ipv6Addr, hops: u8, message: &[u8]) -> Vec<u8> {
     let repr = Ipv6Repr {
         src_addr: source,
         dst_addr: target,

@@ -14,6 +14,7 @@ mod listening;
 mod loss;
 mod memory;
 mod pair;
+mod path_mtu;
 mod raw;
 mod scale;
 mod streams;
