@@ -88,6 +88,16 @@ impl LoaderInfo {
         &self.modules[..self.module_count]
     }
 
+    /// Whether the modules can be handed out in place: each within one stretch of `ram`, beside the
+    /// kernel's image.
+    pub fn modules_are_usable(&self, ram: &RangeSet, kernel: Range) -> bool {
+        let is_usable = |module: &Range| {
+            let holds = |ram: &Range| ram.start <= module.start && module.end <= ram.end;
+            !module.overlaps(kernel) && ram.as_slice().iter().any(holds)
+        };
+        self.modules().iter().all(is_usable)
+    }
+
     fn add_module(&mut self, module: Range) {
         if !module.is_empty() && self.module_count < MAX_MODULES {
             self.modules[self.module_count] = module;
@@ -223,6 +233,42 @@ pub(crate) mod tests {
     fn a_map_of_impossible_length_ends() {
         let ram = usable_ram(u64::MAX, |i| (Range::with_size(i << 20, 1 << 20), 1));
         assert_eq!(ram.total(), MAX_MAP_ENTRIES << 20);
+    }
+
+    #[test]
+    fn a_module_lies_in_one_stretch_of_ram_beside_the_kernel() {
+        let mut ram = RangeSet::new();
+        ram.insert(Range::new(0x10_0000, 0x70_0000));
+        ram.insert(Range::new(0x71_0000, 0x800_0000));
+        let kernel = Range::new(0x20_0000, 0x30_0000);
+        let usable = |start, end| {
+            let mut info = LoaderInfo::new();
+            info.add_module(Range::new(0x40_0000, 0x50_0000));
+            info.add_module(Range::new(start, end));
+            info.modules_are_usable(&ram, kernel)
+        };
+        for (start, end) in [
+            (0x10_0000, 0x20_0000),
+            (0x30_0000, 0x70_0000),
+            (0x71_0001, 0x71_0002),
+            (0x7ff_f000, 0x800_0000),
+            (0x9000_0000, 0x9000_0000), // empty: no module at all
+        ] {
+            assert!(usable(start, end), "{start:#x}..{end:#x}");
+        }
+        for (start, end) in [
+            (0, 0x1000),
+            (0xf_ffff, 0x11_0000),
+            (0x1f_f000, 0x20_0001),
+            (0x2f_ffff, 0x31_0000),
+            (0x21_0000, 0x22_0000),
+            (0x6f_0000, 0x72_0000),
+            (0x7ff_f000, 0x800_0001),
+            (0x8000_0000, 0x8000_1000),
+            (0x7ff_f000, u64::MAX),
+        ] {
+            assert!(!usable(start, end), "{start:#x}..{end:#x}");
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub mod exclusive;
 #[cfg(target_os = "none")]
 pub mod exit;
 pub mod input_ring;
+pub mod interrupt_causes;
 pub mod log;
 pub mod memory;
 #[cfg(target_os = "none")]

@@ -8,6 +8,7 @@ pub mod address_ranges;
 pub mod frames;
 pub mod page_table;
 pub mod range_set;
+pub mod region_pages;
 
 #[cfg(target_os = "none")]
 pub mod fault;

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use drivers::rng::{Entropy, EntropyRunner};
+use reactor::irq::IrqEvent;
 use reactor::task::{Priority, yield_now};
 use reactor::{Clock, Reactor};
 use x86_64::instructions::random::RdRand;
@@ -45,6 +46,8 @@ pub fn start(boot: BootInfo) -> ! {
     say(&command_line);
     let reactor = Reactor::new(Arc::new(Machine));
     reactor.set_poll_budget(POLL_BUDGET);
+    // Before the first turn takes the lines: the request to stop may have come while the machine booted.
+    let stop = reactor.irq_event(line::SHUTDOWN);
     panic::set_current_task(reactor.current_task());
     let (random, quality) = seed();
     let bringer = Bringer {
@@ -59,6 +62,7 @@ pub fn start(boot: BootInfo) -> ! {
         devices,
         command_line,
         (random, quality),
+        stop,
     )))
 }
 
@@ -69,6 +73,7 @@ async fn run(
     mut devices: Devices,
     command_line: CommandLine<'static>,
     (random, quality): (Random, Quality),
+    stop: IrqEvent,
 ) -> u8 {
     stir(
         reactor,
@@ -91,7 +96,7 @@ async fn run(
     yield_now().await;
     announce(&boot);
     start_log(reactor);
-    start_shutdown(reactor, shutdown);
+    start_shutdown(reactor, stop, shutdown);
     // `Err` is a cancelled `main`: nobody has its handle but this function.
     main.await.map_or(abi::exit::FAILURE, ExitCode::to_u8)
 }
@@ -237,10 +242,9 @@ fn context(
 }
 
 /// Passes Ctrl-Alt-Del on.
-fn start_shutdown(reactor: &Reactor, shutdown: Shutdown) {
-    let event = reactor.irq_event(line::SHUTDOWN);
+fn start_shutdown(reactor: &Reactor, stop: IrqEvent, shutdown: Shutdown) {
     reactor.spawner().task("shutdown").spawn(async move {
-        event.raised().await;
+        stop.raised().await;
         log::info!("shutdown: requested");
         shutdown.request();
     });

@@ -72,6 +72,19 @@ fn input_is_heard() {
     vm.expect_status(SUCCESS);
 }
 
+/// The keys are pressed before the kernel is entered: the loader waits for them. Their interrupt came when
+/// nobody could take it, and the request is complete before anybody awaits it.
+#[test]
+fn a_request_to_stop_before_the_kernel_is_answered() {
+    let config = config("linux-entry").initrd(system_tests::guest::guest("guest"));
+    let config = config.options("await=keyboard").argument("stop");
+    let vm = boot(Qemu::with_accelerator(config, Accelerator::Tcg));
+    vm.expect_line("linux-entry: waiting for input");
+    vm.stop().unwrap();
+    vm.expect_line("guest: asked to stop");
+    vm.expect_status(SUCCESS);
+}
+
 #[test]
 fn a_request_to_stop_is_awaited_and_answered() {
     let vm = guest(&["stop"]);

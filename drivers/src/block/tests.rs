@@ -107,6 +107,19 @@ impl Drop for Bench {
     }
 }
 
+/// Its queue's memory is freed only after it let go of it.
+#[test]
+fn a_device_that_does_not_start_is_reset() {
+    let clock = VirtualClock::new();
+    let reactor = Reactor::new(clock.clone());
+    let device = FakeBlock::new(clock, LINE, FIRECRACKER, contents(1));
+    device.bus().refuse_starts();
+    let (transport, irq) = (device.bus().transport(), reactor.irq_event(LINE));
+    let refused = new(transport, irq, reactor.clock(), DiskConfig::default());
+    assert!(matches!(refused, Err(InitError::StartRefused(_))));
+    assert_eq!(device.bus().model().status(), 0);
+}
+
 async fn settle() {
     for _ in 0..4 {
         yield_now().await;

@@ -80,6 +80,19 @@ fn refusal(features: Features, mtu: u16, offset: usize, bytes: &[u8]) -> Option<
     .err()
 }
 
+/// Its queues' memory is freed only after it let go of it.
+#[test]
+fn a_device_that_does_not_start_is_reset() {
+    let clock = VirtualClock::new();
+    let reactor = Reactor::new(clock.clone());
+    let device = FakeNet::new(clock, LINE, Features::VERSION_1, 1500);
+    device.bus().refuse_starts();
+    let (transport, irq) = (device.bus().transport(), reactor.irq_event(LINE));
+    let refused = VirtioNet::new(transport, irq, config(64, 4));
+    assert!(matches!(refused, Err(InitError::StartRefused(_))));
+    assert_eq!(device.bus().model().status(), 0);
+}
+
 impl Bench {
     /// Takes the next frame.
     fn receive(&mut self) -> Option<Vec<u8>> {

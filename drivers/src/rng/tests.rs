@@ -86,6 +86,19 @@ impl Bench {
     }
 }
 
+/// Its queue's memory is freed only after it let go of it.
+#[test]
+fn a_device_that_does_not_start_is_reset() {
+    let clock = VirtualClock::new();
+    let reactor = Reactor::new(clock.clone());
+    let kind = DeviceType::EntropySource;
+    let bus = FakeBus::new(kind, Features::VERSION_1, 1, Vec::new(), clock, LINE);
+    bus.refuse_starts();
+    let refused = new(bus.transport(), reactor.irq_event(LINE), reactor.clock());
+    assert!(matches!(refused, Err(InitError::StartRefused(_))));
+    assert_eq!(bus.model().status(), 0);
+}
+
 #[test]
 fn fills_from_several_answers_in_order() {
     let mut bench = bench();

@@ -49,6 +49,7 @@ struct State {
     line: Line,
     interrupts: u64,
     resets_refused: bool,
+    starts_refused: bool,
     muted: bool,
 }
 
@@ -93,6 +94,7 @@ impl FakeBus {
             },
             interrupts: 0,
             resets_refused: false,
+            starts_refused: false,
             muted: false,
         })))
     }
@@ -154,6 +156,11 @@ impl FakeBus {
     /// From now on the device ignores resets, as Firecracker's did for long.
     pub fn refuse_resets(&self) {
         self.0.borrow_mut().resets_refused = true;
+    }
+
+    /// From now on the device breaks down when it is to run.
+    pub fn refuse_starts(&self) {
+        self.0.borrow_mut().starts_refused = true;
     }
 
     /// Changes the configuration and says so by its generation and an interrupt.
@@ -228,7 +235,12 @@ impl Registers for FakeRegisters {
     }
 
     fn get_status(&self) -> DeviceStatus {
-        DeviceStatus::from_bits_retain(self.0.borrow().model.status())
+        let state = self.0.borrow();
+        let status = DeviceStatus::from_bits_retain(state.model.status());
+        if state.starts_refused && status.contains(DeviceStatus::DRIVER_OK) {
+            return status | DeviceStatus::DEVICE_NEEDS_RESET;
+        }
+        status
     }
 
     fn set_status(&mut self, status: DeviceStatus) {

@@ -4,18 +4,11 @@
 
 use super::interrupts::LINE_COUNT;
 use super::{line, pic};
+use crate::interrupt_causes::{self, Causes};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// How many devices may share a line. More are refused.
 const MAX_PER_LINE: usize = 8;
-/// How often the devices of a line are looked at in one interrupt. A device that asserts the line in between
-/// would not make an edge; one that does so for ever must not hang the machine.
-const MAX_ROUNDS: usize = 4;
-/// Both causes that a virtio device has (virtio 1.2 §4.2.2). They are acknowledged together: one that
-/// came after the status was read would hold the line up, and the controller would see no edge again.
-/// Nothing is lost, as the drivers look at the ring and at the configuration after every interrupt.
-const ALL_CAUSES: u32 = 0b11;
-
 /// Where a device tells and is told about its interrupts; zero if unused.
 struct Registers {
     status: AtomicU64,
@@ -46,7 +39,7 @@ pub enum AttachError {
 }
 
 /// Registers a device on `line` and lets the line through. When it interrupts, the handler reads
-/// 32 bits at `status` and writes them to `acknowledge`, then raises `line`. From task or boot
+/// 32 bits at `status`, writes bits to `acknowledge` if any was set, then raises `line`. From task or boot
 /// context.
 ///
 /// # Errors
@@ -82,28 +75,19 @@ pub unsafe fn attach(line: u8, status: u64, acknowledge: u64) -> Result<(), Atta
 pub(super) fn acknowledge(line: u8) {
     let index = usize::from(line) % LINE_COUNT;
     let used = USED[index].load(Ordering::Acquire);
-    for _ in 0..MAX_ROUNDS {
-        let mut quiet = true;
-        for device in &DEVICES[index][..used.min(MAX_PER_LINE)] {
-            quiet &= acknowledge_one(device);
-        }
-        // One device lets go of the line when it is acknowledged, and makes an edge the next time.
-        if quiet || used == 1 {
-            return;
-        }
-    }
+    interrupt_causes::acknowledge(&DEVICES[index][..used.min(MAX_PER_LINE)]);
 }
 
-/// True if the device had nothing to say.
-fn acknowledge_one(device: &Registers) -> bool {
-    let status = device.status.load(Ordering::Relaxed) as *const u32;
-    let acknowledge = device.acknowledge.load(Ordering::Relaxed) as *mut u32;
-    // SAFETY: `attach`'s caller promised that these are registers, mapped for good.
-    unsafe {
-        let causes = status.read_volatile();
-        if causes != 0 {
-            acknowledge.write_volatile(causes | ALL_CAUSES);
-        }
-        causes == 0
+impl Causes for Registers {
+    fn pending(&self) -> u32 {
+        let status = self.status.load(Ordering::Relaxed) as *const u32;
+        // SAFETY: `attach`'s caller promised that this is a register, mapped for good.
+        unsafe { status.read_volatile() }
+    }
+
+    fn clear(&self, causes: u32) {
+        let acknowledge = self.acknowledge.load(Ordering::Relaxed) as *mut u32;
+        // SAFETY: as for `pending`.
+        unsafe { acknowledge.write_volatile(causes) };
     }
 }

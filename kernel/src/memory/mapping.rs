@@ -7,6 +7,7 @@
 use super::frames::FrameRange;
 use super::page_table::{Access, AddressSpace, MapError, Table, TableMemory};
 use super::range_set::Range;
+use super::region_pages::RegionPages;
 use super::{PAGE_SIZE, allocate_frames, free_frames, installed_ram};
 use crate::exclusive::Exclusive;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -72,24 +73,20 @@ pub fn is_mapped(address: u64) -> bool {
     with_space(|space| space.translate(&mut Tables, address)).is_some_and(|frame| frame.is_some())
 }
 
-/// Maps one page to a frame.
+/// Calls `change` with the pages of regions; `None` before there are any.
+fn with_pages<R>(change: impl FnOnce(RegionPages<'_, Tables>) -> R) -> Option<R> {
+    with_space(|space| {
+        change(RegionPages {
+            space,
+            memory: &mut Tables,
+            flush,
+        })
+    })
+}
+
+/// Maps one page to a frame. After an error nothing refers to the frame.
 pub(super) fn map_page(address: u64, frame: u64, access: Access) -> Result<(), MapError> {
-    let page = Range::with_size(address, PAGE_SIZE);
-    let map = |access| {
-        with_space(|space| space.map(&mut Tables, page, frame, access))
-            .ok_or(MapError::BadAddress)?
-    };
-    if access != Access::Execute {
-        return map(access);
-    }
-    map(Access::Read)?;
-    if protect_page(address, access) {
-        return Ok(());
-    }
-    // The caller keeps the frame, so nothing may refer to it any more. No table is needed for that.
-    with_space(|space| space.unmap_page(&mut Tables, address));
-    flush(address);
-    Err(MapError::OutOfMemory)
+    with_pages(|mut pages| pages.map(address, frame, access)).ok_or(MapError::BadAddress)?
 }
 
 /// Takes the pages of `range` out and gives their frames back.
@@ -97,45 +94,17 @@ pub(super) fn unmap(range: Range) {
     let first = |range| with_space(|space| space.first_mapped(&mut Tables, range)).flatten();
     let mut rest = range;
     while let Some(page) = first(rest) {
-        unmap_page(page);
+        if let Some(address) = with_pages(|mut pages| pages.unmap(page)).flatten() {
+            free_frames(FrameRange { address, count: 1 });
+        }
         rest.start = page + PAGE_SIZE;
     }
 }
 
-fn unmap_page(page: u64) {
-    if is_executable(page) {
-        protect_page(page, Access::Read);
-    }
-    // No table is needed, since regions are mapped by small pages: it cannot fail.
-    let frame = with_space(|space| space.unmap_page(&mut Tables, page));
-    flush(page);
-    if let Some(Ok(Some(address))) = frame {
-        free_frames(FrameRange { address, count: 1 });
-    }
-}
-
-/// Changes what may be done with one page of a region. While it may be executed, the place where all RAM
-/// is mapped does not allow writing to its frame either. False where there is no page, or no frame for
-/// a table.
+/// Changes what may be done with one page of a region. False where there is no page, or no frame for a
+/// table.
 pub(super) fn protect_page(page: u64, access: Access) -> bool {
-    let Some(frame) = with_space(|space| space.translate(&mut Tables, page)).flatten() else {
-        return false;
-    };
-    let was_executable = is_executable(page);
-    let protect = |address, access| {
-        let done = with_space(|space| space.protect_page(&mut Tables, address, access));
-        flush(address);
-        done == Some(Ok(true))
-    };
-    match (was_executable, access == Access::Execute) {
-        (false, true) => protect(frame, Access::Read) && protect(page, access),
-        (true, false) => protect(page, access) && protect(frame, Access::Write),
-        _ => protect(page, access),
-    }
-}
-
-fn is_executable(page: u64) -> bool {
-    with_space(|space| space.is_executable(&mut Tables, page)) == Some(true)
+    with_pages(|mut pages| pages.protect(page, access)) == Some(true)
 }
 
 fn flush(address: u64) {

@@ -383,4 +383,4 @@ fn child(memory: &mut impl TableMemory, table: u64, slot: usize) -> Result<u64, 
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

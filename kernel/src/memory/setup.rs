@@ -59,7 +59,7 @@ pub(crate) fn init(
     }
     ram.remove(Range::new(0, LOWEST_ADDRESS));
     let kernel = image(&raw const __kernel_start, &raw const __kernel_end);
-    if !are_usable(info.modules(), &ram, kernel) {
+    if !info.modules_are_usable(&ram, kernel) {
         return Err(SetupError::BadModule);
     }
     let mut free = ram.clone();
@@ -80,15 +80,6 @@ pub(crate) fn init(
     fault::set_static_guards(guards);
     RAM.try_with(|slot| *slot = ram);
     Ok(setup)
-}
-
-/// Whether the modules can be handed out in place: each within one stretch of RAM, beside the kernel.
-fn are_usable(modules: &[Range], ram: &RangeSet, kernel: Range) -> bool {
-    let is_usable = |module: &Range| {
-        let holds = |ram: &Range| ram.start <= module.start && module.end <= ram.end;
-        !module.overlaps(kernel) && ram.as_slice().iter().any(holds)
-    };
-    modules.iter().all(is_usable)
 }
 
 /// The part of the image between two symbols of the linker script.

@@ -42,12 +42,35 @@ extern "C" fn load(start_info: u64) -> u64 {
     );
     let modules: u64 = read(start_info + 16);
     let kernel: u64 = read(modules);
-    write_zero_page(start_info);
-    load_elf(kernel)
+    let command_line = write_zero_page(start_info);
+    let entry = load_elf(kernel);
+    await_input(command_line);
+    entry
 }
 
-/// Fills in what Firecracker fills in, and nothing else.
-fn write_zero_page(start_info: u64) {
+/// How long it goes on waiting for the rest of the input, in cycles: a tenth of a second or so.
+const MORE_INPUT: u64 = 300_000_000;
+
+/// Where the command line begins with `await=keyboard`, waits for keys and leaves them for the kernel: so
+/// they are there before it is.
+fn await_input(command_line: &[u8]) {
+    const KEYBOARD_STATUS: u16 = 0x64;
+    if !command_line.starts_with(b"await=keyboard ") {
+        return;
+    }
+    print("linux-entry: waiting for input\n");
+    while port_read(KEYBOARD_STATUS) & 1 == 0 {}
+    let first = cycles();
+    while cycles() - first < MORE_INPUT {}
+}
+
+fn cycles() -> u64 {
+    // SAFETY: every x86-64 processor has the counter, and reading it changes nothing.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Fills in what Firecracker fills in, and nothing else. Returns the command line.
+fn write_zero_page(start_info: u64) -> &'static [u8] {
     zero(ZERO_PAGE, 4096);
     write(ZERO_PAGE + 0x070, 0xe_0000u64); // acpi_rsdp_addr
     write(ZERO_PAGE + 0x1fe, 0xaa55u16); // boot_flag
@@ -59,6 +82,7 @@ fn write_zero_page(start_info: u64) {
     write(ZERO_PAGE + 0x238, length as u32); // cmdline_size
     let count = copy_memory_map(read(start_info + 40), read::<u32>(start_info + 48).into());
     write(ZERO_PAGE + 0x1e8, count as u8); // e820_entries
+    bytes(COMMAND_LINE, length)
 }
 
 fn copy_command_line(source: u64) -> u64 {
@@ -124,6 +148,13 @@ fn print(text: &str) {
     for byte in text.bytes() {
         port_write(0x3f8, byte);
     }
+}
+
+fn port_read(port: u16) -> u8 {
+    let value;
+    // SAFETY: only the keyboard controller's status is read, which changes nothing.
+    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack)) };
+    value
 }
 
 fn port_write(port: u16, value: u8) {

@@ -67,6 +67,7 @@ pub(crate) fn copy(from: u64, to: u64, length: u64) {
 /// Looks at memory that nobody changes meanwhile.
 pub(crate) fn bytes(address: u64, length: u64) -> &'static [u8] {
     check(address, length);
-    // SAFETY: mapped, as `check` saw; only the boot module is looked at, which nobody writes to.
+    // SAFETY: mapped, as `check` saw; only the boot module and the command line's copy are looked at,
+    // which nobody writes to any more.
     unsafe { core::slice::from_raw_parts(address as *const u8, length as usize) }
 }

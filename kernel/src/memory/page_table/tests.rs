@@ -10,7 +10,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Tables on the host's heap; table number n has the address n * 4096, from 1 on.
-struct FakeTables {
+pub(in super::super) struct FakeTables {
     tables: Vec<Box<Table>>,
     limit: usize,
 }
@@ -29,13 +29,26 @@ impl TableMemory for FakeTables {
     }
 }
 
-fn space(limit: usize, gigabyte_pages: bool) -> (FakeTables, AddressSpace) {
+/// An address space whose tables are at most `limit`, its root among them.
+pub(in super::super) fn space(limit: usize, gigabyte_pages: bool) -> (FakeTables, AddressSpace) {
     let mut memory = FakeTables {
         tables: Vec::new(),
         limit,
     };
     let space = AddressSpace::new(&mut memory, gigabyte_pages).unwrap();
     (memory, space)
+}
+
+/// What may be done with what is at an address.
+pub(in super::super) fn access(
+    space: &AddressSpace,
+    memory: &mut FakeTables,
+    address: u64,
+) -> Option<Access> {
+    let page = space.find(memory, address).ok()?;
+    let kinds = [Access::Read, Access::Write, Access::Execute, Access::Device];
+    let flags = Flags::from_bits_truncate(page.entry & !ADDRESS) - Flags::HUGE_PAGE;
+    kinds.into_iter().find(|access| access.flags() == flags)
 }
 
 #[test]
