@@ -58,6 +58,7 @@ pub mod random;
 #[cfg(target_os = "none")]
 pub mod runtime;
 pub mod scancodes;
+pub mod serial_input;
 pub mod shutdown;
 pub mod stats;
 pub mod termination;

@@ -9,6 +9,7 @@ use super::interrupts::LINES;
 use super::line::{SERIAL_INPUT, SERIAL_OUTPUT};
 use crate::exclusive::Exclusive;
 use crate::input_ring::InputRing;
+use crate::serial_input::{self, Cause};
 use crate::stats::SerialStats;
 use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -34,9 +35,6 @@ const CAUSE: u8 = 0x0e;
 
 /// How often the emergency path looks whether the port is ready before it sends a byte anyway.
 const MAX_TRIES: u32 = 100_000;
-/// Causes looked at in one interrupt. Where more come, input waits until a task has looked.
-const MAX_CAUSES: usize = 16;
-
 static UART: Exclusive<Option<Uart16550<PioBackend>>> = Exclusive::new(None);
 static INPUT: InputRing = InputRing::new();
 /// Which causes interrupt. Changed with interrupts off.
@@ -106,52 +104,54 @@ fn set_enabled(causes: u8) {
     unsafe { Port::<u8>::new(INTERRUPT_ENABLE).write(causes) };
 }
 
-/// Takes what came in and finds out whether more can go out. From the interrupt handler. Leaves no
-/// enabled cause behind: the controller sees only edges, and would not hear of the port again.
+/// Takes what came in and finds out whether more can go out. From the interrupt handler.
 pub(super) fn handle() {
-    let mut identification = Port::<u8>::new(INTERRUPT_IDENTIFICATION);
-    for _ in 0..MAX_CAUSES {
-        // SAFETY: reading acknowledges at most the transmitter's interrupt, which is looked at here.
-        let cause = unsafe { identification.read() };
+    serial_input::handle(&Com1, &INPUT);
+}
+
+/// The port's registers, as the handler uses them.
+struct Com1;
+
+impl serial_input::Port for Com1 {
+    fn cause(&self) -> Option<Cause> {
+        // SAFETY: reading acknowledges at most the transmitter's interrupt, which the handler answers.
+        let cause = unsafe { Port::<u8>::new(INTERRUPT_IDENTIFICATION).read() };
         if cause & NO_INTERRUPT != 0 {
-            return;
+            return None;
         }
-        if cause & CAUSE == TRANSMIT_INTERRUPT {
-            disable(TRANSMIT_INTERRUPT);
-            LINES.raise(SERIAL_OUTPUT);
-        }
-        if !receive_all() {
-            stall();
-        }
+        Some(match cause & CAUSE {
+            TRANSMIT_INTERRUPT => Cause::Transmitter,
+            _ => Cause::Receiver,
+        })
     }
-    stall();
-}
 
-fn stall() {
-    if ENABLED.load(Relaxed) & RECEIVE_INTERRUPT == 0 {
-        return; // input waits already; it was the transmitter that interrupted
-    }
-    disable(RECEIVE_INTERRUPT);
-    STALLS.store(STALLS.load(Relaxed) + 1, Relaxed);
-    LINES.raise(SERIAL_INPUT);
-}
-
-/// Takes all bytes that the port has. False if there is no room for more.
-fn receive_all() -> bool {
-    let mut line_status = Port::<u8>::new(LINE_STATUS);
-    let mut data = Port::<u8>::new(DATA);
-    while INPUT.has_room() {
+    fn next_byte(&self) -> Option<u8> {
         // SAFETY: reading the status clears error bits that nobody wants, reading a byte removes it.
-        let byte = unsafe {
-            if line_status.read() & DATA_READY == 0 {
-                return true;
-            }
-            data.read()
-        };
-        INPUT.push(byte);
-        LINES.raise(SERIAL_INPUT);
+        unsafe {
+            let ready = Port::<u8>::new(LINE_STATUS).read() & DATA_READY != 0;
+            ready.then(|| Port::<u8>::new(DATA).read())
+        }
     }
-    false
+
+    fn tell(&self, cause: Cause) {
+        LINES.raise(match cause {
+            Cause::Receiver => SERIAL_INPUT,
+            Cause::Transmitter => SERIAL_OUTPUT,
+        });
+    }
+
+    fn silence(&self, cause: Cause) -> bool {
+        let bit = match cause {
+            Cause::Receiver => RECEIVE_INTERRUPT,
+            Cause::Transmitter => TRANSMIT_INTERRUPT,
+        };
+        let enabled = ENABLED.load(Relaxed) & bit != 0;
+        disable(bit);
+        if enabled && cause == Cause::Receiver {
+            STALLS.store(STALLS.load(Relaxed) + 1, Relaxed);
+        }
+        enabled
+    }
 }
 
 /// Sends bytes from anywhere, a fault in this module included: waits for the port, boundedly.
