@@ -7,7 +7,7 @@ guest_folder := target_folder / guest_target / "guest"
 
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
-    kernel/examples/*/Cargo.toml tests/guest/Cargo.toml tests/linux-entry/Cargo.toml`
+    kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/linux-entry/Cargo.toml`
 not_guests := replace(guests, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \

@@ -5,10 +5,10 @@
  *
  *   -plugin file=gauge.so,start=ADDRESS,mark=ADDRESS[,mark=ADDRESS]...
  *
- * Counting begins at the first execution of `start`. At the first execution of each `mark` a line goes
- * to standard error:
+ * Counting begins at the first execution of `start`. At each execution of a `mark` a line goes to
+ * standard error, for the first MAX_LINES of them:
  *
- *   gauge: mark=0x103420 insns=51234 mmio=61 pio=120 hlt=0 msr=9 cpuid=4
+ *   gauge: mark=0x103420 insns=51234 mmio=61 pio=120 hlt=0 msr=9 cpuid=4 iret=2
  *
  * The instruction at a mark is counted, a repeated string instruction once per repetition.
  *
@@ -25,7 +25,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_MARKS = 16 };
+enum { MAX_MARKS = 16, MAX_LINES = 256 };
 
 /* --- QEMU's interface ---------------------------------------------------------------------------- */
 
@@ -61,17 +61,17 @@ EXPORT int qemu_plugin_version = 1;
 /* --- counting ------------------------------------------------------------------------------------ */
 
 struct counts {
-    uint64_t insns, mmio, pio, hlt, msr, cpuid;
+    uint64_t insns, mmio, pio, hlt, msr, cpuid, iret;
 };
 
 struct mark {
     uint64_t address;
-    bool reached;
 };
 
 /* One processor, one thread that runs it: no locks. */
 static struct counts total, at_start;
 static bool started;
+static unsigned line_count;
 static uint64_t start_address;
 static struct mark marks[MAX_MARKS];
 static size_t mark_count;
@@ -88,18 +88,18 @@ static void on_start(unsigned int vcpu, void *data)
 
 static void on_mark(unsigned int vcpu, void *data)
 {
-    struct mark *mark = data;
+    const struct mark *mark = data;
 
     (void)vcpu;
-    if (mark->reached)
+    if (line_count == MAX_LINES)
         return;
-    mark->reached = true;
+    line_count += 1;
     fprintf(stderr,
             "gauge: mark=0x%" PRIx64 " insns=%" PRIu64 " mmio=%" PRIu64 " pio=%" PRIu64
-            " hlt=%" PRIu64 " msr=%" PRIu64 " cpuid=%" PRIu64 "\n",
+            " hlt=%" PRIu64 " msr=%" PRIu64 " cpuid=%" PRIu64 " iret=%" PRIu64 "\n",
             mark->address, total.insns - at_start.insns, total.mmio - at_start.mmio,
             total.pio - at_start.pio, total.hlt - at_start.hlt, total.msr - at_start.msr,
-            total.cpuid - at_start.cpuid);
+            total.cpuid - at_start.cpuid, total.iret - at_start.iret);
     fflush(stderr);
 }
 
@@ -134,6 +134,8 @@ static uint64_t *counter_of(const uint8_t *code, size_t size)
     case 0xe4: case 0xe5: case 0xe6: case 0xe7: /* IN, OUT with a constant port */
     case 0xec: case 0xed: case 0xee: case 0xef: /* IN, OUT with DX */
         return &total.pio;
+    case 0xcf: /* IRET, the end of an interrupt or exception */
+        return &total.iret;
     case 0xf4:
         return &total.hlt;
     case 0x0f:

@@ -39,10 +39,13 @@ impl Elf {
         Err(io::Error::other("the ELF has no PVH note"))
     }
 
-    /// The address of a symbol that is not mangled.
+    /// The address of a function, by its path, such as `ukernel::runtime::start`.
     pub(crate) fn symbol(&self, name: &str) -> io::Result<u64> {
         let file = self.parse()?;
-        let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        let found = file.symbols().find(|symbol| {
+            let mangled = symbol.name().unwrap_or_default();
+            format!("{:#}", rustc_demangle::demangle(mangled)) == name
+        });
         let address = found.map(|symbol| symbol.address());
         address.ok_or_else(|| io::Error::other(format!("the ELF has no symbol {name}")))
     }

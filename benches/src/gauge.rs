@@ -1,30 +1,25 @@
-//! Counts instructions and exits of a boot, by the plugin in `gauge/`.
+//! Boots guests under the plugin in `gauge/`, which counts instructions and exits.
 
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, Disk, Launch, Nic, Plugin, Qemu};
-use system_tests::guest::{guest, repository};
-use system_tests::vm::config;
+use bundle_tool::machine::{Accelerator, Launch, Plugin, Qemu, VmConfig};
+use system_tests::guest::repository;
 
 use crate::elf::Elf;
 
-/// The function that the kernel calls when it first polls the workload.
-const FIRST_POLL: &str = "ukernel_first_poll";
-
-/// Under the plugin a boot takes a tenth of a second.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// What a boot cost.
-#[derive(Debug, Default)]
+/// What a guest has done.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(crate) struct Counts {
     pub(crate) instructions: u64,
-    mmio: u64,
-    pio: u64,
-    hlt: u64,
-    msr: u64,
+    pub(crate) mmio: u64,
+    pub(crate) pio: u64,
+    pub(crate) hlt: u64,
+    pub(crate) msr: u64,
+    /// Ends of interrupts and exceptions.
+    pub(crate) iret: u64,
 }
 
 impl Counts {
@@ -33,10 +28,36 @@ impl Counts {
         self.mmio + self.pio + self.hlt + self.msr
     }
 
+    /// What was done between two marks.
+    pub(crate) fn since(&self, earlier: &Counts) -> Counts {
+        self.with(earlier, u64::wrapping_sub)
+    }
+
+    pub(crate) fn plus(&self, other: &Counts) -> Counts {
+        self.with(other, u64::wrapping_add)
+    }
+
+    /// Each counter's smaller value.
+    pub(crate) fn min(&self, other: &Counts) -> Counts {
+        self.with(other, u64::min)
+    }
+
+    fn with(&self, other: &Counts, combine: fn(u64, u64) -> u64) -> Counts {
+        Counts {
+            instructions: combine(self.instructions, other.instructions),
+            mmio: combine(self.mmio, other.mmio),
+            pio: combine(self.pio, other.pio),
+            hlt: combine(self.hlt, other.hlt),
+            msr: combine(self.msr, other.msr),
+            iret: combine(self.iret, other.iret),
+        }
+    }
+
     /// Reads a line of the plugin.
     fn parse(line: &str) -> Option<Counts> {
+        let fields = line.strip_prefix("gauge: mark=")?;
         let value = |name: &str| {
-            let field = line.split(' ').find_map(|field| field.strip_prefix(name));
+            let field = fields.split(' ').find_map(|field| field.strip_prefix(name));
             field?.strip_prefix('=')?.parse().ok()
         };
         Some(Counts {
@@ -45,34 +66,70 @@ impl Counts {
             pio: value("pio")?,
             hlt: value("hlt")?,
             msr: value("msr")?,
+            iret: value("iret")?,
         })
     }
 }
 
-/// From the PVH entry to the workload's first poll, with one network interface and one disk.
-pub(crate) fn boot_to_first_poll(name: &str) -> io::Result<Counts> {
-    let elf = Elf::read(&guest(name))?;
-    let options = vec![
-        format!("start={:#x}", elf.pvh_entry()?),
-        format!("mark={:#x}", elf.symbol(FIRST_POLL)?),
-    ];
-    let disk = tempfile::NamedTempFile::new()?;
-    disk.as_file().set_len(1 << 20)?;
-    let config = config(name)
-        .disk(Disk::new(disk.path()).read_only())
-        .nic(Nic::user([]));
-    let qemu = Qemu::with_accelerator(config, Accelerator::Tcg).plugin(Plugin {
-        path: compile()?,
-        options,
-    });
-    let machine = Launch::new(qemu)
-        .deadline(DEADLINE)
-        .start()
-        .map_err(io::Error::other)?;
-    let found = machine.vmm_log().wait_for("gauge: mark=", 0, DEADLINE);
-    let line = found.map_err(io::Error::other)?.line;
-    println!("{line}");
-    Counts::parse(&line).ok_or_else(|| io::Error::other(format!("not a line of the gauge: {line}")))
+/// A guest to be counted, from its PVH entry on.
+pub(crate) struct Gauge {
+    kernel: PathBuf,
+    qemu: Qemu,
+    marks: Vec<&'static str>,
+}
+
+/// What a counted guest left behind.
+pub(crate) struct Run {
+    /// The counters at each execution of a mark, in order.
+    pub(crate) marks: Vec<Counts>,
+    /// The serial log.
+    pub(crate) log: String,
+}
+
+impl Gauge {
+    pub(crate) fn new(config: VmConfig) -> Gauge {
+        Gauge {
+            kernel: config.kernel.clone(),
+            qemu: Qemu::with_accelerator(config, Accelerator::Tcg),
+            marks: Vec::new(),
+        }
+    }
+
+    /// Adds arguments of QEMU's.
+    pub(crate) fn extra<const N: usize>(mut self, arguments: [&str; N]) -> Gauge {
+        self.qemu = self.qemu.extra(arguments);
+        self
+    }
+
+    /// Counters are taken whenever the function of this path is called.
+    pub(crate) fn mark(mut self, function: &'static str) -> Gauge {
+        self.marks.push(function);
+        self
+    }
+
+    /// Boots the guest, and lets it run until it logs `last`.
+    pub(crate) fn run(self, last: &str, deadline: Duration) -> io::Result<Run> {
+        let elf = Elf::read(&self.kernel)?;
+        let mut options = vec![format!("start={:#x}", elf.pvh_entry()?)];
+        for mark in self.marks {
+            options.push(format!("mark={:#x}", elf.symbol(mark)?));
+        }
+        let path = compile()?;
+        let launch = Launch::new(self.qemu.plugin(Plugin { path, options }));
+        let machine = launch
+            .deadline(deadline)
+            .start()
+            .map_err(io::Error::other)?;
+        let found = machine.wait_for_line(last, deadline);
+        found.map_err(io::Error::other)?;
+        machine.kill();
+        let outcome = machine.wait();
+        let marks = outcome.vmm_log.lines().filter_map(Counts::parse);
+        Ok(Run {
+            marks: marks.collect(),
+            log: outcome.log,
+        })
+    }
 }
 
 /// Compiles the plugin, a matter of a tenth of a second.
@@ -106,9 +163,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_plugin_is_read() {
-        let line = "gauge: mark=0x1000 insns=51234 mmio=61 pio=120 hlt=1 msr=9 cpuid=4";
+        let line = "gauge: mark=0x1000 insns=51234 mmio=61 pio=120 hlt=1 msr=9 cpuid=4 iret=3";
         let counts = Counts::parse(line).unwrap();
         assert_eq!((counts.instructions, counts.exits()), (51234, 191));
         assert!(Counts::parse("gauge: mark=0x1000 insns=x").is_none());
+        assert!(Counts::parse("gauge: cannot use option insns=1").is_none());
     }
 }

@@ -1,7 +1,14 @@
-//! Measures guests and prints a table: what a boot costs, how big the demo worker is, and how little
-//! memory it needs. Run by `just bench`, after the guests are built.
+//! Measures guests. Run by the recipes, after the guests are built:
+//!
+//! - `benches` prints what a boot costs, how big the demo worker is, and how little memory it needs;
+//! - `benches exact` counts operations and compares them with the committed baseline;
+//! - `benches exact --update` makes those counts the baseline.
 
+mod baseline;
+mod boot;
+mod counts;
 mod elf;
+mod exact;
 mod gauge;
 mod memory;
 mod size;
@@ -19,9 +26,17 @@ struct Figure {
 }
 
 fn main() -> ExitCode {
-    match measure() {
-        Ok(figures) if print(&figures) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let kept = match arguments[..] {
+        [] => measure().map(|figures| print(&figures)),
+        ["exact"] => exact::compare(),
+        ["exact", "--update"] => exact::update(),
+        _ => Err(io::Error::other("usage: benches [exact [--update]]")),
+    };
+    match kept {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -30,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> io::Result<Vec<Figure>> {
-    let boot = gauge::boot_to_first_poll("demo")?;
+    let boot = boot::to_first_poll("demo")?;
     let figure = |name, value, unit, limit| Figure {
         name,
         value,

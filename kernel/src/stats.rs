@@ -76,6 +76,8 @@ pub struct MemoryStats {
     pub heap_used_bytes: u64,
     /// What the heap could still hand out, the memory that it can grow into included.
     pub heap_free_bytes: u64,
+    /// Heap allocations since boot, those among them that have been freed again.
+    pub allocations: u64,
 }
 
 /// Input on the serial port. What nobody takes stays in the port, and holds up who sends it.

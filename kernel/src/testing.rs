@@ -43,6 +43,7 @@ const MEMORY: MemoryStats = MemoryStats {
     ram_bytes: 64 << 20,
     heap_used_bytes: 1 << 20,
     heap_free_bytes: 63 << 20,
+    allocations: 1000,
 };
 
 /// A machine, and a peer beside it.

@@ -79,7 +79,9 @@ fn allowed(name: &str, manifest: &str) -> &'static [&'static str] {
     if LOADERS.contains(&name) {
         return &[];
     }
-    let is_workload = manifest.contains("/kernel/examples/") || manifest.contains("/tests/");
+    let is_workload = manifest.contains("/kernel/examples/")
+        || manifest.contains("/benches/worker/")
+        || manifest.contains("/tests/");
     assert!(
         is_workload,
         "package {name} is in no layer: add it to LAYERS in {}",

@@ -237,6 +237,9 @@ pub enum NicBackend {
         /// The socket that the other side has bound.
         remote: PathBuf,
     },
+    /// A hub inside the VMM: all interfaces of the machine that name it hear each other, and nobody else
+    /// does (QEMU only).
+    Hub,
 }
 
 impl Nic {
@@ -260,6 +263,11 @@ impl Nic {
             remote: remote.into(),
         }
         .into()
+    }
+
+    /// An interface on the machine's own hub.
+    pub fn hub() -> Nic {
+        NicBackend::Hub.into()
     }
 }
 

@@ -316,6 +316,7 @@ fn netdev(index: usize, backend: &NicBackend) -> OsString {
             value.push(doubled_commas(remote));
             value
         }
+        NicBackend::Hub => format!("hubport,id=net{index},hubid=0").into(),
     }
 }
 

@@ -91,6 +91,7 @@ fn give_up(reason: &str) -> ! {
 }
 
 /// Takes the interrupt controllers and the timer into use, and lets interrupts in.
+#[inline(never)] // a phase of the boot that benchmarks tell apart
 fn start_interrupts(features: Features, entry: u64) {
     let has_lapic = features.lapic && lapic::init();
     let begun = cpu::tsc();

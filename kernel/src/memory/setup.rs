@@ -48,6 +48,7 @@ pub enum SetupError {
 /// are left unmapped, each below a stack.
 ///
 /// What the loader left in low memory is overwritten from now on, so it must have been copied.
+#[inline(never)] // a phase of the boot that benchmarks tell apart
 pub(crate) fn init(
     info: &LoaderInfo,
     guards: &[u64],

@@ -1,0 +1,131 @@
+//! TCP and UDP: over the loopback interface, where nothing but this machine's own instructions count,
+//! and over the wire between two interfaces of this machine, with drivers and interrupts.
+//!
+//! Both ends of each connection run here, so a count holds the client's share as well.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use ukernel::net::{Stack, TcpStream, UdpSocket};
+use ukernel::{Context, Result};
+
+use super::{REPEATS, phase};
+use crate::{http, services};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
+/// Bytes of an echo.
+const MESSAGE: usize = 64;
+/// Connections that are opened: each leaves state behind for a while.
+const CONNECTIONS: u64 = 200;
+/// How long the addresses of both interfaces may take.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Over the first network's loopback.
+pub(super) async fn count_loopback(ctx: &Context) -> Result {
+    let Ok(network) = ctx.network() else {
+        return Ok(());
+    };
+    let server = [127, 0, 0, 1].into();
+    services::start(ctx, network)?;
+    let names = [
+        "loopback_http",
+        "loopback_echo",
+        "loopback_accept",
+        "loopback_udp",
+    ];
+    count(ctx, names, network, server).await
+}
+
+/// From the second network to the first, where there are two.
+pub(super) async fn count_wire(ctx: &Context) -> Result {
+    let [server, client, ..] = ctx.networks() else {
+        return Ok(());
+    };
+    let clock = ctx.clock();
+    for network in [server, client] {
+        clock.timeout(SOON, network.wait_config_up()).await?;
+    }
+    let addresses = server.addresses();
+    let mut addresses = addresses.iter().map(|prefix| prefix.address);
+    let server = addresses.find(IpAddr::is_ipv4);
+    let names = ["wire_http", "wire_echo", "wire_accept", "wire_udp"];
+    count(ctx, names, client, server.ok_or("bench: no IPv4 address")?).await
+}
+
+async fn count(ctx: &Context, names: [&str; 4], client: &Stack, server: IpAddr) -> Result {
+    let [http, echo, accept, udp] = names;
+    let address = |port| SocketAddr::new(server, port);
+    let mut stream = TcpStream::connect(client, address(http::PORT)).await?;
+    stream.set_nodelay(true);
+    phase(ctx, http, REPEATS, async |count| {
+        requests(&mut stream, count).await
+    })
+    .await?;
+    let mut stream = TcpStream::connect(client, address(services::ECHO)).await?;
+    stream.set_nodelay(true);
+    phase(ctx, echo, REPEATS, async |count| {
+        echoes(&mut stream, count).await
+    })
+    .await?;
+    phase(ctx, accept, CONNECTIONS, async |count| {
+        connections(client, address(services::ECHO), count).await
+    })
+    .await?;
+    let socket = UdpSocket::bind(client, 0)?;
+    phase(ctx, udp, REPEATS, async |count| {
+        datagrams(&socket, address(services::ECHO), count).await
+    })
+    .await
+}
+
+async fn requests(stream: &mut TcpStream, count: u64) -> Result {
+    let mut answer = [0; http::ANSWER.len()];
+    for _ in 0..count {
+        stream.write_all(REQUEST).await?;
+        read_exact(stream, &mut answer).await?;
+        assert_eq!(answer, http::ANSWER);
+    }
+    Ok(())
+}
+
+async fn echoes(stream: &mut TcpStream, count: u64) -> Result {
+    for number in 0..count {
+        let sent = [number as u8; MESSAGE];
+        let mut received = [0; MESSAGE];
+        stream.write_all(&sent).await?;
+        read_exact(stream, &mut received).await?;
+        assert_eq!(sent, received);
+    }
+    Ok(())
+}
+
+/// Opened, used once, and closed by the client.
+async fn connections(client: &Stack, server: SocketAddr, count: u64) -> Result {
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(client, server).await?;
+        echoes(&mut stream, 1).await?;
+        stream.shutdown().await?;
+    }
+    Ok(())
+}
+
+async fn datagrams(socket: &UdpSocket, server: SocketAddr, count: u64) -> Result {
+    let mut buffer = [0; MESSAGE];
+    for number in 0..count {
+        let sent = [number as u8; MESSAGE];
+        socket.send_to(&sent, server).await?;
+        let (length, _) = socket.recv_from(&mut buffer).await;
+        assert_eq!(buffer[..length], sent);
+    }
+    Ok(())
+}
+
+async fn read_exact(stream: &mut TcpStream, mut into: &mut [u8]) -> Result {
+    while !into.is_empty() {
+        match stream.read(into).await? {
+            0 => return Err("bench: the peer closed".into()),
+            count => into = &mut into[count..],
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What the peers serve as well: a raw HTTP answer, echo, a sink, a source, UDP echo.
+
+use core::net::SocketAddr;
+
+use ukernel::net::{ListenOptions, Stack, TcpListener, TcpStream, UdpSocket};
+use ukernel::{Context, Result};
+
+use crate::http;
+
+pub(crate) const ECHO: u16 = 7;
+const SINK: u16 = 9;
+const SOURCE: u16 = 19;
+
+/// Connections that may wait to be accepted: more than a load opens at once.
+const BACKLOG: usize = 1024;
+/// Buffers of a connection that moves bulk data; the others have the default.
+const BULK_BUFFER: usize = 512 << 10;
+/// Bytes that one read or write moves.
+const BULK_CHUNK: usize = 64 << 10;
+/// Bytes that the echo reads at a time.
+const ECHO_CHUNK: usize = 4 << 10;
+const MAX_DATAGRAM: usize = 2048;
+
+/// Serves until the machine is asked to stop.
+pub(crate) async fn serve(ctx: &Context) -> Result {
+    start(ctx, ctx.network()?)?;
+    log::info!("bench: serving");
+    ctx.shutdown().await;
+    Ok(())
+}
+
+/// Starts every service on one network.
+pub(crate) fn start(ctx: &Context, network: &Stack) -> Result {
+    let small = ListenOptions {
+        backlog: BACKLOG,
+        ..ListenOptions::default()
+    };
+    let bulk = ListenOptions {
+        backlog: BACKLOG,
+        receive_buffer: BULK_BUFFER,
+        send_buffer: BULK_BUFFER,
+    };
+    listen(ctx, network, http::PORT, small, http::serve)?;
+    listen(ctx, network, ECHO, small, echo)?;
+    listen(ctx, network, SINK, bulk, sink)?;
+    listen(ctx, network, SOURCE, bulk, source)?;
+    let datagrams = UdpSocket::bind(network, ECHO)?;
+    ctx.spawn(echo_datagrams(datagrams));
+    Ok(())
+}
+
+/// Accepts for ever, a task a connection.
+fn listen<F, Fut>(
+    ctx: &Context,
+    network: &Stack,
+    port: u16,
+    options: ListenOptions,
+    serve: F,
+) -> Result
+where
+    F: Fn(TcpStream) -> Fut + Copy + 'static,
+    Fut: Future<Output = Result> + 'static,
+{
+    let listener = TcpListener::bind(network, port, options)?;
+    let spawner = ctx.spawner();
+    ctx.spawn(async move {
+        loop {
+            let (stream, peer) = listener.accept().await;
+            stream.set_nodelay(true);
+            let connection = report(peer, serve, stream);
+            if spawner.task("connection").try_spawn(connection).is_err() {
+                log::warn!("bench: no memory for a connection peer={peer}");
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn report<F, Fut>(peer: SocketAddr, serve: F, stream: TcpStream)
+where
+    F: Fn(TcpStream) -> Fut,
+    Fut: Future<Output = Result>,
+{
+    if let Err(error) = serve(stream).await {
+        log::debug!("bench: connection lost peer={peer} error=\"{error}\"");
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> Result {
+    let mut buffer = [0; ECHO_CHUNK];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            count => stream.write_all(&buffer[..count]).await?,
+        }
+    }
+}
+
+async fn sink(mut stream: TcpStream) -> Result {
+    let mut buffer = alloc::vec![0; BULK_CHUNK];
+    while stream.read(&mut buffer).await? != 0 {}
+    Ok(())
+}
+
+async fn source(mut stream: TcpStream) -> Result {
+    let buffer = alloc::vec![0x5a; BULK_CHUNK];
+    loop {
+        stream.write_all(&buffer).await?;
+    }
+}
+
+async fn echo_datagrams(socket: UdpSocket) {
+    let mut buffer = [0; MAX_DATAGRAM];
+    loop {
+        let (count, peer) = socket.recv_from(&mut buffer).await;
+        if let Err(error) = socket.send_to(&buffer[..count], peer).await {
+            log::debug!("bench: datagram lost peer={peer} error=\"{error}\"");
+        }
+    }
+}
