@@ -10,11 +10,26 @@ mod counts;
 mod elf;
 mod exact;
 mod gauge;
+mod load;
 mod memory;
+mod peers;
 mod size;
 
 use std::io;
 use std::process::ExitCode;
+
+use peers::Effort;
+
+/// What a comparison takes so that its figures can be believed: some twenty minutes.
+const EFFORT: Effort = Effort {
+    rounds: 5,
+    seconds: 2.0,
+};
+/// What it takes to see that it works.
+const QUICK: Effort = Effort {
+    rounds: 1,
+    seconds: 0.3,
+};
 
 /// One line of the table.
 struct Figure {
@@ -32,7 +47,11 @@ fn main() -> ExitCode {
         [] => measure().map(|figures| print(&figures)),
         ["exact"] => exact::compare(),
         ["exact", "--update"] => exact::update(),
-        _ => Err(io::Error::other("usage: benches [exact [--update]]")),
+        ["peers"] => peers::run(EFFORT),
+        ["peers", "--quick"] => peers::run(QUICK),
+        _ => Err(io::Error::other(
+            "usage: benches [exact [--update] | peers [--quick]]",
+        )),
     };
     match kept {
         Ok(true) => ExitCode::SUCCESS,

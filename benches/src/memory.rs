@@ -4,10 +4,13 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use bundle_tool::machine::{Forward, Launch, Nic, Qemu};
+use bundle_tool::machine::{Forward, Launch, Nic, Qemu, VmConfig};
 use system_tests::client::{Pattern, open_echo};
 use system_tests::load::get_over_many;
 use system_tests::vm::config;
+
+use crate::peers::candidate::Candidate;
+use crate::peers::rig::serving;
 
 /// QEMU's microvm hangs with less than 2 MiB, guest or no guest.
 const LEAST_MIB: u32 = 2;
@@ -21,41 +24,61 @@ const MESSAGE: usize = 4096;
 /// A guest that has run out of memory may answer late rather than not at all.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// In MiB. Halves the range, as a guest that has too little may make its clients wait for long.
+/// In MiB, of one of this repository's guests.
 pub(crate) fn least(name: &str) -> io::Result<u64> {
-    serves(name, MOST_MIB)?;
-    let (mut too_little, mut enough) = (LEAST_MIB - 1, MOST_MIB);
+    let (port, load): (u16, Load) = match name {
+        "demo" => (8080, pages),
+        _ => (7, echoes),
+    };
+    let up = "net: address assigned addr=10.0.2.15";
+    search(MOST_MIB, |mib| {
+        serves(config(name).memory_mib(mib), up, port, load)
+    })
+}
+
+/// In MiB, of any guest that serves HTTP.
+pub(crate) fn least_for(candidate: &Candidate) -> io::Result<u64> {
+    let config = candidate.config("serve", "10.0.2.15", "10.0.2.2");
+    let most = config.memory_mib;
+    let load: Load = if candidate.http_only { health } else { pages };
+    search(most, |mib| {
+        let config = config.clone().memory_mib(mib);
+        serves(config, serving(candidate), candidate.http, load)
+    })
+}
+
+/// What is done to a port.
+type Load = fn(SocketAddr) -> io::Result<()>;
+
+/// Halves the range, as a guest that has too little may make its clients wait for long.
+fn search(most: u32, serves: impl Fn(u32) -> io::Result<()>) -> io::Result<u64> {
+    serves(most)?;
+    let (mut too_little, mut enough) = (LEAST_MIB - 1, most);
     while enough - too_little > 1 {
         let middle = (too_little + enough) / 2;
-        match serves(name, middle) {
+        match serves(middle) {
             Ok(()) => enough = middle,
-            Err(error) => {
-                eprintln!("{name} with {middle} MiB: {error}");
-                too_little = middle;
-            }
+            Err(_) => too_little = middle,
         }
     }
     Ok(enough.into())
 }
 
-fn serves(name: &str, mib: u32) -> io::Result<()> {
-    let (port, load): (u16, fn(SocketAddr) -> io::Result<()>) = match name {
-        "demo" => (8080, pages),
-        _ => (7, echoes),
-    };
-    let config = config(name)
-        .memory_mib(mib)
-        .nic(Nic::user([Forward::tcp(0, port)]));
+fn serves(config: VmConfig, up: &str, port: u16, load: Load) -> io::Result<()> {
+    let config = config.nic(Nic::user([Forward::tcp(0, port)]));
     let launch = Launch::new(Qemu::new(config)).deadline(DEADLINE);
     let machine = launch.start().map_err(io::Error::other)?;
-    machine
-        .wait_for_line("net: address assigned addr=10.0.2.15", DEADLINE)
-        .map_err(io::Error::other)?;
+    let found = machine.wait_for_line(up, DEADLINE);
+    found.map_err(io::Error::other)?;
     load(machine.forwarded(port).expect("forwarded above"))?;
     match machine.has_ended() {
         false => Ok(()),
         true => Err(io::Error::other("the guest ended")),
     }
+}
+
+fn health(address: SocketAddr) -> io::Result<()> {
+    get_over_many(address, "/healthz", CONNECTIONS, 2).map(drop)
 }
 
 fn pages(address: SocketAddr) -> io::Result<()> {

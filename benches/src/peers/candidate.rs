@@ -1,0 +1,164 @@
+//! Who is compared: this kernel's guests, the peers that `benches/peers/build.sh` makes, and whatever
+//! a file adds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bundle_tool::machine::VmConfig;
+use serde::Deserialize;
+use system_tests::guest::{guest, repository};
+
+/// A file with further guests, as a JSON list of [`Extra`].
+const EXTRA: &str = "UKERNEL_BENCH_PEERS";
+
+/// The same for everybody, unless a guest needs more.
+const MEMORY_MIB: u32 = 128;
+
+/// What Linux guests are told: to be quiet, to start fast, to trust the processor's clock.
+const LINUX: &str = "console=ttyS0 quiet loglevel=0 reboot=t panic=-1 tsc=reliable \
+    random.trust_cpu=on mitigations=off";
+
+/// How the load reaches a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// QEMU's user-mode network: no rights needed, and slow.
+    User,
+    /// A tap device in a private network namespace.
+    Tap,
+}
+
+/// What a candidate's command line looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Dialect {
+    Ukernel,
+    Linux,
+    /// As it stands in the file, with `{address}` and `{gateway}`.
+    Other(String),
+}
+
+/// Somebody who is compared.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) name: String,
+    pub(crate) kernel: PathBuf,
+    initrd: Option<PathBuf>,
+    memory_mib: u32,
+    dialect: Dialect,
+    /// A program of the host instead of a guest.
+    pub(crate) native: bool,
+    /// Port of its HTTP server.
+    pub(crate) http: u16,
+    /// Does no more than serve HTTP.
+    pub(crate) http_only: bool,
+}
+
+/// A guest out of a file.
+#[derive(Deserialize)]
+struct Extra {
+    name: String,
+    kernel: PathBuf,
+    initrd: Option<PathBuf>,
+    memory_mib: Option<u32>,
+    /// Its command line; `{address}` and `{gateway}` are filled in.
+    append: String,
+}
+
+impl Candidate {
+    /// Everybody who is there; who is not, is said.
+    pub(crate) fn all() -> io::Result<Vec<Candidate>> {
+        let mut all = vec![
+            Candidate::ukernel("ukernel", "bench-worker", 80, false),
+            Candidate::ukernel("ukernel-demo", "demo", 8080, true),
+        ];
+        let built = repository().join("build/peers");
+        for name in ["tiny", "debian"] {
+            let kernel = built.join(format!("vmlinux-{name}"));
+            let initrd = built.join(format!("initrd-{name}.cpio"));
+            let linux = Candidate {
+                initrd: Some(initrd.clone()),
+                dialect: Dialect::Linux,
+                ..Candidate::new(&format!("linux-{name}"), &kernel)
+            };
+            present(linux, &[&kernel, &initrd], &mut all);
+        }
+        let program = built.join("peer");
+        let native = Candidate {
+            native: true,
+            ..Candidate::new("host", &program)
+        };
+        present(native, &[&program], &mut all);
+        if let Some(file) = std::env::var_os(EXTRA) {
+            let extras: Vec<Extra> = serde_json::from_slice(&std::fs::read(file)?)?;
+            all.extend(extras.into_iter().map(Candidate::extra));
+        }
+        Ok(all)
+    }
+
+    fn new(name: &str, kernel: &Path) -> Candidate {
+        Candidate {
+            name: name.into(),
+            kernel: kernel.into(),
+            initrd: None,
+            memory_mib: MEMORY_MIB,
+            dialect: Dialect::Ukernel,
+            native: false,
+            http: 80,
+            http_only: false,
+        }
+    }
+
+    fn ukernel(name: &str, program: &str, http: u16, http_only: bool) -> Candidate {
+        Candidate {
+            http,
+            http_only,
+            ..Candidate::new(name, &guest(program))
+        }
+    }
+
+    fn extra(extra: Extra) -> Candidate {
+        Candidate {
+            initrd: extra.initrd,
+            memory_mib: extra.memory_mib.unwrap_or(MEMORY_MIB),
+            dialect: Dialect::Other(extra.append),
+            ..Candidate::new(&extra.name, &extra.kernel)
+        }
+    }
+
+    /// Bytes of the file system that it brings.
+    pub(crate) fn initrd_bytes(&self) -> u64 {
+        let metadata = self.initrd.as_ref().and_then(|path| path.metadata().ok());
+        metadata.map_or(0, |file| file.len())
+    }
+
+    /// A machine in which it does what `mode` says, at an address of its own.
+    pub(crate) fn config(&self, mode: &str, address: &str, gateway: &str) -> VmConfig {
+        let config = VmConfig::new(&self.kernel).memory_mib(self.memory_mib);
+        let config = match &self.initrd {
+            Some(initrd) => config.initrd(initrd),
+            None => config,
+        };
+        match &self.dialect {
+            Dialect::Ukernel => {
+                let config = config.options(&format!("net={address}/24,gw={gateway}"));
+                match self.http_only {
+                    true => config.argument("heartbeat=off"),
+                    false => config.argument(mode),
+                }
+            }
+            Dialect::Linux => config
+                .options(LINUX)
+                .options(&format!("bench.mode={mode} bench.address={address}")),
+            Dialect::Other(append) => {
+                let append = append.replace("{address}", address);
+                config.options(&append.replace("{gateway}", gateway).replace("{mode}", mode))
+            }
+        }
+    }
+}
+
+fn present(candidate: Candidate, files: &[&Path], all: &mut Vec<Candidate>) {
+    match files.iter().find(|file| !file.exists()) {
+        None => all.push(candidate),
+        Some(file) => println!("no {}: {} is not built", candidate.name, file.display()),
+    }
+}
