@@ -12,6 +12,7 @@ mod exact;
 mod gauge;
 mod load;
 mod memory;
+mod micro;
 mod peers;
 mod size;
 
@@ -47,10 +48,11 @@ fn main() -> ExitCode {
         [] => measure().map(|figures| print(&figures)),
         ["exact"] => exact::compare(),
         ["exact", "--update"] => exact::update(),
+        ["micro"] => micro::run(),
         ["peers"] => peers::run(EFFORT),
         ["peers", "--quick"] => peers::run(QUICK),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | peers [--quick]]",
+            "usage: benches [exact [--update] | micro | peers [--quick]]",
         )),
     };
     match kept {

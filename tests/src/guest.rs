@@ -43,3 +43,17 @@ pub fn tool() -> PathBuf {
     );
     tool
 }
+
+/// A program of the host, built with `--release`.
+///
+/// # Panics
+/// It has not been built.
+pub fn host_program(name: &str) -> PathBuf {
+    let program = target().join("release").join(name);
+    assert!(
+        program.exists(),
+        "{} is not there; build it first: cargo build --release -p {name}",
+        program.display()
+    );
+    program
+}

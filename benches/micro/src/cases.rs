@@ -1,0 +1,120 @@
+//! The cases, written once: a macro, because executors differ in the bounds of what they spawn.
+
+/// Far enough away never to come.
+pub(crate) const FAR: std::time::Duration = std::time::Duration::from_secs(3600);
+/// Soon, but not before all timers are armed.
+pub(crate) const NEAR: std::time::Duration = std::time::Duration::from_millis(20);
+/// One in this many sources is ready.
+pub(crate) const READY: usize = 100;
+
+/// The body of `yields`: `$spawn` gives a handle, which `$join` waits for.
+macro_rules! yields {
+    ($tasks:expr, $each:expr, $spawn:expr, $join:expr, $yield:path) => {{
+        let mut handles = Vec::new();
+        for _ in 0..$tasks {
+            handles.push($spawn(async move {
+                for _ in 0..$each {
+                    $yield().await;
+                }
+            }));
+        }
+        for handle in handles {
+            $join(handle).await;
+        }
+    }};
+}
+
+macro_rules! spawns {
+    ($count:expr, $spawn:expr, $join:expr) => {
+        for _ in 0..$count {
+            $join($spawn(async {})).await;
+        }
+    };
+}
+
+/// The body of `round_trips`, over channels with `$receive`.
+macro_rules! round_trips {
+    ($count:expr, $spawn:expr, $join:expr, $channel:expr, $receive:ident) => {{
+        let (requests, mut inbox) = $channel;
+        let (answers, mut outbox) = $channel;
+        let echo = $spawn(async move {
+            while let Some(number) = $receive!(inbox) {
+                if answers.send(number).await.is_err() {
+                    return;
+                }
+            }
+        });
+        for number in 0..$count {
+            requests.send(number).await.expect("the echo runs");
+            assert_eq!($receive!(outbox), Some(number));
+        }
+        drop(requests);
+        $join(echo).await;
+    }};
+}
+
+/// The body of `readiness`: every source has a `$notify`, and tells a counter that it ran.
+macro_rules! readiness {
+    ($sources:expr, $rounds:expr, $spawn:expr, $shared:ident, $notify:ty, $wait:ident, $set:ident, $yield:path) => {{
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        let begun = $shared::new(AtomicUsize::new(0));
+        let ran = $shared::new(AtomicUsize::new(0));
+        let sources: Vec<_> = (0..$sources)
+            .map(|_| $shared::new(<$notify>::new()))
+            .collect();
+        let mut handles = Vec::new();
+        for source in &sources {
+            let (source, begun, ran) = (source.clone(), begun.clone(), ran.clone());
+            handles.push($spawn(async move {
+                begun.fetch_add(1, Relaxed);
+                loop {
+                    $wait!(source);
+                    ran.fetch_add(1, Relaxed);
+                }
+            }));
+        }
+        while begun.load(Relaxed) < $sources {
+            $yield().await;
+        }
+        let mut expected = 0;
+        for round in 0..$rounds {
+            let first = round as usize % $crate::cases::READY;
+            for source in sources.iter().skip(first).step_by($crate::cases::READY) {
+                $set!(source);
+                expected += 1;
+            }
+            while ran.load(Relaxed) < expected {
+                $yield().await;
+            }
+        }
+        handles
+    }};
+}
+
+macro_rules! timers {
+    ($live:expr, $count:expr, $spawn:expr, $sleep:expr) => {{
+        let mut handles = Vec::new();
+        for _ in 0..$live {
+            let sleep = $sleep($crate::cases::FAR);
+            handles.push($spawn(async move {
+                sleep.await;
+            }));
+        }
+        futures_lite::future::yield_now().await;
+        for _ in 0..$count {
+            let mut sleep = std::pin::pin!($sleep($crate::cases::FAR));
+            let polled = futures_lite::future::poll_once(sleep.as_mut()).await;
+            assert!(polled.is_none());
+        }
+        handles
+    }};
+}
+
+macro_rules! expiries {
+    ($count:expr, $sleep:expr) => {{
+        let sleeps = (0..$count).map(|_| $sleep($crate::cases::NEAR));
+        let sleeps: futures_util::stream::FuturesUnordered<_> = sleeps.collect();
+        let fired = futures_util::StreamExt::count(sleeps).await;
+        assert_eq!(fired, $count);
+    }};
+}

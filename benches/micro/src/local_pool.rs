@@ -1,0 +1,93 @@
+//! `LocalPool` of the futures crate, which has no timers.
+
+use std::rc::Rc;
+
+use event_listener::Event;
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_lite::future::yield_now;
+use futures_util::future::RemoteHandle;
+use futures_util::task::LocalSpawnExt;
+
+use crate::System;
+
+#[derive(Default)]
+pub(crate) struct Pool(LocalPool);
+
+macro_rules! receive {
+    ($channel:ident) => {{
+        let channel = &mut $channel;
+        channel.recv().await.ok()
+    }};
+}
+macro_rules! wait {
+    ($source:ident) => {
+        $source.listen().await
+    };
+}
+macro_rules! set {
+    ($source:ident) => {
+        $source.notify(1)
+    };
+}
+
+fn spawn(spawner: &LocalSpawner, future: impl Future<Output = ()> + 'static) -> RemoteHandle<()> {
+    spawner
+        .spawn_local_with_handle(future)
+        .expect("the pool is there")
+}
+
+impl Pool {
+    fn run<F: Future<Output = ()> + 'static>(&mut self, main: impl FnOnce(LocalSpawner) -> F) {
+        let spawner = self.0.spawner();
+        let main = spawn(&spawner, main(spawner.clone()));
+        self.0.run_until(main);
+    }
+}
+
+impl System for Pool {
+    fn name(&self) -> &'static str {
+        "LocalPool"
+    }
+
+    fn yields(&mut self, tasks: u64, each: u64) {
+        let join = async |handle: RemoteHandle<()>| handle.await;
+        self.run(|spawner| async move {
+            yields!(
+                tasks,
+                each,
+                |future| spawn(&spawner, future),
+                join,
+                yield_now
+            );
+        });
+    }
+
+    fn spawns(&mut self, count: u64) {
+        let join = async |handle: RemoteHandle<()>| handle.await;
+        self.run(|spawner| async move { spawns!(count, |future| spawn(&spawner, future), join) });
+    }
+
+    fn round_trips(&mut self, count: u64) {
+        let join = async |handle: RemoteHandle<()>| handle.await;
+        self.run(|spawner| async move {
+            let spawn = |future| spawn(&spawner, future);
+            round_trips!(count, spawn, join, async_channel::bounded(1), receive);
+        });
+    }
+
+    fn readiness(&mut self, sources: usize, rounds: u64) {
+        self.run(|spawner| async move {
+            let spawn = |future| spawn(&spawner, future);
+            let handles = readiness!(sources, rounds, spawn, Rc, Event, wait, set, yield_now);
+            drop(handles); // which ends the tasks
+        });
+    }
+
+    fn timers(&mut self, _live: usize, _count: u64) -> bool {
+        false
+    }
+
+    fn expiries(&mut self, _count: usize) -> bool {
+        false
+    }
+}

@@ -1,0 +1,54 @@
+//! `micro CASE SYSTEM COUNT`: does one thing a given number of times, for a tool that counts its
+//! instructions. Prints nothing.
+
+use std::process::ExitCode;
+
+use micro::{System, systems};
+
+/// Each case, done as often as is said.
+const CASES: &[(&str, Case)] = &[
+    ("yield_1", |system, count| system.yields(1, count)),
+    ("yield_100", |system, count| system.yields(100, count / 100)),
+    ("yield_10000", |system, count| {
+        system.yields(10_000, count / 10_000)
+    }),
+    ("spawn_join", |system, count| system.spawns(count)),
+    ("round_trip", |system, count| system.round_trips(count)),
+    ("readiness_10000", |system, count| {
+        system.readiness(10_000, count / 100)
+    }),
+    ("timer_100", |system, count| {
+        without_timers(system.timers(100, count))
+    }),
+    ("timer_100000", |system, count| {
+        without_timers(system.timers(100_000, count))
+    }),
+    ("expiry", |system, count| {
+        without_timers(system.expiries(count as usize))
+    }),
+];
+
+type Case = fn(&mut dyn System, u64);
+
+/// There is nothing to count then.
+fn without_timers(has_timers: bool) {
+    if !has_timers {
+        eprintln!("micro: it has no timers");
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [case, name, count] = &arguments[..] else {
+        eprintln!("usage: micro CASE SYSTEM COUNT");
+        return ExitCode::FAILURE;
+    };
+    let case = CASES.iter().find(|(known, _)| known == case);
+    let system = systems().into_iter().find(|system| system.name() == name);
+    let (Some((_, run)), Some(mut system), Ok(count)) = (case, system, count.parse()) else {
+        eprintln!("micro: no such case, system or count");
+        return ExitCode::FAILURE;
+    };
+    run(system.as_mut(), count);
+    ExitCode::SUCCESS
+}
