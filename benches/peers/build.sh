@@ -25,7 +25,7 @@ step() {
     local peer=$1 what=$2
     shift 2
     echo "bench: $peer: $what" >&2
-    "$@" >"$logs/$peer.log" 2>&1 || give_up "$peer" "$what failed; see $logs/$peer.log"
+    ("$@") >"$logs/$peer.log" 2>&1 || give_up "$peer" "$what failed; see $logs/$peer.log"
 }
 
 # The packages that the steps below need, where this may install them.
@@ -81,6 +81,7 @@ linux_debian() {
 # The worker, static: it is the only file that the Linux guests have.
 worker() {
     cd "$root" && RUSTFLAGS="-Ctarget-feature=+crt-static" CARGO_TARGET_DIR="$out/worker" \
+        CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_PANIC=abort \
         cargo build --locked --release --target x86_64-unknown-linux-gnu -p peer &&
         strip -o "$out/peer" "$out/worker/x86_64-unknown-linux-gnu/release/peer"
 }

@@ -32,7 +32,12 @@ pub(crate) fn least(name: &str) -> io::Result<u64> {
     };
     let up = "net: address assigned addr=10.0.2.15";
     search(MOST_MIB, |mib| {
-        serves(config(name).memory_mib(mib), up, port, load)
+        serves(
+            Qemu::new(with_port(config(name).memory_mib(mib), port)),
+            up,
+            port,
+            load,
+        )
     })
 }
 
@@ -43,7 +48,12 @@ pub(crate) fn least_for(candidate: &Candidate) -> io::Result<u64> {
     let load: Load = if candidate.http_only { health } else { pages };
     search(most, |mib| {
         let config = config.clone().memory_mib(mib);
-        serves(config, serving(candidate), candidate.http, load)
+        serves(
+            candidate.qemu(with_port(config, candidate.http)),
+            serving(candidate),
+            candidate.http,
+            load,
+        )
     })
 }
 
@@ -64,9 +74,12 @@ fn search(most: u32, serves: impl Fn(u32) -> io::Result<()>) -> io::Result<u64> 
     Ok(enough.into())
 }
 
-fn serves(config: VmConfig, up: &str, port: u16, load: Load) -> io::Result<()> {
-    let config = config.nic(Nic::user([Forward::tcp(0, port)]));
-    let launch = Launch::new(Qemu::new(config)).deadline(DEADLINE);
+fn with_port(config: VmConfig, port: u16) -> VmConfig {
+    config.nic(Nic::user([Forward::tcp(0, port)]))
+}
+
+fn serves(qemu: Qemu, up: &str, port: u16, load: Load) -> io::Result<()> {
+    let launch = Launch::new(qemu).deadline(DEADLINE);
     let machine = launch.start().map_err(io::Error::other)?;
     let found = machine.wait_for_line(up, DEADLINE);
     found.map_err(io::Error::other)?;

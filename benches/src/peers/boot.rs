@@ -70,7 +70,7 @@ fn once(candidate: &Candidate) -> io::Result<(Duration, Duration)> {
     let config = candidate.config("serve", &guest.to_string(), &gateway.to_string());
     let (start, first) = (Instant::now(), Arc::new(OnceLock::new()));
     let noted = first.clone();
-    let launch = Launch::new(Qemu::new(config.nic(nic))).deadline(PATIENCE);
+    let launch = Launch::new(candidate.qemu(config.nic(nic))).deadline(PATIENCE);
     let launch = launch.on_line(move |_| {
         let _ = noted.set(start.elapsed()); // the first line's time stays
     });

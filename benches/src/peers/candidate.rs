@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bundle_tool::machine::VmConfig;
+use bundle_tool::machine::{MachineType, Qemu, VmConfig};
 use serde::Deserialize;
 use system_tests::guest::{guest, repository};
 
@@ -14,9 +14,10 @@ const EXTRA: &str = "UKERNEL_BENCH_PEERS";
 /// The same for everybody, unless a guest needs more.
 const MEMORY_MIB: u32 = 128;
 
-/// What Linux guests are told: to be quiet, to start fast, to trust the processor's clock.
+/// What Linux guests are told: to be quiet, to start fast, to trust the processor's clock, whose
+/// frequency they cannot find out on a microvm under TCG.
 const LINUX: &str = "console=ttyS0 quiet loglevel=0 reboot=t panic=-1 tsc=reliable \
-    random.trust_cpu=on mitigations=off";
+    random.trust_cpu=on mitigations=off tsc_early_khz=";
 
 /// How the load reaches a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +131,16 @@ impl Candidate {
         metadata.map_or(0, |file| file.len())
     }
 
-    /// A machine in which it does what `mode` says, at an address of its own.
+    /// A machine of QEMU's in which it does what `mode` says.
+    pub(crate) fn qemu(&self, config: VmConfig) -> Qemu {
+        let machine = match self.dialect {
+            Dialect::Linux => MachineType::MicrovmAcpi,
+            Dialect::Ukernel | Dialect::Other(_) => MachineType::Microvm,
+        };
+        Qemu::new(config).machine(machine)
+    }
+
+    /// What is in a machine in which it does what `mode` says, at an address of its own.
     pub(crate) fn config(&self, mode: &str, address: &str, gateway: &str) -> VmConfig {
         let config = VmConfig::new(&self.kernel).memory_mib(self.memory_mib);
         let config = match &self.initrd {
@@ -146,7 +156,7 @@ impl Candidate {
                 }
             }
             Dialect::Linux => config
-                .options(LINUX)
+                .options(&format!("{LINUX}{}", tsc_khz()))
                 .options(&format!("bench.mode={mode} bench.address={address}")),
             Dialect::Other(append) => {
                 let append = append.replace("{address}", address);
@@ -154,6 +164,14 @@ impl Candidate {
             }
         }
     }
+}
+
+/// The frequency of this host's cycle counter, as Linux tells it.
+fn tsc_khz() -> u64 {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find(|line| line.starts_with("cpu MHz"));
+    let mhz = line.and_then(|line| line.split(": ").nth(1)?.parse::<f64>().ok());
+    (mhz.unwrap_or(2000.0) * 1000.0) as u64
 }
 
 fn present(candidate: Candidate, files: &[&Path], all: &mut Vec<Candidate>) {

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bundle_tool::machine::{Forward, Launch, Machine, Nic, Qemu};
+use bundle_tool::machine::{Forward, Launch, Machine, Nic};
 
 use super::candidate::{Candidate, Network};
 
@@ -113,7 +113,7 @@ impl<'a> Rig<'a> {
     ) -> io::Result<Rig<'a>> {
         let (nic, guest, gateway) = interface(network, index, candidate.http)?;
         let config = candidate.config("serve", &guest.to_string(), &gateway.to_string());
-        let launch = Launch::new(Qemu::new(config.nic(nic))).deadline(DEADLINE);
+        let launch = Launch::new(candidate.qemu(config.nic(nic))).deadline(DEADLINE);
         let machine = launch.start().map_err(io::Error::other)?;
         let line = serving(candidate);
         machine

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use bundle_tool::machine::{Disk, Launch, Qemu};
+use bundle_tool::machine::{Disk, Launch};
 
 use super::Effort;
 use super::candidate::{Candidate, Network};
@@ -201,7 +201,7 @@ fn lines(candidate: &Candidate, mode: &str, disk: Option<&std::path::Path>) -> i
         Some(path) => config.disk(Disk::new(path)),
         None => config,
     };
-    let launch = Launch::new(Qemu::new(config)).deadline(DISK_PATIENCE);
+    let launch = Launch::new(candidate.qemu(config)).deadline(DISK_PATIENCE);
     Ok(launch.start().map_err(io::Error::other)?.wait().log)
 }
 

@@ -39,6 +39,8 @@ pub enum MachineType {
     /// No firmware tables, devices on virtio-mmio: what the kernel is made for.
     #[default]
     Microvm,
+    /// The same with ACPI tables, for guests that find neither devices nor a clock without.
+    MicrovmAcpi,
     /// The PC of 1996; devices on PCI.
     Pc,
     /// The PC of 2007; devices on PCI Express.
@@ -69,6 +71,7 @@ impl MachineType {
             // Without ACPI, devices are announced on the kernel's command line, as Firecracker does,
             // and their interrupts come through the 8259 pair.
             MachineType::Microvm => "microvm,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on",
+            MachineType::MicrovmAcpi => "microvm,rtc=on,isa-serial=on",
             MachineType::Pc => "pc",
             MachineType::Q35 => "q35",
         }
@@ -77,7 +80,7 @@ impl MachineType {
     /// The end of a virtio device's name.
     fn transport(self) -> &'static str {
         match self {
-            MachineType::Microvm => "device",
+            MachineType::Microvm | MachineType::MicrovmAcpi => "device",
             MachineType::Pc | MachineType::Q35 => "pci",
         }
     }
@@ -172,7 +175,10 @@ impl Qemu {
         arguments.flag("-no-reboot");
         arguments.option("-display", "none");
         arguments.option("-global", "virtio-mmio.force-legacy=false");
-        if self.machine == MachineType::Microvm {
+        if matches!(
+            self.machine,
+            MachineType::Microvm | MachineType::MicrovmAcpi
+        ) {
             // Ends the machine (0xFE to port 0x64) and delivers Ctrl-Alt-Del, as Firecracker's does.
             arguments.option("-device", "i8042");
         }
