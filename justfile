@@ -30,10 +30,10 @@ run *ARGUMENTS: _demo _demo-disk
         -p UKERNEL_HTTP_PORT=8080:8080 --page 8080 \
         -p UKERNEL_ECHO_PORT=7007:7/tcp -p UKERNEL_ECHO_PORT=7007:7/udp {{ ARGUMENTS }}
 
-# Run what every change must pass: formatting, lints, host tests, VM tests
+# Run what every change must pass: formatting, lints, host tests, VM tests, counts
 [no-exit-message]
 test:
-    @tests/steps.sh {{ just }} -- fmt-check lint test-host test-vm
+    @tests/steps.sh {{ just }} -- fmt-check lint test-host test-vm bench-exact
 
 # Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
 [no-exit-message]
@@ -77,10 +77,32 @@ test-sanitize:
 test-fuzz SECONDS="60" *TARGETS="":
     @tests/fuzz.sh {{ SECONDS }} {{ TARGETS }}
 
+# Measure everything: the kernel alone, then beside other executors, then beside other guests (an hour)
+[no-exit-message]
+bench: bench-figures bench-exact bench-micro bench-peers
+
 # Print the first figures: instructions and exits to the first poll, size, smallest memory
 [no-exit-message]
-bench: build
+bench-figures: build
     cargo run --quiet -p benches
+
+# Count what operations cost in the guest, and compare with benches/baseline.json (`--update` rewrites it)
+[no-exit-message]
+bench-exact *ARGUMENTS: build
+    cargo run --quiet -p benches exact {{ ARGUMENTS }}
+
+# Time and count the reactor beside other executors, on the host
+[no-exit-message]
+bench-micro:
+    cargo build --quiet --release -p micro
+    cargo run --quiet -p benches micro
+    cargo bench --quiet -p micro
+
+# Run the kernel beside Linux guests and the host's tokio (builds the peers first; `--quick` to try it)
+[no-exit-message]
+bench-peers *ARGUMENTS: build
+    benches/peers/build.sh || true
+    cargo run --quiet -p benches peers {{ ARGUMENTS }}
 
 # Build the guest programs and the command `ukernel`
 [no-exit-message]
