@@ -23,6 +23,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bundle-tool", &["abi"]),
     ("system-tests", &["abi", "bundle-tool", "drivers"]),
     ("benches", &["bundle-tool", "system-tests"]),
+    ("micro", &["reactor"]),
+    ("peer", &[]),
 ];
 
 /// What programs that run in a machine may name: what a person's own worker would.

@@ -16,7 +16,9 @@ fn yields(criterion: &mut Criterion) {
         for tasks in [1, 100, 10_000] {
             let id = BenchmarkId::new(system.name(), tasks);
             group.bench_function(id, |bencher| {
-                bencher.iter(|| system.yields(tasks, YIELDS / tasks))
+                bencher.iter(|| {
+                    system.yields(tasks, YIELDS / tasks);
+                });
             });
         }
     }
@@ -27,7 +29,7 @@ fn tasks_and_channels(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(OPERATIONS));
     for mut system in systems() {
         group.bench_function(system.name(), |bencher| {
-            bencher.iter(|| system.spawns(OPERATIONS))
+            bencher.iter(|| system.spawns(OPERATIONS));
         });
     }
     group.finish();
@@ -48,7 +50,7 @@ fn readiness(criterion: &mut Criterion) {
         .sample_size(10);
     for mut system in systems() {
         group.bench_function(system.name(), |bencher| {
-            bencher.iter(|| system.readiness(SOURCES, 100))
+            bencher.iter(|| system.readiness(SOURCES, 100));
         });
     }
 }

@@ -9,29 +9,37 @@ use micro::{System, systems};
 const CASES: &[(&str, Case)] = &[
     ("yield_1", |system, count| system.yields(1, count)),
     ("yield_100", |system, count| system.yields(100, count / 100)),
-    ("yield_10000", |system, count| {
-        system.yields(10_000, count / 10_000)
-    }),
+    ("yield_10000", yield_many),
     ("spawn_join", |system, count| system.spawns(count)),
     ("round_trip", |system, count| system.round_trips(count)),
-    ("readiness_10000", |system, count| {
-        system.readiness(10_000, count / 100)
-    }),
-    ("timer_100", |system, count| {
-        without_timers(system.timers(100, count))
-    }),
+    ("readiness_10000", readiness_of_many),
+    ("timer_100", |system, count| timers(system, 100, count)),
     ("timer_100000", |system, count| {
-        without_timers(system.timers(100_000, count))
+        timers(system, 100_000, count);
     }),
-    ("expiry", |system, count| {
-        without_timers(system.expiries(count as usize))
-    }),
+    ("expiry", expiries),
 ];
 
 type Case = fn(&mut dyn System, u64);
 
+fn yield_many(system: &mut dyn System, count: u64) {
+    system.yields(10_000, count / 10_000);
+}
+
+fn readiness_of_many(system: &mut dyn System, count: u64) {
+    system.readiness(10_000, count / 100);
+}
+
+fn timers(system: &mut dyn System, live: usize, count: u64) {
+    say_without_timers(system.timers(live, count));
+}
+
+fn expiries(system: &mut dyn System, count: u64) {
+    say_without_timers(system.expiries(count as usize));
+}
+
 /// There is nothing to count then.
-fn without_timers(has_timers: bool) {
+fn say_without_timers(has_timers: bool) {
     if !has_timers {
         eprintln!("micro: it has no timers");
     }
