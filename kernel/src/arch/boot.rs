@@ -5,7 +5,6 @@
 use super::cpu::{self, Features};
 use super::{descriptors, keyboard, lapic, line, pic, serial, time, timer, traps, watchdog};
 use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
-use crate::clock::rate::Rate;
 use crate::memory::SetupError;
 use crate::memory::range_set::Range;
 use crate::{exit, log, memory, runtime};
@@ -94,7 +93,6 @@ fn give_up(reason: &str) -> ! {
 #[inline(never)] // a phase of the boot that benchmarks tell apart
 fn start_interrupts(features: Features, entry: u64) {
     let has_lapic = features.lapic && lapic::init();
-    let begun = cpu::tsc();
     timer::init(features, has_lapic);
     pic::init();
     pic::unmask(line::KEYBOARD);
@@ -103,8 +101,7 @@ fn start_interrupts(features: Features, entry: u64) {
     keyboard::handle();
     serial::handle();
     let bus_hz = time::finish_init(features, entry);
-    let elapsed = Rate::from_hz(time::tsc_hz()).nanos(cpu::tsc() - begun);
-    timer::finish_init(bus_hz, elapsed);
+    timer::finish_init(bus_hz);
     if timer::device() == timer::Device::Pit {
         pic::unmask(line::TIMER);
     }

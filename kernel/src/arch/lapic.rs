@@ -49,11 +49,10 @@ pub(super) fn use_tsc_deadline() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
 
-/// Sets the timer to counting down once, and starts it from the highest count.
+/// Sets the timer to counting down once.
 pub(super) fn use_one_shot() {
     write(DIVIDE, DIVIDE_BY_16);
     write(LVT_TIMER, u32::from(TIMER_VECTOR));
-    set_count(u32::MAX);
 }
 
 /// Fires when the cycle counter reaches `tsc`.

@@ -5,7 +5,7 @@
     reason = "reads counters and writes model-specific registers"
 )]
 
-use super::{cpu, pit};
+use super::{cpu, pit, timer};
 use crate::clock::calibration::Calibration;
 use crate::clock::pvclock::{SystemTime, WallClock};
 use crate::clock::rate::Rate;
@@ -224,6 +224,7 @@ fn sample() {
             let hz = running.calibration.hz();
             TSC_HZ.store(hz, Relaxed);
             TSC_CLOCK.correct(sample.tsc, Rate::from_hz(hz));
+            timer::learn(hz);
         }
         if running.calibration.began_anew_since(&before) {
             running.started = now();

@@ -6,15 +6,12 @@
 
 use super::{cpu, lapic, pit, time};
 use crate::clock::alarm::{Alarm, AlarmCounts};
-use crate::clock::one_shot::OneShot;
-use crate::clock::rate;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use crate::clock::one_shot::{self, Measurement, OneShot};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use reactor::time::{Duration, Instant};
 
-/// The rate at which the timers of KVM and QEMU count, and how near a measured rate must be for it to
-/// be taken for that one, in parts of it.
+/// The rate at which the timers of KVM and QEMU count, before it is divided.
 const USUAL_BUS_HZ: u64 = 1_000_000_000;
-const USUAL_TOLERANCE: u64 = 8;
 
 static DEVICE: AtomicU8 = AtomicU8::new(Device::None as u8);
 static ALARM: Alarm = Alarm::new();
@@ -22,6 +19,10 @@ static ALARM: Alarm = Alarm::new();
 static ONE_SHOT_HZ: AtomicU64 = AtomicU64::new(0);
 /// Whether that is known exactly.
 static ONE_SHOT_EXACT: AtomicU8 = AtomicU8::new(0);
+/// When the measurement of a one-shot began, in cycles, and what it came to; no cycles if there was none.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static STEPS: AtomicU32 = AtomicU32::new(0);
+static CYCLES: AtomicU64 = AtomicU64::new(0);
 
 /// Which device is the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub(super) fn counts() -> AlarmCounts {
 }
 
 /// Takes the timer into use. At boot; `has_lapic` says that `lapic::init` succeeded. For a one-shot,
-/// the counting that [`finish_init`] measures begins.
+/// the measurement that [`finish_init`] ends begins.
 pub(super) fn init(features: cpu::Features, has_lapic: bool) {
     let device = if !has_lapic {
         Device::Pit
@@ -62,23 +63,56 @@ pub(super) fn init(features: cpu::Features, has_lapic: bool) {
         Device::TscDeadline
     } else {
         lapic::use_one_shot();
+        BEGUN.store(one_shot::begin(&Counters), Relaxed);
         Device::OneShot
     };
     DEVICE.store(device as u8, Relaxed);
 }
 
-/// Works out the rate of a one-shot that has counted since `init`, `elapsed` nanoseconds ago. The
-/// hypervisor's own figure, in `told_hz`, is believed without measuring.
-pub(super) fn finish_init(told_hz: Option<u64>, elapsed: u64) {
+/// Ends the measurement of a one-shot's rate. The hypervisor's own figure, in `told_hz`, is believed instead.
+pub(super) fn finish_init(told_hz: Option<u64>) {
     if device() != Device::OneShot {
         return;
     }
-    let steps = u64::from(u32::MAX - lapic::count());
-    let measured = rate::measured_hz(steps * lapic::DIVISOR, elapsed);
-    let usual = measured.abs_diff(USUAL_BUS_HZ) < USUAL_BUS_HZ / USUAL_TOLERANCE;
-    let known = told_hz.or(usual.then_some(USUAL_BUS_HZ));
-    ONE_SHOT_EXACT.store(u8::from(known.is_some()), Relaxed);
-    ONE_SHOT_HZ.store(known.unwrap_or(measured) / lapic::DIVISOR, Relaxed);
+    if let Some(hz) = told_hz {
+        ONE_SHOT_HZ.store(hz / lapic::DIVISOR, Relaxed);
+        ONE_SHOT_EXACT.store(1, Relaxed);
+        return;
+    }
+    let Measurement { steps, cycles } = Measurement::end(&Counters, BEGUN.load(Relaxed));
+    STEPS.store(steps, Relaxed);
+    CYCLES.store(cycles, Relaxed);
+    learn(time::tsc_hz());
+}
+
+/// Works out the rate of a one-shot that was measured: at boot, and when the cycle counter's is better
+/// known.
+pub(super) fn learn(tsc_hz: u64) {
+    let cycles = CYCLES.load(Relaxed);
+    if cycles == 0 {
+        return;
+    }
+    let steps = STEPS.load(Relaxed);
+    let timer = Measurement { steps, cycles }.timer(tsc_hz, USUAL_BUS_HZ / lapic::DIVISOR);
+    ONE_SHOT_EXACT.store(timer.exact.into(), Relaxed);
+    ONE_SHOT_HZ.store(timer.hz, Relaxed);
+}
+
+/// What is measured.
+struct Counters;
+
+impl one_shot::Registers for Counters {
+    fn cycles(&self) -> u64 {
+        cpu::tsc()
+    }
+
+    fn restart(&self) {
+        lapic::set_count(u32::MAX);
+    }
+
+    fn steps(&self) -> u32 {
+        u32::MAX - lapic::count()
+    }
 }
 
 /// Makes the timer fire at `deadline` or earlier. Interrupts must be off. True if it had fired for this
