@@ -312,7 +312,7 @@ fn makes_buffers_a_few_a_turn() {
 
 #[test]
 fn carries_frames_round_and_round() {
-    let rounds = if cfg!(miri) { 100 } else { 70_000_u32 };
+    let rounds = if cfg!(miri) { 70 } else { 70_000_u32 }; // more than there are buffers
     for features in [BARE, QEMU] {
         let mut bench = bench(features);
         for round in 0..rounds {
@@ -336,7 +336,7 @@ fn carries_frames_round_and_round() {
 #[test]
 fn returns_the_buffer_of_a_frame_that_nobody_reads() {
     let mut bench = bench(QEMU);
-    for _ in 0..200 {
+    for _ in 0..if cfg!(miri) { 70 } else { 200 } {
         assert!(bench.device.deliver(&arp()));
         assert!(bench.net.receive(NOW).is_some());
     }
@@ -348,7 +348,8 @@ fn verifies_what_nobody_vouches_for() {
         let mut bench = bench(features);
         let mut dropped = 0;
         for kind in KINDS {
-            for len in [0, 1, 2, 3, 100, 1401] {
+            let long = if cfg!(miri) { 101 } else { 1401 };
+            for len in [0, 1, 2, 3, long] {
                 let good = frame(kind, &vec![0xa5; len]);
                 assert!(is_sound(kind, &good));
                 bench.device.deliver(&good);
@@ -445,7 +446,8 @@ fn complete_checksum(packet: &[u8]) -> Vec<u8> {
 fn prepares_sums_for_the_device() {
     let mut bench = bench(QEMU);
     for kind in KINDS {
-        for len in [0, 1, 2, 1000] {
+        let long = if cfg!(miri) { 100 } else { 1000 };
+        for len in [0, 1, 2, long] {
             let whole = frame(kind, &vec![0x77; len]);
             let mut bare = whole.clone();
             let field = transport_offset(kind.1) + if kind.0 == IpProtocol::Tcp { 16 } else { 6 };
@@ -528,7 +530,8 @@ fn puts_packets_of_several_buffers_together() {
     let long = frame(UDP4, &vec![0x5a; 8000]);
     let mut bad = long.clone();
     bad[7000] ^= 1;
-    for _ in 0..30 {
+    let rounds = if cfg!(miri) { 8 } else { 30 }; // more buffers than there are
+    for _ in 0..rounds {
         assert!(bench.device.deliver(&long));
         assert_eq!(bench.receive().as_ref(), Some(&long));
         assert!(bench.device.deliver(&bad));
@@ -536,7 +539,7 @@ fn puts_packets_of_several_buffers_together() {
         assert!(bench.device.deliver(&arp()));
         assert_eq!(bench.receive(), Some(arp()));
     }
-    assert_eq!(bench.net.stats().rx_bad_checksum, 30);
+    assert_eq!(bench.net.stats().rx_bad_checksum, rounds);
 }
 
 #[test]
@@ -754,7 +757,7 @@ fn dropping_the_interface_resets_the_device() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 1000 },
+        cases: if cfg!(miri) { 3 } else { 1000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

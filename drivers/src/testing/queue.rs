@@ -7,6 +7,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, fence};
+use std::vec;
 use std::vec::Vec;
 
 use super::QueueRegisters;
@@ -213,13 +214,11 @@ impl Request {
     pub fn read(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for &(address, len) in &self.readable {
-            let start = bytes.len();
-            bytes.resize(start + len as usize, 0);
+            let mut part = vec![0; len as usize];
             // SAFETY: the driver lent `len` bytes there (`DeviceQueue::new`'s contract), and
-            // `bytes` has as many behind `start`.
-            unsafe {
-                pointer(address).copy_to_nonoverlapping(bytes[start..].as_mut_ptr(), len as usize);
-            }
+            // `part` has as many.
+            unsafe { pointer(address).copy_to_nonoverlapping(part.as_mut_ptr(), part.len()) };
+            bytes.append(&mut part);
         }
         bytes
     }

@@ -131,7 +131,7 @@ fn indirect_requests_take_one_entry_each() {
 /// Over 2^16 requests every index wraps, the ring many times over.
 #[test]
 fn indices_wrap() {
-    let rounds = if cfg!(miri) { 300 } else { 70_000 };
+    let rounds = if cfg!(miri) { 50 } else { 70_000 };
     for event_idx in [false, true] {
         let (mut queue, mut device) = pair(2, event_idx, false);
         let mut notifications = 0;
@@ -372,7 +372,7 @@ impl Model {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 512 },
+        cases: if cfg!(miri) { 3 } else { 512 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
