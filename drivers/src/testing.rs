@@ -27,3 +27,5 @@ pub use net::FakeNet;
 pub use queue::{DeviceQueue, Request};
 pub use registers::{QueueRegisters, RegisterModel, Rejection};
 pub use trace::{TraceReport, check_trace};
+/// What a fake can be.
+pub use virtio_drivers::transport::DeviceType;

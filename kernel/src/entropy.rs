@@ -2,7 +2,7 @@
 //!
 //! In the order of preference: RDRAND; a virtio-rng device, asked once it answers; and where the
 //! machine has neither, the clock and the names of the devices, with a warning that says so. Called
-//! once by `runtime`, in boot context, before the first task runs.
+//! once by `runtime`, in boot context, before the first task runs. [`mix`] adds to it later, from tasks.
 //!
 //! ```
 //! use ukernel::entropy::{self, Quality};
@@ -13,6 +13,8 @@
 //! ```
 
 use alloc::vec::Vec;
+
+use drivers::rng::Entropy;
 
 use crate::random::{Random, SEED_LENGTH, Seed};
 
@@ -41,6 +43,21 @@ pub fn first(
         Some((seed, true)) => (Random::from_seed(seed), Quality::Processor),
         _ => (from_scraps(&scraps()), Quality::Weak),
     }
+}
+
+/// Adds a seed's worth of the device's bytes to what `random` knows. False, with a line in the log and
+/// nothing added, where the device failed. Dropping the future adds nothing.
+pub async fn mix(random: &Random, source: &Entropy) -> bool {
+    let mut fresh = Seed::default();
+    match source.fill(&mut fresh).await {
+        Ok(()) => random.mix(&fresh),
+        Err(error) => {
+            log::warn!("entropy: device failed problem=\"{error}\"");
+            return false;
+        }
+    }
+    log::debug!("entropy: mixed in bytes={}", fresh.len());
+    true
 }
 
 /// Four words as a seed, and whether any two neighbours differ.
@@ -72,9 +89,68 @@ fn from_scraps(scraps: &[u64]) -> Random {
 mod tests {
     use alloc::vec;
 
+    use drivers::testing::{DeviceType, FakeBus};
+    use drivers::virtio::Features;
     use rand_core::Rng;
+    use reactor::Reactor;
+    use reactor::task::yield_now;
+    use reactor::testing::VirtualClock;
 
     use super::*;
+
+    const LINE: u8 = 9;
+
+    /// Mixes once from a device that answers with `answer`. Whether that worked, and the next word.
+    fn mixed(answer: &[u8]) -> (bool, u64) {
+        let clock = VirtualClock::new();
+        let reactor = Reactor::new(clock.clone());
+        let kind = DeviceType::EntropySource;
+        let bus = FakeBus::new(kind, Features::VERSION_1, 1, Vec::new(), clock, LINE);
+        let (irq, clock) = (reactor.irq_event(LINE), reactor.clock());
+        let (source, runner) = drivers::rng::new(bus.transport(), irq, clock).unwrap();
+        reactor.spawner().spawn(runner.run()).detach();
+        let mut random = Random::from_seed([9; SEED_LENGTH]);
+        let mixing = {
+            let random = random.clone();
+            let mix = async move { mix(&random, &source).await };
+            reactor.spawner().spawn(mix)
+        };
+        reactor.block_on(async {
+            while bus.notifications() == 0 {
+                yield_now().await
+            }
+        });
+        let mut queue = bus.queue(0);
+        let request = queue.pop().expect("the driver asks");
+        let written = request.write(answer);
+        queue.push(request.head, written);
+        bus.interrupt();
+        (reactor.block_on(mixing).unwrap(), random.next_u64())
+    }
+
+    #[test]
+    fn the_devices_bytes_are_mixed_in() {
+        let expected = |fresh| {
+            let mut random = Random::from_seed([9; SEED_LENGTH]);
+            random.mix(&fresh);
+            random.next_u64()
+        };
+        let last = core::array::from_fn(|place| u8::from(place == SEED_LENGTH - 1));
+        for fresh in [[0; SEED_LENGTH], [5; SEED_LENGTH], last] {
+            assert_eq!(mixed(&fresh), (true, expected(fresh)));
+        }
+        assert_ne!(
+            expected([0; SEED_LENGTH]),
+            expected(last),
+            "each byte counts"
+        );
+    }
+
+    #[test]
+    fn a_device_that_fails_changes_nothing() {
+        let mut untouched = Random::from_seed([9; SEED_LENGTH]);
+        assert_eq!(mixed(&[]), (false, untouched.next_u64()));
+    }
 
     #[test]
     fn the_processor_seeds_when_it_can() {

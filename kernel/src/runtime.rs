@@ -23,7 +23,7 @@ use crate::context::Parts;
 use crate::devices::{Bringer, Devices};
 use crate::entropy::{self, Quality};
 use crate::memory::{HeapStats, PAGE_SIZE, frame_stats};
-use crate::random::{Random, Seed};
+use crate::random::Random;
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, MemoryStats};
 use crate::{Context, ExitCode, exit, panic, workload};
@@ -165,7 +165,7 @@ async fn stir(
         if !mixed {
             let first = reactor
                 .clock()
-                .timeout(ENTROPY_TIMEOUT, mix(random, &source));
+                .timeout(ENTROPY_TIMEOUT, entropy::mix(random, &source));
             mixed = first.await == Ok(true);
         }
         let reseed = reseed(reactor.clock(), random.clone(), source);
@@ -184,22 +184,9 @@ async fn stir(
 
 /// Keeps the random source fresh, for as long as the device works.
 async fn reseed(clock: Clock, random: Random, source: Entropy) {
-    while mix(&random, &source).await {
+    while entropy::mix(&random, &source).await {
         clock.sleep(RESEED_PERIOD).await;
     }
-}
-
-async fn mix(random: &Random, source: &Entropy) -> bool {
-    let mut fresh = Seed::default();
-    match source.fill(&mut fresh).await {
-        Ok(()) => random.mix(&fresh),
-        Err(error) => {
-            log::warn!("entropy: device failed problem=\"{error}\"");
-            return false;
-        }
-    }
-    log::debug!("entropy: mixed in bytes={}", fresh.len());
-    true
 }
 
 fn wall_nanos() -> u64 {

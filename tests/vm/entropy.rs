@@ -52,6 +52,17 @@ fn a_machine_without_any_source_says_so_loudly() {
     assert!(draw(guest(WITHOUT_GENERATOR)).0);
 }
 
+/// The guest waits a second for a device that takes requests and never answers, and no longer.
+#[test]
+fn a_device_that_never_answers_is_given_up_after_a_second() {
+    let object = "rng-egd,chardev=nobody,id=source";
+    let qemu = guest(WITHOUT_GENERATOR).extra(["-chardev", "null,id=nobody", "-object", object]);
+    let vm = boot(qemu.extra(["-device", "virtio-rng-device,rng=source"]));
+    let line = vm.expect_line("WARN  entropy: WEAK: no generator");
+    assert!(line.contains("[    1.0"), "{line}");
+    vm.expect_status(SUCCESS);
+}
+
 #[test]
 fn the_processor_is_enough() {
     let [(weak, first), (_, second)] = [(); 2].map(|()| draw(guest("max")));
