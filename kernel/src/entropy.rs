@@ -117,7 +117,7 @@ mod tests {
         };
         reactor.block_on(async {
             while bus.notifications() == 0 {
-                yield_now().await
+                yield_now().await;
             }
         });
         let mut queue = bus.queue(0);
