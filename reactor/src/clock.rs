@@ -39,6 +39,12 @@ impl Clock {
         self.core.shared.platform().now()
     }
 
+    /// Time since boot as the run loop saw it last: when the poll began that makes this call. Costs less
+    /// than [`now`](Clock::now), and is behind it by what the poll has taken so far.
+    pub fn recent(&self) -> Instant {
+        self.core.now()
+    }
+
     /// Waits for a span, counted from this call.
     pub fn sleep(&self, span: Duration) -> Sleep {
         self.sleep_until(self.now() + span)

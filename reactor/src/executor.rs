@@ -115,6 +115,7 @@ impl Core {
     }
 
     /// Counts what a poll took; one look at the clock, which is also the next poll's start.
+    #[inline(always)] // once in every poll, and only there
     fn account(&self, task: &LocalTask, start: Instant, polled: bool) {
         let took = self.refresh_now().nanos_since(start);
         task.header().count_run(took, polled);
@@ -224,21 +225,28 @@ impl Running<'_> {
     fn end(mut self) -> LocalTask {
         self.task.take().expect("taken only here")
     }
+
+    /// The poll unwound: ends the task as panicked.
+    #[cold]
+    fn unwound(&self, task: LocalTask) {
+        self.core.counters.tasks_panicked.add(1);
+        let header = task.header();
+        log::error!(
+            "reactor: task panicked task={} id={}",
+            header.name,
+            header.id
+        );
+        header.set(PANICKED);
+        task.clear();
+        self.core.complete(task);
+    }
 }
 
 impl Drop for Running<'_> {
+    #[inline(always)] // at the end of every poll
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            self.core.counters.tasks_panicked.add(1);
-            let header = task.header();
-            log::error!(
-                "reactor: task panicked task={} id={}",
-                header.name,
-                header.id
-            );
-            header.set(PANICKED);
-            task.clear();
-            self.core.complete(task);
+            self.unwound(task);
         }
         self.core.shared.current.end();
     }

@@ -149,18 +149,20 @@ pub(crate) struct IrqTable {
 impl IrqTable {
     /// Marks the events of the raised lines and wakes their waiters.
     pub(crate) fn deliver(&self, raised: u64) {
-        // By index and with the borrow ended: a waker may run code that makes or drops an event.
-        let mut index = 0;
-        while let Some(source) = self.source(index) {
-            if raised & bit(source.line) != 0 {
-                source.raised.set(true);
-                source.waiter.wake();
-            }
-            index += 1;
+        // With the borrow ended: a waker may run code that makes or drops an event.
+        let mut next = 0;
+        while let Some((index, source)) = self.first_raised(next, raised) {
+            source.raised.set(true);
+            source.waiter.wake();
+            next = index + 1;
         }
     }
 
-    fn source(&self, index: usize) -> Option<Rc<Source>> {
-        self.sources.borrow().get(index).cloned()
+    /// The first source from `start` on whose line is among those raised.
+    fn first_raised(&self, start: usize, raised: u64) -> Option<(usize, Rc<Source>)> {
+        let sources = self.sources.borrow();
+        let mut rest = sources.iter().enumerate().skip(start);
+        let (index, source) = rest.find(|(_, source)| raised & bit(source.line) != 0)?;
+        Some((index, source.clone()))
     }
 }

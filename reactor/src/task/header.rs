@@ -206,6 +206,7 @@ impl TaskRef {
     }
 
     /// Makes the task run again soon. From any thread.
+    #[inline(always)] // of the two functions of a waker, which are called through a table
     pub(crate) fn wake(&self) {
         if self.header().shared.is_local() {
             self.wake_local();
@@ -215,6 +216,7 @@ impl TaskRef {
     }
 
     /// Puts a waiting task into the run queue. In the context only.
+    #[inline(always)] // a part of nearly every wake
     pub(crate) fn wake_local(&self) {
         let header = self.header();
         let state = header.state.get();
