@@ -1,12 +1,11 @@
 //! virtio-net (virtio 1.2 §5.1) as a smoltcp `phy::Device`. The network stack's Runner owns it
 //! and drives it from its one task: it takes and makes frames through smoltcp's tokens, calls
-//! `flush` once at the end of a turn and `poll_event` before it waits. Nothing here waits or
+//! `flush` at most once, at the end of a turn, and `poll_event` before it waits. Nothing here waits or
 //! spins. Buffers are made as traffic asks for them, up to the configured number, and then reused.
 //!
 //! All buffers belong to the driver and are as many as [`NetConfig`] says. A received frame is
 //! read where the device wrote it; a frame to be sent is written where the device reads it.
-//! TCP and UDP checksums are settled here, in either direction, so the stack never computes one
-//! except for what it sends to a device without checksum offload.
+//! TCP and UDP checksums are settled here, in either direction, so the stack never computes one.
 //!
 //! ```no_run
 //! # fn bring_up(transport: drivers::virtio::Transport, irq: reactor::irq::IrqEvent)
@@ -89,6 +88,8 @@ pub struct VirtioNet<T: Registers = MmioTransport<'static>> {
     mac: [u8; 6],
     mtu: usize,
     link_up: bool,
+    /// The device was asked to interrupt, and will do so again and again. With `EVENT_IDX` it does once.
+    armed: bool,
     /// An interrupt came that may have been about the configuration.
     link_in_doubt: bool,
     monitor: NetMonitor,
@@ -131,6 +132,7 @@ impl<T: Registers> VirtioNet<T> {
             mac,
             mtu,
             link_up: found.link_up,
+            armed: false,
             link_in_doubt: false,
             monitor,
         };
@@ -194,7 +196,7 @@ impl<T: Registers> VirtioNet<T> {
     /// Takes note of interrupts. Returns whether the task will hear of the next one.
     fn poll_interrupts(&mut self, cx: &mut Context<'_>) -> bool {
         let (interrupts, registered) = drain(&self.irq, cx);
-        self.monitor.count(|stats| stats.interrupts += interrupts);
+        self.monitor.count().interrupts.add(interrupts);
         let Some(config_irq) = &self.config_irq else {
             // Without a line of its own, a change of the configuration looks like any interrupt.
             self.link_in_doubt |= interrupts > 0;
@@ -219,7 +221,7 @@ impl<T: Registers> VirtioNet<T> {
             debug!("net: link {}", if up { "up" } else { "down" });
             self.link_up = up;
             self.monitor.set_up(up);
-            self.monitor.count(|stats| stats.link_changes += 1);
+            self.monitor.count().link_changes.add(1);
         }
         changed
     }
@@ -239,6 +241,7 @@ impl<T: Registers> VirtioNet<T> {
     /// Asks for the interrupt that the stack waits for. Returns whether what it would announce is
     /// there already.
     fn arm(&mut self) -> bool {
+        self.armed = !self.features.contains(Features::EVENT_IDX);
         if self.transmitter.waiting() {
             // One interrupt when half of the buffers are back, rather than one for each.
             let queue = self.device.queue_mut(TX);
@@ -247,7 +250,9 @@ impl<T: Registers> VirtioNet<T> {
         self.device.queue_mut(RX).enable_interrupts()
     }
 
+    /// The Runner is awake, and looks at the rings by itself.
     fn disarm(&mut self) {
+        self.armed = false;
         self.device.queue_mut(RX).disable_interrupts();
         self.device.queue_mut(TX).disable_interrupts();
     }
@@ -266,6 +271,9 @@ impl<T: Registers> phy::Device for VirtioNet<T> {
     fn receive(&mut self, _timestamp: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
         if !self.device.queue(RX).has_used() || !self.has_transmit_buffer() {
             return None;
+        }
+        if self.armed {
+            self.disarm();
         }
         for _ in 0..MAX_DROPS_PER_CALL {
             match self.receiver.next(self.device.queue_mut(RX)) {
@@ -295,15 +303,9 @@ impl<T: Registers> phy::Device for VirtioNet<T> {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = self.mtu + ETHERNET_HEADER;
-        // "Tx" is what the stack does for us; receiving is always settled here.
-        let offload = self.features.contains(Features::NET_CSUM);
-        let work = if offload {
-            Checksum::None
-        } else {
-            Checksum::Tx
-        };
-        capabilities.checksum.tcp = work;
-        capabilities.checksum.udp = work;
+        // Settled here, in both directions.
+        capabilities.checksum.tcp = Checksum::None;
+        capabilities.checksum.udp = Checksum::None;
         capabilities
     }
 }
@@ -316,7 +318,7 @@ impl<T: Registers> Hardware for VirtioNet<T> {
         self.receiver.grow(self.device.queue_mut(RX));
         let count = self.device.notify();
         if count > 0 {
-            self.monitor.count(|stats| stats.notifications += count);
+            self.monitor.count().notifications.add(count);
         }
     }
 

@@ -27,6 +27,7 @@ pub const MAX_ROUNDS: usize = 4;
 /// Both causes that a virtio device has (virtio 1.2 §4.2.2). They are acknowledged together: one that
 /// came after the status was read would hold the line up, and the controller would see no edge again.
 /// Nothing is lost, as the drivers look at the ring and at the configuration after every interrupt.
+/// Acknowledging what a device did not raise changes nothing.
 const ALL_CAUSES: u32 = 0b11;
 
 /// A device's interrupt status. While any bit of it is set, the device holds the line up.
@@ -40,13 +41,17 @@ pub trait Causes {
 /// Acknowledges everything that the devices of a line have to say. The line is down at some moment of
 /// this, unless a device asserts it for ever.
 pub fn acknowledge(devices: &[impl Causes]) {
+    // A device that has the line for itself lets go of it when it is acknowledged, and makes an edge the
+    // next time. Reading which cause it had would be an exit more to learn nothing.
+    if let [device] = devices {
+        return device.clear(ALL_CAUSES);
+    }
     for _ in 0..MAX_ROUNDS {
         let mut quiet = true;
         for device in devices {
             quiet &= acknowledge_one(device);
         }
-        // One device lets go of the line when it is acknowledged, and makes an edge the next time.
-        if quiet || devices.len() == 1 {
+        if quiet {
             return;
         }
     }

@@ -6,6 +6,7 @@
 const ETHERNET: usize = 14;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
+const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 /// Extension headers that are looked through before a packet is left to the stack.
 const MAX_IPV6_EXTENSIONS: usize = 8;
@@ -55,6 +56,19 @@ pub(super) fn prepare(frame: &mut [u8]) -> Option<(u16, u16)> {
     Some((u16::try_from(segment.start).ok()?, segment.field() as u16))
 }
 
+/// Writes the checksum of a TCP or UDP frame, for a device that does not.
+pub(super) fn complete(frame: &mut [u8]) {
+    let Some(segment) = find(frame) else {
+        return;
+    };
+    let field = segment.start + segment.field();
+    frame[field..field + 2].fill(0);
+    let total = fold(segment.pseudo + sum(&frame[segment.start..segment.end]));
+    // RFC 768: zero would say that there is none. For TCP the two are the same number.
+    let checksum = if total == 0xffff { total } else { !total };
+    frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
+}
+
 /// Verifies a received frame in software.
 pub(super) fn verify(frame: &[u8]) -> Verdict {
     let Some(segment) = find(frame) else {
@@ -94,15 +108,18 @@ fn find(frame: &[u8]) -> Option<Segment> {
 }
 
 fn find_in_ipv4(packet: &[u8]) -> Option<Segment> {
-    let header = usize::from(packet.first()? & 0xf) * 4;
-    let total = usize::from(read_u16(packet, 2)?);
-    let fragment = read_u16(packet, 6)? & 0x3fff; // more-fragments flag and offset
-    let protocol = *packet.get(9)?;
-    let well_formed = packet[0] >> 4 == 4 && header >= 20 && header <= total;
+    let head: &[u8; IPV4_HEADER] = packet.first_chunk()?;
+    let header = usize::from(head[0] & 0xf) * 4;
+    let total = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let fragment = u16::from_be_bytes([head[6], head[7]]) & 0x3fff; // more-fragments flag and offset
+    let well_formed = head[0] >> 4 == 4 && header >= IPV4_HEADER && header <= total;
     if !well_formed || total > packet.len() || fragment != 0 {
         return None;
     }
-    segment(protocol, header, total, sum(&packet[12..20]), false)
+    let source = u32::from_be_bytes([head[12], head[13], head[14], head[15]]);
+    let target = u32::from_be_bytes([head[16], head[17], head[18], head[19]]);
+    let addresses = u64::from(source) + u64::from(target);
+    segment(head[9], header, total, addresses, false)
 }
 
 fn find_in_ipv6(packet: &[u8]) -> Option<Segment> {
@@ -145,20 +162,34 @@ fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_be_bytes([field[0], field[1]]))
 }
 
-/// The sum of the bytes as big-endian 16-bit words, the last padded with zero, not yet folded.
-/// Words of 32 bits are as good, since 2^16 is 1 in one's complement (RFC 1071).
+/// The sum of the bytes as big-endian 16-bit words, the last padded with zero, folded. Words of 64 bits
+/// are as good, since 2^16 is 1 in one's complement, and so is a carry out of them; the order of bytes
+/// matters to the result only (RFC 1071).
 fn sum(bytes: &[u8]) -> u64 {
-    let mut words = bytes.chunks_exact(4);
-    let mut total: u64 = 0;
-    for word in &mut words {
-        total += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let (words, rest) = rest.as_chunks::<4>();
+    let (mut total, mut carries) = (0_u64, 0);
+    for block in blocks {
+        let block = u128::from_ne_bytes(*block);
+        let (low, high) = (block as u64, (block >> 64) as u64);
+        let (sum, carry) = total.overflowing_add(low);
+        let (sum, more) = sum.overflowing_add(high);
+        total = sum;
+        // At most 2^12 carries in a frame: they fit the sum of the halves below.
+        carries += u64::from(carry) + u64::from(more);
+    }
+    let mut total = (total >> 32) + (total & 0xffff_ffff) + carries;
+    for word in words {
+        total += u64::from(u32::from_ne_bytes(*word));
     }
     let mut last = [0; 4];
-    last[..words.remainder().len()].copy_from_slice(words.remainder());
-    total + u64::from(u32::from_be_bytes(last))
+    for (last, byte) in last.iter_mut().zip(rest) {
+        *last = *byte;
+    }
+    u64::from(fold(total + u64::from(u32::from_ne_bytes(last))).to_be())
 }
 
-/// One's-complement folding to 16 bits. Sums stay far below 2^48: frames have below 2^16 words.
+/// One's-complement folding to 16 bits. Sums stay below 2^48.
 fn fold(mut total: u64) -> u16 {
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);

@@ -32,37 +32,74 @@ pub struct NetStats {
     pub link_changes: u64,
 }
 
+/// One counter, which only grows.
+#[derive(Debug, Default)]
+pub(super) struct Counter(Cell<u64>);
+
+impl Counter {
+    pub(super) fn add(&self, amount: u64) {
+        self.0.set(self.0.get() + amount);
+    }
+}
+
+/// The counters behind a snapshot, each on its own: nearly every packet moves two of them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) rx_frames: Counter,
+    pub(super) rx_bytes: Counter,
+    pub(super) rx_bad_checksum: Counter,
+    pub(super) rx_malformed: Counter,
+    pub(super) tx_frames: Counter,
+    pub(super) tx_bytes: Counter,
+    pub(super) tx_oversized: Counter,
+    pub(super) tx_full: Counter,
+    pub(super) notifications: Counter,
+    pub(super) interrupts: Counter,
+    pub(super) link_changes: Counter,
+    up: Cell<bool>,
+}
+
 /// Sees a network device's counters and link while the stack owns the device. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct NetMonitor {
-    stats: Rc<Cell<NetStats>>,
-    up: Rc<Cell<bool>>,
+    counters: Rc<Counters>,
 }
 
 impl NetMonitor {
     /// The counters now.
     pub fn stats(&self) -> NetStats {
-        self.stats.get()
+        let now = &*self.counters;
+        NetStats {
+            rx_frames: now.rx_frames.0.get(),
+            rx_bytes: now.rx_bytes.0.get(),
+            rx_bad_checksum: now.rx_bad_checksum.0.get(),
+            rx_malformed: now.rx_malformed.0.get(),
+            tx_frames: now.tx_frames.0.get(),
+            tx_bytes: now.tx_bytes.0.get(),
+            tx_oversized: now.tx_oversized.0.get(),
+            tx_full: now.tx_full.0.get(),
+            notifications: now.notifications.0.get(),
+            interrupts: now.interrupts.0.get(),
+            link_changes: now.link_changes.0.get(),
+        }
     }
 
     /// Frames received and dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
-        let stats = self.stats.get();
-        stats.rx_bad_checksum + stats.rx_malformed
+        let now = &*self.counters;
+        now.rx_bad_checksum.0.get() + now.rx_malformed.0.get()
     }
 
     /// Whether the link is up and the device works.
     pub fn is_up(&self) -> bool {
-        self.up.get()
+        self.counters.up.get()
     }
 
-    pub(super) fn count(&self, change: impl FnOnce(&mut NetStats)) {
-        let mut stats = self.stats.get();
-        change(&mut stats);
-        self.stats.set(stats);
+    pub(super) fn count(&self) -> &Counters {
+        &self.counters
     }
 
     pub(super) fn set_up(&self, up: bool) {
-        self.up.set(up);
+        self.counters.up.set(up);
     }
 }

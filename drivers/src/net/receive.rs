@@ -169,22 +169,21 @@ impl Receiver {
         let len = bytes.len();
         let good_size = len >= ETHERNET_HEADER && !head.merged;
         if good_size && (vouched || checksum::verify(bytes) != Verdict::Bad) {
-            self.monitor.count(|stats| {
-                stats.rx_frames += 1;
-                stats.rx_bytes += len as u64;
-            });
+            let count = self.monitor.count();
+            count.rx_frames.add(1);
+            count.rx_bytes.add(len as u64);
             return Arrival::Frame(frame);
         }
         recycle(queue, frame);
         if good_size {
-            self.monitor.count(|stats| stats.rx_bad_checksum += 1);
+            self.monitor.count().rx_bad_checksum.add(1);
             return Arrival::Dropped;
         }
         self.malformed()
     }
 
     fn malformed(&self) -> Arrival {
-        self.monitor.count(|stats| stats.rx_malformed += 1);
+        self.monitor.count().rx_malformed.add(1);
         Arrival::Dropped
     }
 
@@ -244,5 +243,5 @@ fn recycle(queue: &mut Queue, frame: Frame) {
 /// Gives a buffer to the device. It came from the ring, or the ring was made for it, so there is
 /// room; only a device that has failed meanwhile gets nothing more, and the buffer is freed.
 fn post(queue: &mut Queue, buffer: Buffer) {
-    let _ = queue.submit([Segment::FromDevice(buffer)].into_iter());
+    let _ = queue.submit_one(Segment::FromDevice(buffer));
 }

@@ -248,14 +248,41 @@ fn comes_up_as_the_device_says() {
 }
 
 #[test]
-fn leaves_sums_to_the_stack_where_the_device_makes_none() {
+fn makes_sums_itself_where_the_device_makes_none() {
     let mut bench = bench(BARE);
     let capabilities = bench.net.capabilities();
-    assert!(capabilities.checksum.tcp.tx() && capabilities.checksum.udp.tx());
+    assert!(!capabilities.checksum.tcp.tx() && !capabilities.checksum.udp.tx());
     assert!(!capabilities.checksum.tcp.rx() && !capabilities.checksum.udp.rx());
-    let sent = frame(TCP4, b"as it is");
-    assert!(bench.send(&sent));
-    assert_eq!(bench.device.sent(), [[&[0; 12][..], &sent].concat()]);
+    for kind in KINDS {
+        for len in [0, 1, 2, 7, 8, 9, 1000] {
+            let whole = frame(kind, &vec![0x77; len]);
+            assert!(bench.send(&bare(kind, &whole)));
+            bench.net.flush();
+            let sent = bench.device.take_sent();
+            assert_eq!(sent, [[&[0; 12][..], &whole].concat()], "{kind:?} {len}");
+            bench.device.finish_sent(1);
+        }
+    }
+}
+
+/// RFC 768: a datagram whose sum is zero says so by all ones.
+#[test]
+fn a_sum_of_zero_is_not_taken_for_none() {
+    let mut datagram = frame(UDP4, &[0, 0]);
+    let field = transport_offset(false) + 6;
+    let sum = [datagram[field], datagram[field + 1]];
+    datagram[field + 2..].copy_from_slice(&sum);
+    checksum::complete(&mut datagram);
+    assert_eq!(datagram[field..field + 2], [0xff; 2]);
+    assert_eq!(checksum::verify(&datagram), checksum::Verdict::Good);
+}
+
+/// A frame without its transport checksum, as the stack leaves it.
+fn bare(kind: (IpProtocol, bool), whole: &[u8]) -> Vec<u8> {
+    let mut bare = whole.to_vec();
+    let field = transport_offset(kind.1) + if kind.0 == IpProtocol::Tcp { 16 } else { 6 };
+    bare[field..field + 2].fill(0);
+    bare
 }
 
 #[test]
@@ -449,10 +476,7 @@ fn prepares_sums_for_the_device() {
         let long = if cfg!(miri) { 100 } else { 1000 };
         for len in [0, 1, 2, long] {
             let whole = frame(kind, &vec![0x77; len]);
-            let mut bare = whole.clone();
-            let field = transport_offset(kind.1) + if kind.0 == IpProtocol::Tcp { 16 } else { 6 };
-            bare[field..field + 2].fill(0); // as the stack leaves it
-            assert!(bench.send(&bare));
+            assert!(bench.send(&bare(kind, &whole)));
             bench.net.flush();
             let completed = complete_checksum(&bench.device.sent()[0]);
             assert!(is_sound(kind, &completed), "{kind:?} {len}");
@@ -687,6 +711,25 @@ fn sleeps_until_a_frame_comes() {
     }
 }
 
+/// A Runner that was woken takes frames before it asks whether there is an event.
+#[test]
+fn whoever_takes_frames_is_awake_and_needs_no_interrupt() {
+    for features in [QEMU, BARE] {
+        let mut bench = bench(features);
+        assert!(!bench.poll_event());
+        bench.device.deliver(&arp());
+        let before = bench.device.bus().interrupts();
+        assert!(bench.receive().is_some());
+        bench.device.deliver(&arp());
+        bench.device.deliver(&arp());
+        assert_eq!(bench.device.bus().interrupts(), before);
+        assert!(bench.receive().is_some() && bench.receive().is_some());
+        assert!(!bench.poll_event());
+        bench.device.deliver(&arp());
+        assert_eq!(bench.device.bus().interrupts(), before + 1);
+    }
+}
+
 #[test]
 fn sees_a_frame_that_came_before_it_asked() {
     let mut bench = bench(QEMU);
@@ -792,7 +835,7 @@ proptest! {
         prop_assert!(bench.net.is_up());
     }
 
-    /// The prepared sum, completed by a device, is right for any payload.
+    /// The prepared sum, completed by a device or here, is right for any payload.
     #[test]
     fn any_sum_is_right(payload in prop::collection::vec(any::<u8>(), 0..300), kind in 0..4_usize) {
         let whole = frame(KINDS[kind], &payload);
@@ -803,5 +846,7 @@ proptest! {
         packet.extend_from_slice(&bare);
         prop_assert!(is_sound(KINDS[kind], &complete_checksum(&packet)));
         prop_assert_eq!(checksum::verify(&whole), checksum::Verdict::Good);
+        checksum::complete(&mut bare);
+        prop_assert!(is_sound(KINDS[kind], &bare));
     }
 }

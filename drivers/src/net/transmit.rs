@@ -81,7 +81,7 @@ impl Transmitter {
         }
         self.waiting = self.free.is_empty();
         if self.waiting {
-            self.monitor.count(|stats| stats.tx_full += 1);
+            self.monitor.count().tx_full.add(1);
         }
         Ok(())
     }
@@ -122,22 +122,22 @@ impl Transmitter {
         let partial = if self.offload {
             checksum::prepare(frame)
         } else {
+            checksum::complete(frame);
             None
         };
         header::write(head, partial);
-        self.monitor.count(|stats| {
-            stats.tx_frames += 1;
-            stats.tx_bytes += (end - header::LEN) as u64;
-        });
+        let count = self.monitor.count();
+        count.tx_frames.add(1);
+        count.tx_bytes.add((end - header::LEN) as u64);
         // The ring has an entry for each buffer, so there is room; only a device that failed
         // meanwhile gets nothing more, and the buffer is freed.
-        let _ = queue.submit([Segment::ToDevice(buffer, end as u32)].into_iter());
+        let _ = queue.submit_one(Segment::ToDevice(buffer, end as u32));
         result
     }
 
     /// The stack must be able to write its frame somewhere, even one that cannot be sent.
     fn discard<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        self.monitor.count(|stats| stats.tx_oversized += 1);
+        self.monitor.count().tx_oversized.add(1);
         fill(&mut alloc::vec![0; len])
     }
 }

@@ -1,4 +1,4 @@
-//! The devices behind the interrupt lines: virtio's, whose interrupt status is read and written back
+//! The devices behind the interrupt lines: virtio's, whose interrupts are acknowledged
 //! so that the line drops and the controller sees the next edge.
 #![allow(unsafe_code, reason = "accesses device registers in the handler")]
 
@@ -38,9 +38,9 @@ pub enum AttachError {
     Full,
 }
 
-/// Registers a device on `line` and lets the line through. When it interrupts, the handler reads
-/// 32 bits at `status`, writes bits to `acknowledge` if any was set, then raises `line`. From task or boot
-/// context.
+/// Registers a device on `line` and lets the line through. When it interrupts, the handler writes to
+/// `acknowledge`, which has 32 bits, then raises `line`. Where devices share the line, it reads 32 bits at
+/// `status` first, and writes if any was set. From task or boot context.
 ///
 /// # Errors
 ///

@@ -93,6 +93,7 @@ impl Ledger {
     }
 
     /// Keeps a buffer under a descriptor and, with an indirect table, a position in it.
+    #[inline(always)] // with every buffer
     pub(super) fn hold(&mut self, index: u16, position: u16, buffer: Buffer) {
         let slot = self.slot(index, position);
         self.held[slot] = Some(buffer);
@@ -130,21 +131,27 @@ impl Ledger {
     pub(super) fn close(&mut self, Token(head): Token, mut take: impl FnMut(Buffer)) {
         let chain = core::mem::take(&mut self.chains[usize::from(head)]);
         self.outstanding -= 1;
+        take(self.release(head, 0));
         let mut last = head;
-        for position in 0..chain.segments {
-            if position > 0 && !chain.in_table {
+        for position in 1..chain.segments {
+            if chain.in_table {
+                take(self.release(head, position));
+            } else {
                 last = self.next[usize::from(last)];
+                take(self.release(last, 0));
             }
-            let slot = self.slot(last, if chain.in_table { position } else { 0 });
-            take(
-                self.held[slot]
-                    .take()
-                    .expect("every segment of an open request has its buffer"),
-            );
         }
         self.next[usize::from(last)] = self.recycled_head;
         self.recycled_head = head;
         self.recycled += if chain.in_table { 1 } else { chain.segments };
+    }
+
+    #[inline(always)] // with every buffer
+    fn release(&mut self, index: u16, position: u16) -> Buffer {
+        let slot = self.slot(index, position);
+        self.held[slot]
+            .take()
+            .expect("every segment of an open request has its buffer")
     }
 
     /// Descriptors that were ever used.
