@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use log::{info, warn};
+use reactor::time::Instant;
 
 use crate::config::{Ipv4Config, Ipv6Config};
 use crate::dhcp::{Dhcp, Lease, Outcome};
@@ -54,8 +55,24 @@ impl Engine {
         }
     }
 
+    /// When the link, DHCP or SLAAC has something to do; the far future if never.
+    pub(crate) fn services_deadline(&self) -> Instant {
+        let never = Instant::FAR_FUTURE;
+        let dhcp = self.dhcp.as_ref().and_then(Dhcp::deadline);
+        let slaac = self.slaac.as_ref().and_then(Slaac::deadline);
+        let link = self.link.deadline().unwrap_or(never);
+        link.min(dhcp.unwrap_or(never)).min(slaac.unwrap_or(never))
+    }
+
     /// Does what is due in the link, DHCP and SLAAC.
     pub(crate) fn tick_services(&mut self) {
+        if self.services_deadline() <= self.link.now {
+            self.run_services();
+        }
+    }
+
+    #[cold]
+    fn run_services(&mut self) {
         let now = self.link.now;
         if self.link.deadline().is_some_and(|at| at <= now) {
             self.link.tick();

@@ -8,7 +8,7 @@ use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, PacketMeta, RxT
 use smoltcp::time::Instant;
 
 use crate::link::{ETHERNET_HEADER, Link};
-use crate::tcp::observer::Observer;
+use crate::tcp::observer::Sender;
 
 /// The token of a packet that meets no device.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(crate) struct Ingress<'f, T> {
     pub(crate) link: &'f mut Link,
     /// Who sent the packet, so who gets the answer.
     pub(crate) peer: IpAddr,
-    pub(crate) observer: Option<&'f mut Observer>,
+    pub(crate) sender: Option<&'f mut Sender>,
 }
 
 impl<T: TxToken> Device for Ingress<'_, T> {
@@ -102,7 +102,7 @@ impl<T: TxToken> Device for Ingress<'_, T> {
             link: self.link,
             destination: self.peer,
             meta: PacketMeta::default(),
-            observer: self.observer.as_deref_mut(),
+            sender: self.sender.as_deref_mut(),
         };
         Some((PacketRx(packet), answer))
     }
@@ -125,7 +125,7 @@ pub(crate) struct Egress<'f, D> {
     pub(crate) local: bool,
     /// Set when the device had no room.
     pub(crate) full: bool,
-    pub(crate) observer: &'f mut Observer,
+    pub(crate) sender: &'f mut Sender,
 }
 
 impl<D: Device> Device for Egress<'_, D> {
@@ -157,7 +157,7 @@ impl<D: Device> Device for Egress<'_, D> {
             link: self.link,
             destination: self.peer,
             meta: PacketMeta::default(),
-            observer: Some(self.observer),
+            sender: Some(self.sender),
         })
     }
 
@@ -181,7 +181,7 @@ pub(crate) struct PacketTx<'f, T> {
     link: &'f mut Link,
     destination: IpAddr,
     meta: PacketMeta,
-    observer: Option<&'f mut Observer>,
+    sender: Option<&'f mut Sender>,
 }
 
 impl<T: TxToken> TxToken for PacketTx<'_, T> {
@@ -191,9 +191,13 @@ impl<T: TxToken> TxToken for PacketTx<'_, T> {
             link,
             destination,
             meta,
-            observer,
+            sender,
         } = self;
-        link.send(token, meta, destination, len, |packet| {
+        let (hop, observer) = match sender {
+            Some(Sender { hop, observer }) => (Some(hop), Some(observer)),
+            None => (None, None),
+        };
+        link.send(token, meta, (destination, hop), len, |packet| {
             let result = f(packet);
             if let Some(observer) = observer {
                 observer.sent(packet);

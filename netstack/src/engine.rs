@@ -38,6 +38,14 @@ const MAX_LOOPED: usize = 128;
 /// Frames sent, and connections looked at, in one turn.
 const MAX_EGRESS: usize = 256;
 
+/// When the next turn should be, unless something wakes the Runner before.
+pub(crate) enum Next {
+    /// There is more to do.
+    AtOnce,
+    At(Instant),
+    WhenWoken,
+}
+
 /// Everything but the device.
 pub(crate) struct Engine {
     pub(crate) config: Config,
@@ -119,32 +127,46 @@ impl Engine {
         self.interfaces.assign(self.link.routes.addresses());
     }
 
-    /// Does what is to be done now, and says when to come again at the latest. The waker is woken
-    /// where that is at once, or when the device has something.
+    /// Does what is to be done now, and says when to come again at the latest. The waker is woken when
+    /// the device has something.
+    ///
+    /// A connection that got something is looked at in the next turn, when the task that reads from it
+    /// had its say: an answer, the acknowledgement and the news of room in the buffer are then one
+    /// segment, and one look. Segments come before deadlines: what a late machine finds acknowledged is
+    /// not repeated.
     pub(crate) fn turn<D: Device + Hardware>(
         &mut self,
         device: &mut D,
         now: Instant,
         cx: &mut Context<'_>,
-    ) -> Option<Instant> {
+    ) -> Next {
         self.begin_turn(now, cx);
         self.watch_link(device.is_up());
+        self.tcp.begin_turn();
+        let sent = self.link.stats.frames_sent;
         let more_received = self.receive_frames(device);
         let dropped = device.dropped();
         self.link.stats.set_drops(DropCause::Device, dropped);
-        self.receive_looped::<D>();
         self.tick_services();
         self.tick_tcp();
-        let more_to_send = self.send(device);
-        device.flush();
-        let more = more_received || more_to_send || self.link.has_loopback();
-        if more || device.poll_event(cx).is_ready() {
-            cx.waker().wake_by_ref();
+        let room = self.send(device);
+        self.receive_looped::<D>();
+        let local = self.link.has_loopback() || self.tcp.has_marked(true);
+        let more = more_received || local || (room && self.has_frames_to_send());
+        // What was received is answered in the next turn: buffers that the device gets back can wait as long.
+        if !more || self.link.stats.frames_sent != sent {
+            device.flush();
         }
         if !self.draining.is_empty() && self.is_drained() {
             self.draining.wake_all();
         }
-        self.deadline()
+        if more || device.poll_event(cx).is_ready() {
+            return Next::AtOnce;
+        }
+        match self.tcp.deadline().min(self.services_deadline()) {
+            Instant::FAR_FUTURE => Next::WhenWoken,
+            deadline => Next::At(deadline),
+        }
     }
 
     /// Whether nothing waits to be sent or acknowledged. A walk over all connections, but only
@@ -174,13 +196,6 @@ impl Engine {
         {
             self.runner = Some(cx.waker().clone());
         }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let dhcp = self.dhcp.as_ref().and_then(Dhcp::deadline);
-        let slaac = self.slaac.as_ref().and_then(Slaac::deadline);
-        let deadlines = [self.tcp.deadline(), self.link.deadline(), dhcp, slaac];
-        deadlines.into_iter().flatten().min()
     }
 
     fn watch_link(&mut self, up: bool) {
@@ -246,6 +261,10 @@ impl Engine {
         if !local && head.source.is_ipv4() && !is_right_ipv4_header(packet) {
             return self.link.stats.count_drop(DropCause::Malformed);
         }
+        let token = match self.receive_known(&head, packet, token, local) {
+            Ok(()) => return,
+            Err(token) => token,
+        };
         let discovery = head.protocol == protocol::ICMPV6 && ndisc::is_discovery(head.payload);
         if !local && !discovery && self.is_impossible(&head) {
             return self.link.stats.count_drop(DropCause::ImpossibleAddress);
@@ -273,7 +292,7 @@ impl Engine {
             token,
             link: &mut self.link,
             peer: head.source,
-            observer: None,
+            sender: None,
         };
         let interface = self.interfaces.on(Path::new(local));
         interface.poll_ingress_single(now, &mut device, &mut self.empty);
@@ -288,16 +307,16 @@ impl Engine {
             || head.destination.is_loopback()
     }
 
-    /// True where more could be sent now. Each kind has a budget of its own, so that none starves.
+    /// False where the device has no room. Each kind has a budget of its own, so that none starves.
     fn send<D: Device>(&mut self, device: &mut D) -> bool {
         let room = self.send_own_frames(device, MAX_EGRESS)
             && self.send_udp(device, MAX_EGRESS)
-            && self.send_tcp(device, MAX_EGRESS, false);
+            && (!self.tcp.has_due(false) || self.send_tcp(device, MAX_EGRESS, false));
         self.link.stats.transmit_full += u64::from(!room);
-        if self.tcp.has_marked(true) {
+        if self.tcp.has_due(true) {
             self.send_tcp(device, MAX_EGRESS, true);
         }
-        room && self.has_frames_to_send() || self.tcp.has_marked(true)
+        room
     }
 
     /// Whether anything waits for the device.

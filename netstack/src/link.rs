@@ -8,6 +8,7 @@
 
 pub(crate) mod arp;
 mod buffers;
+pub(crate) mod hop;
 pub(crate) mod ndisc;
 pub(crate) mod neighbor;
 pub(crate) mod route;
@@ -16,6 +17,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use buffers::Buffers;
 use core::net::{IpAddr, Ipv6Addr};
+use hop::HopCache;
 use neighbor::{Lookup, Neighbors, Request, Waiting};
 use reactor::time::Instant;
 use route::{Route, Routes};
@@ -143,16 +145,16 @@ impl Link {
     ///
     /// `token` is the device's, where the caller has one: then the packet is written straight
     /// into the device's buffer. Without one, or where the next hop is not known yet, it is
-    /// written to a buffer of ours.
+    /// written to a buffer of ours. `cache`: of whoever sends to this destination again and again.
     pub(crate) fn send<R>(
         &mut self,
         token: Option<impl TxToken>,
         meta: PacketMeta,
-        destination: IpAddr,
+        (destination, cache): (IpAddr, Option<&mut HopCache>),
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
-        let hop = self.hop(destination);
+        let hop = self.hop(destination, cache);
         if let (Hop::Ethernet(mac), Some(mut token)) = (hop, token) {
             token.set_meta(meta);
             self.count_sent(len);
@@ -232,7 +234,14 @@ impl Link {
     /// The next hop as Ethernet sees it. A host that told us its address is reached directly even
     /// where no prefix says that it is on the link: it just proved it, and a guest without a
     /// gateway could not answer it otherwise.
-    fn hop(&mut self, destination: IpAddr) -> Hop {
+    fn hop(&mut self, destination: IpAddr, cache: Option<&mut HopCache>) -> Hop {
+        let version = self.routes.version() + self.neighbors.version();
+        if let Some(mac) = cache
+            .as_ref()
+            .and_then(|cache| cache.get(version, self.now))
+        {
+            return Hop::Ethernet(mac);
+        }
         let next = match self.routes.route(destination) {
             Route::Local => return Hop::Loopback,
             Route::Broadcast => return Hop::Ethernet(EthernetAddress::BROADCAST),
@@ -244,7 +253,12 @@ impl Link {
             Route::None => return Hop::None,
         };
         match self.neighbors.lookup(next, self.now) {
-            Lookup::Known(mac) => Hop::Ethernet(mac),
+            Lookup::Known(mac) => {
+                if let Some(cache) = cache {
+                    cache.set(version, mac, self.neighbors.fresh_until(next));
+                }
+                Hop::Ethernet(mac)
+            }
             Lookup::Stale(mac) => {
                 self.ask((next, Some(mac)));
                 Hop::Ethernet(mac)

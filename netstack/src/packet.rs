@@ -67,16 +67,9 @@ impl<'p> IpHead<'p> {
         ))
     }
 
-    /// Sequence number of a TCP packet, and its length in sequence space: data, SYN and FIN.
+    /// As [`sequence_space`], of a TCP packet.
     pub(crate) fn sequence_space(&self) -> Option<(u32, u32)> {
-        let header = self.payload.get(..TCP_HEADER)?;
-        let data = self
-            .payload
-            .len()
-            .checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
-        let control =
-            u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
-        Some((u32_at(header, 4), data + control))
+        sequence_space(self.payload)
     }
 
     /// Acknowledgement number of a TCP packet.
@@ -98,6 +91,16 @@ impl<'p> IpHead<'p> {
             .contains(&len)
             .then_some(header[13])
     }
+}
+
+/// Sequence number of a TCP segment, and its length in sequence space: data, SYN and FIN.
+pub(crate) fn sequence_space(segment: &[u8]) -> Option<(u32, u32)> {
+    let header = segment.get(..TCP_HEADER)?;
+    let data = segment
+        .len()
+        .checked_sub(usize::from(header[12] >> 4) * 4)? as u32;
+    let control = u32::from(header[13] & flags::SYN != 0) + u32::from(header[13] & flags::FIN != 0);
+    Some((u32_at(header, 4), data + control))
 }
 
 /// Whether the header of an IPv4 packet, one that was parsed, has the right checksum (RFC 791 §3.1).

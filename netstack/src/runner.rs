@@ -10,6 +10,7 @@ use reactor::time::Instant;
 use reactor::timers::Sleep;
 use smoltcp::phy::Device;
 
+use crate::engine::Next;
 use crate::stack::Stack;
 
 /// Owns the device and drives the stack: [`run`](Self::run) it as one task.
@@ -33,7 +34,15 @@ impl<D: Device + Hardware + 'static> Runner<D> {
         let clock = self.stack.clock().clone();
         let mut alarm = pin!(None::<Sleep>);
         poll_fn(|cx| {
-            let deadline = self.stack.engine().turn(&mut self.device, clock.now(), cx);
+            let now = clock.recent();
+            let deadline = match self.stack.engine().turn(&mut self.device, now, cx) {
+                Next::AtOnce => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Next::At(deadline) => Some(deadline),
+                Next::WhenWoken => None,
+            };
             set_alarm(alarm.as_mut(), deadline, &clock);
             if let Some(sleep) = alarm.as_mut().as_pin_mut()
                 && sleep.poll(cx).is_ready()
@@ -46,10 +55,12 @@ impl<D: Device + Hardware + 'static> Runner<D> {
     }
 }
 
-/// Without a deadline there is no timer at all, so that an idle machine sleeps without one.
+/// Without a deadline there is no timer at all, so that an idle machine sleeps without one. A timer that
+/// fires earlier than it must stays as it is: nearly every packet moves the deadline on, and the turn
+/// that comes too early, at most one for each span of the deadline, sets it anew.
 fn set_alarm(mut alarm: Pin<&mut Option<Sleep>>, deadline: Option<Instant>, clock: &Clock) {
     match (alarm.as_mut().as_pin_mut(), deadline) {
-        (Some(sleep), Some(at)) if sleep.deadline() == at && !sleep.is_elapsed() => {}
+        (Some(sleep), Some(at)) if sleep.deadline() <= at && !sleep.is_elapsed() => {}
         (Some(sleep), Some(at)) => sleep.reset(at),
         (None, Some(at)) => alarm.set(Some(clock.sleep_until(at))),
         (Some(_), None) => alarm.set(None),

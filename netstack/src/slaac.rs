@@ -37,6 +37,8 @@ pub(crate) struct Slaac {
     dns: Vec<(Ipv6Addr, Instant)>,
     /// The newest address, until when a conflict counts.
     tentative: Option<(Ipv6Addr, Instant)>,
+    /// The earliest end of all of these: asked for in every turn, and seldom another.
+    deadline: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,10 +86,17 @@ impl Slaac {
             prefixes: Vec::new(),
             dns: Vec::new(),
             tentative: Some((link_local(mac), now + TENTATIVE)),
+            deadline: Some(now),
         }
     }
 
+    /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// To be called by whatever changes an end.
+    fn update_deadline(&mut self) {
         let router = self.router.map(|(_, until)| until);
         let prefixes = self.prefixes.iter().map(|known| known.until);
         let dns = self.dns.iter().map(|(_, until)| *until);
@@ -97,7 +106,7 @@ impl Slaac {
             .chain(router)
             .chain(prefixes)
             .chain(dns);
-        ends.min().filter(|at| *at < Instant::FAR_FUTURE)
+        self.deadline = ends.min().filter(|at| *at < Instant::FAR_FUTURE);
     }
 
     pub(crate) fn dns(&self) -> impl Iterator<Item = Ipv6Addr> {
@@ -108,6 +117,7 @@ impl Slaac {
     pub(crate) fn link_is_up(&mut self, now: Instant) {
         self.solicitations = 0;
         self.solicit_at = Some(now);
+        self.update_deadline();
     }
 
     /// Asks routers while none has answered, and lets go of what has expired.
@@ -131,6 +141,7 @@ impl Slaac {
         while let Some(index) = self.prefixes.iter().position(|known| known.until <= now) {
             changes.extend(self.forget(index, link));
         }
+        self.update_deadline();
         changes
     }
 
@@ -150,9 +161,10 @@ impl Slaac {
             }
         }
         let prefixes = advertisement.prefixes.iter();
-        prefixes
-            .flat_map(|prefix| self.receive_prefix(link, *prefix))
-            .collect()
+        let changes = prefixes.flat_map(|prefix| self.receive_prefix(link, *prefix));
+        let changes = changes.collect();
+        self.update_deadline();
+        changes
     }
 
     /// Somebody else has an address: given back if it is new.

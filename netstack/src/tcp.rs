@@ -3,6 +3,7 @@
 //! The table finds the connection a segment belongs to and keeps the queue of those to look at.
 //! It never walks over connections: work is for those that something happened to.
 
+mod agenda;
 mod budget;
 mod by_hand;
 pub(crate) mod connection;
@@ -22,7 +23,7 @@ pub use half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use listener::{ListenOptions, TcpListener};
 pub use stream::TcpStream;
 
-use alloc::collections::VecDeque;
+use agenda::Agenda;
 use budget::Budget;
 use connection::{Connection, Options, Role};
 use core::net::{IpAddr, SocketAddr};
@@ -93,7 +94,7 @@ pub(crate) struct Table {
     time_wait: TimeWait,
     /// Connections to look at: those through the device, and those to ourselves, which a device that
     /// has no room must not hold up.
-    dirty: [VecDeque<usize>; 2],
+    dirty: [Agenda; 2],
     half_open: usize,
     max_half_open: usize,
     pub(crate) orphans: usize,
@@ -123,13 +124,11 @@ impl Table {
         }
     }
 
-    /// The earliest time at which something here has to be looked at.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let earlier = |one: Instant, other: Instant| one.min(other);
-        match (self.deadlines.earliest(), self.time_wait.earliest()) {
-            (Some(one), Some(other)) => Some(earlier(one, other)),
-            (one, other) => one.or(other),
-        }
+    /// The earliest time at which something here has to be looked at; the far future if never.
+    pub(crate) fn deadline(&self) -> Instant {
+        let never = Instant::FAR_FUTURE;
+        let connections = self.deadlines.earliest().unwrap_or(never);
+        connections.min(self.time_wait.earliest().unwrap_or(never))
     }
 
     /// Writes down how many there are.
@@ -157,9 +156,7 @@ impl Table {
         self.by_flow.try_reserve(1).ok()?;
         let places = self.connections.places() + 1;
         self.deadlines.reserve(connections, places).ok()?;
-        let dirty = &mut self.dirty[usize::from(local)];
-        let queued = connections.saturating_sub(dirty.len());
-        dirty.try_reserve(queued).ok()?;
+        self.dirty[usize::from(local)].reserve(connections).ok()?;
         Some(granted)
     }
 
@@ -227,12 +224,19 @@ impl Table {
         }
     }
 
+    /// Whatever is queued by now is for this turn; what is queued from now on is for the next one.
+    pub(crate) fn begin_turn(&mut self) {
+        for dirty in &mut self.dirty {
+            dirty.begin_turn();
+        }
+    }
+
     /// Queues a connection to be looked at, once.
     pub(crate) fn mark(&mut self, key: usize) {
         if let Some(connection) = self.connections.get_mut(key)
             && !core::mem::replace(&mut connection.queued, true)
         {
-            self.dirty[usize::from(connection.is_local())].push_back(key);
+            self.dirty[usize::from(connection.is_local())].push(key);
         }
     }
 
@@ -241,14 +245,22 @@ impl Table {
         for (key, connection) in self.connections.iter_mut() {
             let affected = connection.flow.local.ip() == address;
             if affected && !core::mem::replace(&mut connection.queued, true) {
-                self.dirty[usize::from(connection.is_local())].push_back(key);
+                self.dirty[usize::from(connection.is_local())].push(key);
             }
         }
     }
 
-    /// Takes the next connection to be looked at: of those to ourselves, or of the others.
+    /// As `mark`, in front of the others and in this turn.
+    fn mark_first(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        if !core::mem::replace(&mut connection.queued, true) {
+            self.dirty[usize::from(connection.is_local())].push_first(key);
+        }
+    }
+
+    /// Takes the next connection to be looked at in this turn: of those to ourselves, or of the others.
     fn pop_marked(&mut self, local: bool) -> Option<usize> {
-        while let Some(key) = self.dirty[usize::from(local)].pop_front() {
+        while let Some(key) = self.dirty[usize::from(local)].pop() {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.queued = false;
                 return Some(key);
@@ -261,7 +273,12 @@ impl Table {
     fn unpop(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         connection.queued = true;
-        self.dirty[usize::from(connection.is_local())].push_front(key);
+        self.dirty[usize::from(connection.is_local())].push_first(key);
+    }
+
+    /// As `has_marked`, in this turn.
+    pub(crate) fn has_due(&self, local: bool) -> bool {
+        self.dirty[usize::from(local)].is_due()
     }
 
     /// Whether there are connections to be looked at: to ourselves, or others.

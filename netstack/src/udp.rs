@@ -284,7 +284,7 @@ pub(crate) fn send_datagram(
     link.send(
         token,
         PacketMeta::default(),
-        peer.ip(),
+        (peer.ip(), None),
         ip.buffer_len(),
         |buffer| {
             ip.emit(&mut *buffer, &checksums);

@@ -31,7 +31,10 @@ impl Wakers {
 
     /// Wakes everybody and forgets them; the room stays allocated.
     pub(crate) fn wake_all(&mut self) {
-        for waker in self.first.take().into_iter().chain(self.others.drain(..)) {
+        if let Some(first) = self.first.take() {
+            first.wake();
+        }
+        for waker in self.others.drain(..) {
             waker.wake();
         }
     }

@@ -193,7 +193,13 @@ impl Outgoing<'_> {
             link.send_frame(to, EthernetProtocol::Ipv4, ip.buffer_len(), fill);
         } else {
             let to = IpAddr::V4(destination);
-            link.send(NO_TOKEN, PacketMeta::default(), to, ip.buffer_len(), fill);
+            link.send(
+                NO_TOKEN,
+                PacketMeta::default(),
+                (to, None),
+                ip.buffer_len(),
+                fill,
+            );
         }
     }
 

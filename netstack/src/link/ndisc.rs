@@ -154,7 +154,7 @@ impl Link {
     }
 
     fn known_mac(&mut self, address: Ipv6Addr) -> Option<EthernetAddress> {
-        match self.hop(address.into()) {
+        match self.hop(address.into(), None) {
             super::Hop::Ethernet(mac) => Some(mac),
             _ => None,
         }

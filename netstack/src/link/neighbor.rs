@@ -71,6 +71,7 @@ pub(crate) struct Neighbors {
     known: HashMap<IpAddr, Neighbor, FixedState>,
     asking: Vec<IpAddr>,
     deadline: Option<Instant>,
+    version: u64,
 }
 
 impl Neighbors {
@@ -80,12 +81,24 @@ impl Neighbors {
             known: HashMap::with_hasher(FixedState::with_seed(seed)),
             asking: Vec::with_capacity(MAX_ASKING),
             deadline: None,
+            version: 0,
         }
     }
 
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Grows when an Ethernet address is learnt, changes or is forgotten.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Until when the address of a neighbour is believed without asking again.
+    pub(crate) fn fresh_until(&self, address: IpAddr) -> Instant {
+        let known = self.known.get(&address);
+        known.map_or(Instant::ZERO, |neighbor| neighbor.confirmed + REACHABLE)
     }
 
     pub(crate) fn lookup(&mut self, address: IpAddr, now: Instant) -> Lookup {
@@ -121,12 +134,13 @@ impl Neighbors {
             return VecDeque::new();
         }
         let neighbor = self.entry(address, now);
-        neighbor.mac = Some(mac);
+        let before = neighbor.mac.replace(mac);
         neighbor.confirmed = now;
         let waiting = core::mem::take(&mut neighbor.waiting);
         if core::mem::take(&mut neighbor.requests) > 0 {
             self.stop_asking(address);
         }
+        self.version += u64::from(before != Some(mac));
         waiting
     }
 
@@ -179,6 +193,7 @@ impl Neighbors {
         if neighbor.requests >= MAX_REQUESTS {
             let lost = neighbor.waiting.len();
             self.known.remove(&address);
+            self.version += 1;
             self.stop_asking(address);
             return Some(Err(lost));
         }
@@ -215,6 +230,7 @@ impl Neighbors {
         let oldest = idle.min_by_key(|(_, neighbor)| neighbor.confirmed);
         if let Some(oldest) = oldest.map(|(address, _)| *address) {
             self.known.remove(&oldest);
+            self.version += 1;
         }
         self.known.try_reserve(1).is_ok()
     }

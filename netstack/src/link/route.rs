@@ -4,6 +4,7 @@
 //! It knows nothing of Ethernet: a next hop is an IP address.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Own addresses beside the two loopback ones; together they fit smoltcp's interface (its feature
@@ -74,9 +75,22 @@ pub(crate) struct Routes {
     on_link: Vec<AddressPrefix>,
     gateway_v4: Option<Ipv4Addr>,
     gateway_v6: Option<Ipv6Addr>,
+    version: u64,
+    /// The last question and its answer: whoever sends asks for the same destination several times.
+    last: Cell<Option<(IpAddr, Route)>>,
 }
 
 impl Routes {
+    /// Grows with every change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn changed(&mut self) {
+        self.version += 1;
+        self.last.set(None);
+    }
+
     pub(crate) fn addresses(&self) -> &[AddressPrefix] {
         &self.addresses
     }
@@ -84,6 +98,7 @@ impl Routes {
     /// Adds or replaces; false where there is no room.
     #[must_use]
     pub(crate) fn add(&mut self, new: AddressPrefix) -> bool {
+        self.changed();
         if let Some(old) = self
             .addresses
             .iter_mut()
@@ -100,14 +115,17 @@ impl Routes {
     }
 
     pub(crate) fn remove(&mut self, address: IpAddr) {
+        self.changed();
         self.addresses.retain(|own| own.address != address);
     }
 
     pub(crate) fn set_gateway_v4(&mut self, gateway: Option<Ipv4Addr>) {
+        self.changed();
         self.gateway_v4 = gateway;
     }
 
     pub(crate) fn set_gateway_v6(&mut self, gateway: Option<Ipv6Addr>) {
+        self.changed();
         self.gateway_v6 = gateway;
     }
 
@@ -122,6 +140,7 @@ impl Routes {
     /// Notes that a prefix is on the link, whether or not we have an address in it.
     #[must_use]
     pub(crate) fn add_on_link(&mut self, prefix: AddressPrefix) -> bool {
+        self.changed();
         if self.on_link.contains(&prefix) {
             return true;
         }
@@ -133,6 +152,7 @@ impl Routes {
     }
 
     pub(crate) fn remove_on_link(&mut self, prefix: AddressPrefix) {
+        self.changed();
         self.on_link.retain(|known| *known != prefix);
     }
 
@@ -167,6 +187,17 @@ impl Routes {
     /// The next hop. The gateway need not lie in any prefix of ours: with a /32 address and the
     /// gateway 169.254.1.1, as container networks give, it is resolved on the link all the same.
     pub(crate) fn route(&self, destination: IpAddr) -> Route {
+        if let Some((last, route)) = self.last.get()
+            && last == destination
+        {
+            return route;
+        }
+        let route = self.look_up(destination);
+        self.last.set(Some((destination, route)));
+        route
+    }
+
+    fn look_up(&self, destination: IpAddr) -> Route {
         if self.is_own(destination) {
             return Route::Local;
         }
@@ -238,6 +269,35 @@ mod tests {
             }));
         }
         routes
+    }
+
+    #[test]
+    fn every_change_is_a_new_answer() {
+        let mut routes = Routes::default();
+        let (v4, v6) = (ip("10.0.0.9"), ip("2001:db8::9"));
+        let mut known = Vec::new();
+        let mut expect = |routes: &Routes, destination, route| {
+            assert_eq!(routes.route(destination), route);
+            assert!(
+                !known.contains(&routes.version()),
+                "the caches would not know"
+            );
+            known.push(routes.version());
+        };
+        expect(&routes, v4, Route::None);
+        routes.set_gateway_v4(Some(Ipv4Addr::new(169, 254, 1, 1)));
+        expect(&routes, v4, Route::Neighbor(ip("169.254.1.1")));
+        let own = |address, prefix| AddressPrefix { address, prefix };
+        assert!(routes.add(own(ip("10.0.0.1"), 24)));
+        expect(&routes, v4, Route::Neighbor(v4));
+        routes.remove(ip("10.0.0.1"));
+        expect(&routes, v4, Route::Neighbor(ip("169.254.1.1")));
+        routes.set_gateway_v6(Some("fe80::1".parse().unwrap()));
+        expect(&routes, v6, Route::Neighbor(ip("fe80::1")));
+        assert!(routes.add_on_link(own(ip("2001:db8::"), 64)));
+        expect(&routes, v6, Route::Neighbor(v6));
+        routes.remove_on_link(own(ip("2001:db8::"), 64));
+        expect(&routes, v6, Route::Neighbor(ip("fe80::1")));
     }
 
     #[test]

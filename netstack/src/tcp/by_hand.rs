@@ -66,6 +66,6 @@ impl Engine {
         let copy = |to: &mut [u8]| to.copy_from_slice(packet);
         let meta = PacketMeta::default();
         self.link
-            .send(NO_TOKEN, meta, head.source, packet.len(), copy);
+            .send(NO_TOKEN, meta, (head.source, None), packet.len(), copy);
     }
 }

@@ -4,13 +4,14 @@
 //! never looks at another one.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 use reactor::time::Instant;
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 
 use super::flow::Flow;
-use super::observer::Observer;
+use super::observer::Sender;
 use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
 use crate::interfaces::Path;
 use crate::wakers::Wakers;
@@ -66,6 +67,21 @@ pub(crate) struct Before {
     unsent: usize,
 }
 
+impl Before {
+    /// The handshake was over.
+    pub(crate) fn is_established(&self) -> bool {
+        is_established(self.state)
+    }
+
+    fn of(socket: &Socket<'_>) -> Before {
+        Before {
+            state: socket.state(),
+            received: socket.recv_queue(),
+            unsent: socket.send_queue(),
+        }
+    }
+}
+
 /// One TCP connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -77,7 +93,7 @@ pub(crate) struct Connection {
     pub(crate) end: Option<End>,
     /// In the table's queue of connections to look at.
     pub(crate) queued: bool,
-    pub(crate) observer: Observer,
+    pub(crate) sender: Sender,
     /// Tasks that wait for data or the end, and for room.
     pub(crate) readers: Wakers,
     pub(crate) writers: Wakers,
@@ -91,6 +107,8 @@ pub(crate) struct Connection {
     heard: Instant,
     /// Silence from before a timeout was wanted, which must not count for it.
     forgiven: Duration,
+    /// smoltcp's timeout while nothing is outstanding, and while something is: the sum of the above.
+    limits: [Option<smoltcp::time::Duration>; 2],
 }
 
 impl Connection {
@@ -114,7 +132,7 @@ impl Connection {
             role,
             end: None,
             queued: false,
-            observer: Observer::default(),
+            sender: Sender::default(),
             readers: Wakers::default(),
             writers: Wakers::default(),
             counted: false,
@@ -123,6 +141,7 @@ impl Connection {
             keep_alive: None,
             heard: Instant::ZERO,
             forgiven: Duration::ZERO,
+            limits: [None; 2],
         })
     }
 
@@ -149,33 +168,30 @@ impl Connection {
     }
 
     pub(crate) fn before(&self) -> Before {
-        let socket = self.socket();
-        Before {
-            state: socket.state(),
-            received: socket.recv_queue(),
-            unsent: socket.send_queue(),
-        }
+        Before::of(self.socket())
     }
 
-    /// Wakes who waits for what changed. Writers wait for a quarter of the buffer, so that a bulk
-    /// sender does not run for each acknowledgement.
-    pub(crate) fn wake_since(&mut self, before: Before) {
-        let now = self.before();
+    /// Wakes who waits for what changed, and says what it is now. Writers wait for a quarter of the
+    /// buffer, so that a bulk sender does not run for each acknowledgement.
+    fn wake_since(&mut self, before: Before) -> State {
+        let socket = self.socket();
+        let (now, capacity) = (Before::of(socket), socket.send_capacity());
         let changed = now.state != before.state;
         if changed || now.received > before.received {
             self.readers.wake_all();
         }
-        let room = self.socket().send_capacity() - now.unsent;
-        let roomy = now.unsent < before.unsent && room * 4 >= self.socket().send_capacity();
+        let roomy = now.unsent < before.unsent && (capacity - now.unsent) * 4 >= capacity;
         if changed || roomy {
             self.writers.wake_all();
         }
+        now.state
     }
 
     /// Whether a sequence number was sent and is not acknowledged.
     pub(crate) fn is_on_its_way(&self, sequence: u32) -> bool {
         // What is not sent yet counts, too: smoltcp does not say how much of the buffer is.
-        self.observer
+        self.sender
+            .observer
             .is_within(sequence, self.socket().send_queue())
     }
 
@@ -191,10 +207,7 @@ impl Connection {
 
     /// The handshake is over, whatever happened since.
     pub(crate) fn is_established(&self) -> bool {
-        !matches!(
-            self.state(),
-            State::Closed | State::Listen | State::SynSent | State::SynReceived
-        )
+        is_established(self.state())
     }
 
     /// When smoltcp wants to be polled; now or earlier: at once.
@@ -206,33 +219,36 @@ impl Connection {
 
     /// Ends our sending side; what was written before still goes out.
     pub(crate) fn close(&mut self, now: Instant) {
-        self.forgiven = now.duration_since(self.heard);
+        self.forgive(now.duration_since(self.heard));
         self.socket_mut().close();
     }
 
-    /// Notes that a segment came, and whether it ended the connection.
-    pub(crate) fn after_segment(&mut self, before: Before, reset: bool, now: Instant) {
+    /// Notes that a segment came, and whether it ended the connection; answers the state since.
+    pub(crate) fn after_segment(&mut self, before: Before, reset: bool, now: Instant) -> State {
         self.heard = now;
-        self.forgiven = Duration::ZERO;
+        if !self.forgiven.is_zero() {
+            self.forgive(Duration::ZERO);
+        }
+        let state = self.wake_since(before);
         let was_open = before.state != State::Closed;
-        if was_open && reset && self.state() == State::Closed {
+        if was_open && reset && state == State::Closed {
             let refused = before.state == State::SynSent;
             self.end = Some(if refused { End::Refused } else { End::Reset });
         }
-        self.wake_since(before);
+        state
     }
 
     /// Notes how sending, or the passing of time, ended the connection.
-    pub(crate) fn after_egress(&mut self, before: Before, address_is_ours: bool) {
+    pub(crate) fn after_egress(&mut self, before: Before, is_ours: impl Fn(IpAddr) -> bool) {
+        let state = self.wake_since(before);
         let was_open = !matches!(before.state, State::Closed | State::TimeWait);
-        if was_open && self.state() == State::Closed {
-            self.end = Some(if address_is_ours {
+        if was_open && state == State::Closed {
+            self.end = Some(if is_ours(self.flow.local.ip()) {
                 End::TimedOut
             } else {
                 End::Aborted
             });
         }
-        self.wake_since(before);
     }
 
     /// Gives the connection up; the peer is told by a reset.
@@ -261,11 +277,7 @@ impl Connection {
 
     /// Data or a FIN of ours is not acknowledged yet.
     pub(crate) fn is_outstanding(&self) -> bool {
-        self.socket().send_queue() > 0
-            || matches!(
-                self.state(),
-                State::FinWait1 | State::Closing | State::LastAck
-            )
+        is_outstanding(self.socket())
     }
 
     /// When a dropped connection is given up unless there is progress: as late as others while it
@@ -280,11 +292,12 @@ impl Connection {
 
     pub(crate) fn set_unacknowledged_timeout(&mut self, limit: Duration) {
         self.unacknowledged = limit;
+        self.update_limits();
     }
 
     pub(crate) fn set_keep_alive(&mut self, interval: Option<Duration>, now: Instant) {
         self.keep_alive = interval;
-        self.forgiven = now.duration_since(self.heard);
+        self.forgive(now.duration_since(self.heard));
         let interval = interval.map(to_smoltcp_duration);
         self.socket_mut().set_keep_alive(interval);
     }
@@ -292,25 +305,45 @@ impl Connection {
     /// smoltcp's timeout ends a connection that is merely idle, too, so it is on only while
     /// something is unacknowledged or the connection is kept alive by probes.
     pub(crate) fn update_timeout(&mut self) {
-        if !self.is_established() {
-            return;
+        let limits = self.limits;
+        let socket = self.socket_mut();
+        if is_established(socket.state()) {
+            socket.set_timeout(limits[usize::from(is_outstanding(socket))]);
         }
-        let outstanding = self.socket().send_queue() > 0
-            || matches!(
-                self.state(),
-                State::FinWait1 | State::Closing | State::LastAck
-            );
+    }
+
+    fn forgive(&mut self, silence: Duration) {
+        self.forgiven = silence;
+        self.update_limits();
+    }
+
+    fn update_limits(&mut self) {
         let probes = self
             .keep_alive
             .map(|interval| interval * (KEEP_ALIVE_PROBES + 1));
-        let limit = match (outstanding, probes) {
-            (true, Some(probes)) => Some(probes.max(self.unacknowledged)),
-            (true, None) => Some(self.unacknowledged),
-            (false, probes) => probes,
-        };
-        let limit = limit.map(|limit| to_smoltcp_duration(limit.saturating_add(self.forgiven)));
-        self.socket_mut().set_timeout(limit);
+        let unacknowledged = probes.map_or(self.unacknowledged, |probes| {
+            probes.max(self.unacknowledged)
+        });
+        self.limits = [probes, Some(unacknowledged)].map(|limit| {
+            limit.map(|limit| to_smoltcp_duration(limit.saturating_add(self.forgiven)))
+        });
     }
+}
+
+/// The handshake is over in this state.
+pub(super) fn is_established(state: State) -> bool {
+    !matches!(
+        state,
+        State::Closed | State::Listen | State::SynSent | State::SynReceived
+    )
+}
+
+fn is_outstanding(socket: &Socket<'_>) -> bool {
+    socket.send_queue() > 0
+        || matches!(
+            socket.state(),
+            State::FinWait1 | State::Closing | State::LastAck
+        )
 }
 
 /// A zeroed ring, or `None` where the heap cannot give it.

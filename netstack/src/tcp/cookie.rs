@@ -275,7 +275,7 @@ mod tests {
             token: NO_TOKEN,
             link: &mut link,
             peer: PEER,
-            observer: None,
+            sender: None,
         };
         interface.poll_ingress_single(now, &mut device, &mut connection.set);
         connection.state() == State::Established

@@ -1,10 +1,12 @@
 //! What names a TCP connection: its two ends.
 
 use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
+
+use crate::packet::IpHead;
 
 /// The local and the remote end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct Flow {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
@@ -21,6 +23,42 @@ impl Flow {
 
     fn ports(&self) -> u64 {
         u64::from(self.local.port()) << 16 | u64::from(self.remote.port())
+    }
+
+    /// The ends of a packet that came in. `None`: it is too short to have ports.
+    pub(super) fn of(head: &IpHead<'_>) -> Option<Flow> {
+        let (source, destination) = head.ports()?;
+        Some(Flow {
+            local: SocketAddr::new(head.destination, destination),
+            remote: SocketAddr::new(head.source, source),
+        })
+    }
+}
+
+impl PartialEq for Flow {
+    /// The same as the derived one, for IPv4 in a few comparisons of whole words: it runs for every
+    /// segment.
+    fn eq(&self, other: &Flow) -> bool {
+        match (self, other) {
+            (
+                Flow {
+                    local: SocketAddr::V4(local),
+                    remote: SocketAddr::V4(remote),
+                },
+                Flow {
+                    local: SocketAddr::V4(other_local),
+                    remote: SocketAddr::V4(other_remote),
+                },
+            ) => {
+                let same = |one: &SocketAddrV4, other: &SocketAddrV4| {
+                    (one.ip().to_bits() ^ other.ip().to_bits())
+                        | u32::from(one.port() ^ other.port())
+                        == 0
+                };
+                same(remote, other_remote) && same(local, other_local)
+            }
+            _ => (self.local, self.remote) == (other.local, other.remote),
+        }
     }
 }
 

@@ -53,8 +53,8 @@ macro_rules! reads {
     ($($half:ty),*) => { $(
         impl $half {
             /// As [`TcpStream::read`](crate::TcpStream::read).
-            pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StreamError> {
-                self.held.read(buffer).await
+            pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, StreamError>> {
+                self.held.read(buffer)
             }
 
             /// As [`TcpStream::poll_read`](crate::TcpStream::poll_read).
@@ -73,13 +73,13 @@ macro_rules! writes {
     ($($half:ty),*) => { $(
         impl $half {
             /// As [`TcpStream::write`](crate::TcpStream::write).
-            pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, StreamError> {
-                self.held.write(bytes).await
+            pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, StreamError>> {
+                self.held.write(bytes)
             }
 
             /// As [`TcpStream::write_all`](crate::TcpStream::write_all).
-            pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-                self.held.write_all(bytes).await
+            pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), StreamError>> {
+                self.held.write_all(bytes)
             }
 
             /// As [`TcpStream::flush`](crate::TcpStream::flush).

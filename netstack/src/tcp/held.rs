@@ -5,9 +5,9 @@
 
 use core::future::poll_fn;
 use core::net::{IpAddr, SocketAddr};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use reactor::readiness::{Interest, Readiness};
-use smoltcp::socket::tcp::{RecvError, State};
+use smoltcp::socket::tcp::{RecvError, SendError, Socket, State};
 
 use super::connection::{Connection, End, Options, Role};
 use super::flow::Flow;
@@ -66,20 +66,30 @@ impl Held {
         })
     }
 
-    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize, StreamError> {
-        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    // Futures without a state of their own: each layer of `async` costs a dozen instructions a poll.
+
+    pub(super) fn read(
+        &self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<usize, StreamError>> {
+        poll_fn(move |cx| self.poll_read(cx, buffer))
     }
 
-    pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize, StreamError> {
-        poll_fn(|cx| self.poll_write(cx, bytes)).await
+    pub(super) fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize, StreamError>> {
+        poll_fn(move |cx| self.poll_write(cx, bytes))
     }
 
-    pub(super) async fn write_all(&self, mut bytes: &[u8]) -> Result<(), StreamError> {
-        while !bytes.is_empty() {
-            let written = self.write(bytes).await?;
-            bytes = &bytes[written..];
-        }
-        Ok(())
+    pub(super) fn write_all(
+        &self,
+        mut bytes: &[u8],
+    ) -> impl Future<Output = Result<(), StreamError>> {
+        poll_fn(move |cx| {
+            while !bytes.is_empty() {
+                let written = ready!(self.poll_write(cx, bytes))?;
+                bytes = &bytes[written..];
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     pub(super) fn poll_read(
@@ -92,15 +102,16 @@ impl Held {
         }
         let mut engine = self.stack.engine();
         let connection = &mut engine.tcp.connections[self.key];
-        let waiting = connection.socket().recv_queue();
-        match connection.socket_mut().recv_slice(buffer) {
-            Ok(0) => {
-                connection.readers.register(cx.waker());
-                Poll::Pending
-            }
+        let socket = connection.socket_mut();
+        let (waiting, capacity) = (socket.recv_queue(), socket.recv_capacity());
+        if waiting == 0 && socket.may_recv() {
+            connection.readers.register(cx.waker());
+            return Poll::Pending;
+        }
+        match receive(socket, buffer) {
             Ok(read) => {
                 // The peer may have to hear of the room, but not while it had plenty.
-                if waiting * 4 >= connection.socket().recv_capacity() {
+                if waiting * 4 >= capacity {
                     engine.mark_if_due(self.key);
                 }
                 Poll::Ready(Ok(read))
@@ -117,7 +128,7 @@ impl Held {
     ) -> Poll<Result<usize, StreamError>> {
         let mut engine = self.stack.engine();
         let connection = &mut engine.tcp.connections[self.key];
-        match connection.socket_mut().send_slice(bytes) {
+        match send(connection.socket_mut(), bytes) {
             Ok(0) if bytes.is_empty() => Poll::Ready(Ok(0)),
             Ok(0) => {
                 connection.writers.register(cx.waker());
@@ -141,6 +152,34 @@ impl Held {
         self.mark();
         error.map_or(Ok(()), Err)
     }
+}
+
+/// As smoltcp's `recv_slice`, with a second copy only where the ring's contents wrap.
+fn receive(socket: &mut Socket<'_>, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    let take = |buffer: &mut [u8], waiting: &mut [u8]| {
+        let len = waiting.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&waiting[..len]);
+        (len, len)
+    };
+    let read = socket.recv(|waiting| take(buffer, waiting))?;
+    if read == buffer.len() || !socket.can_recv() {
+        return Ok(read);
+    }
+    Ok(read + socket.recv(|waiting| take(&mut buffer[read..], waiting))?)
+}
+
+/// As smoltcp's `send_slice`, likewise.
+fn send(socket: &mut Socket<'_>, bytes: &[u8]) -> Result<usize, SendError> {
+    let put = |bytes: &[u8], room: &mut [u8]| {
+        let len = room.len().min(bytes.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        (len, len)
+    };
+    let written = socket.send(|room| put(bytes, room))?;
+    if written == bytes.len() || !socket.can_send() {
+        return Ok(written);
+    }
+    Ok(written + socket.send(|room| put(&bytes[written..], room))?)
 }
 
 impl Connection {
@@ -261,11 +300,8 @@ impl Engine {
     fn mark_if_due(&mut self, key: usize) {
         let now = self.link.now;
         let connection = &self.tcp.connections[key];
-        let interface = self.interfaces.on(connection.path);
-        if connection
-            .poll_at(interface, now)
-            .is_some_and(|at| at <= now)
-        {
+        let deadline = connection.poll_at(self.interfaces.on(connection.path), now);
+        if deadline.is_some_and(|at| at <= now) {
             self.tcp.mark(key);
             self.notify();
         }

@@ -3,7 +3,17 @@
 //! smoltcp does not say when it repeats itself, so each segment's sequence number is compared with
 //! the highest one sent. The engine counts repetitions, and starts congestion control at the first.
 
-use crate::packet::IpHead;
+use smoltcp::wire::{IPV4_HEADER_LEN, IPV6_HEADER_LEN};
+
+use crate::link::hop::HopCache;
+use crate::packet::sequence_space;
+
+/// What a connection's packets pass on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Sender {
+    pub(crate) observer: Observer,
+    pub(crate) hop: HopCache,
+}
 
 /// The sequence space a connection has used, and how often it went back in it.
 #[derive(Debug, Default)]
@@ -14,12 +24,14 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Sees an IP packet with a TCP segment.
+    /// Sees an IP packet of smoltcp's with a TCP segment: nothing else is in it, and no options of IP.
     pub(crate) fn sent(&mut self, packet: &[u8]) {
-        let Ok(head) = IpHead::parse(packet) else {
-            return;
+        let header = match packet.first() {
+            Some(0x45) => IPV4_HEADER_LEN,
+            _ => IPV6_HEADER_LEN,
         };
-        if let Some((sequence, len)) = head.sequence_space() {
+        let segment = packet.get(header..);
+        if let Some((sequence, len)) = segment.and_then(sequence_space) {
             self.segment(sequence, len);
         }
     }

@@ -4,25 +4,24 @@
 //! the device has room. Here is the accept path: a SYN for a listener makes a connection (`open_half`), the last ACK of the
 //! handshake puts it into the listener's queue (`settle`), and `TcpListener::accept` takes it.
 
-use core::net::SocketAddr;
 use reactor::time::Instant;
 use smoltcp::iface::PollResult;
 use smoltcp::phy::{Device, TxToken};
 use smoltcp::socket::tcp::State;
 
 use super::Place;
-use super::connection::{Connection, Options, Role};
+use super::connection::{Before, Connection, Options, Role, is_established};
 use super::flow::Flow;
 use super::time_wait::{is_later, late_answer};
 use crate::convert::to_smoltcp;
 use crate::device::{Egress, Ingress};
 use crate::engine::Engine;
 use crate::interfaces::Path;
-use crate::packet::{IpHead, flags};
+use crate::packet::{IpHead, flags, protocol};
 use crate::stats::DropCause;
 
 /// Packets that one connection may send before the next one has its turn.
-const BURST: usize = 16;
+const BURST: usize = 64;
 /// Deadlines that fire in one turn; the others fire in the next.
 const MAX_DEADLINES: usize = 1024;
 /// When to look again at a connection that wants to send now but sends nothing. smoltcp is not
@@ -40,6 +39,26 @@ enum Sent {
 }
 
 impl Engine {
+    /// Delivers a packet of a connection that there is: nearly all packets are. Its ends were checked
+    /// when it was made. Hands the token back where the packet is something else.
+    pub(crate) fn receive_known<T: TxToken>(
+        &mut self,
+        head: &IpHead<'_>,
+        packet: &[u8],
+        token: Option<T>,
+        local: bool,
+    ) -> Result<(), Option<T>> {
+        if head.protocol == protocol::TCP
+            && let (Some(flow), Some(bits)) = (Flow::of(head), head.tcp_flags())
+            && let Some(Place::Connection(key)) = self.tcp.find(&flow)
+            && self.tcp.connections[key].is_local() == local
+        {
+            self.receive_segment(key, head, bits, packet, token);
+            return Ok(());
+        }
+        Err(token)
+    }
+
     /// Delivers a TCP packet. `token`: where an answer may go at once.
     pub(crate) fn receive_tcp<T: TxToken>(
         &mut self,
@@ -48,16 +67,12 @@ impl Engine {
         mut token: Option<T>,
         local: bool,
     ) {
-        let (Some((source, destination)), Some(bits)) = (head.ports(), head.tcp_flags()) else {
+        let (Some(flow), Some(bits)) = (Flow::of(head), head.tcp_flags()) else {
             return self.link.stats.count_drop(DropCause::Malformed);
         };
         if !self.link.routes.is_own(head.destination) {
             return self.link.stats.count_drop(DropCause::OtherAddress);
         }
-        let flow = Flow {
-            local: SocketAddr::new(head.destination, destination),
-            remote: SocketAddr::new(head.source, source),
-        };
         let opens = bits & (flags::SYN | flags::ACK | flags::RST) == flags::SYN;
         let key = match self.tcp.find(&flow) {
             Some(Place::Connection(key)) => Some(key),
@@ -149,27 +164,41 @@ impl Engine {
             token,
             link: &mut self.link,
             peer: head.source,
-            observer: Some(&mut connection.observer),
+            sender: Some(&mut connection.sender),
         };
         interface.poll_ingress_single(to_smoltcp(now), &mut device, &mut connection.set);
-        connection.after_segment(before, bits & flags::RST != 0, now);
+        let state = connection.after_segment(before, bits & flags::RST != 0, now);
         if bits & flags::FIN != 0
             && let Some((sequence, len)) = head.sequence_space()
         {
             connection.peer_next = sequence.wrapping_add(len);
         }
         if matches!(connection.role, Role::Orphan(_)) {
-            if connection.progressed_since(before) {
-                let until = connection.give_up_at(now, self.config.timeouts.linger);
-                connection.role = Role::Orphan(until);
-            }
-            if connection.socket().can_recv() {
-                // Nobody will read it (RFC 2525 §2.17; RFC 9293 §3.10.4): the peer must know.
-                connection.abort();
-                self.link.stats.resets_sent += 1;
-            }
+            self.receive_for_nobody(key, before);
         }
-        self.tcp.mark(key);
+        if state == State::Closed {
+            self.count_end(key);
+        }
+        if before.is_established() {
+            self.tcp.mark(key);
+        } else {
+            // Nobody has an answer to a handshake but smoltcp.
+            self.tcp.mark_first(key);
+        }
+    }
+
+    /// A segment came for a connection that closes in the background.
+    fn receive_for_nobody(&mut self, key: usize, before: Before) {
+        let connection = &mut self.tcp.connections[key];
+        if connection.progressed_since(before) {
+            let until = connection.give_up_at(self.link.now, self.config.timeouts.linger);
+            connection.role = Role::Orphan(until);
+        }
+        if connection.socket().can_recv() {
+            // Nobody will read it (RFC 2525 §2.17; RFC 9293 §3.10.4): the peer must know.
+            connection.abort();
+            self.link.stats.resets_sent += 1;
+        }
     }
 
     /// Acknowledges what a peer repeats after the end.
@@ -193,8 +222,8 @@ impl Engine {
         self.tcp.expire_time_wait(self.link.now);
     }
 
-    /// Lets marked connections send, those to ourselves or the others; false where the device has no
-    /// room, which the former do not need.
+    /// Lets the marked connections send whose turn it is, those to ourselves or the others; false where
+    /// the device has no room, which the former do not need.
     pub(crate) fn send_tcp<D: Device>(
         &mut self,
         device: &mut D,
@@ -203,7 +232,7 @@ impl Engine {
     ) -> bool {
         while budget > 0 {
             let Some(key) = self.tcp.pop_marked(local) else {
-                return true;
+                break;
             };
             budget -= 1;
             match self.send_connection(key, device, &mut budget) {
@@ -218,6 +247,8 @@ impl Engine {
         true
     }
 
+    // Its frame is large: most calls of the loop above find nothing to do.
+    #[inline(never)]
     fn send_connection<D: Device>(
         &mut self,
         key: usize,
@@ -227,18 +258,11 @@ impl Engine {
         self.link.stats.connection_polls += 1;
         self.give_up(key);
         let now = self.link.now;
+        self.tcp.connections[key].update_timeout();
         let mut deadline = None;
         let mut sent = Sent::More;
         let mut silent = false;
         for _ in 0..BURST.min(*budget + 1) {
-            let connection = &mut self.tcp.connections[key];
-            connection.update_timeout();
-            let interface = self.interfaces.on(connection.path);
-            deadline = connection.poll_at(interface, now);
-            if deadline.is_none_or(|at| at > now) {
-                sent = Sent::Done;
-                break;
-            }
             match self.send_packet(key, device) {
                 Sent::More => *budget = budget.saturating_sub(1),
                 Sent::Full => return Sent::Full,
@@ -250,9 +274,15 @@ impl Engine {
                     break;
                 }
             }
+            // Only now: most connections are looked at because they have something to send.
+            let connection = &self.tcp.connections[key];
+            deadline = connection.poll_at(self.interfaces.on(connection.path), now);
+            if deadline.is_none_or(|at| at > now) {
+                sent = Sent::Done;
+                break;
+            }
         }
-        self.settle(key, deadline);
-        if self.tcp.connections.get(key).is_some() {
+        if self.settle(key, deadline) {
             sent
         } else {
             Sent::Done
@@ -264,20 +294,20 @@ impl Engine {
         let connection = &mut self.tcp.connections[key];
         let before = connection.before();
         let interface = self.interfaces.on(connection.path);
-        let ours = self.link.routes.is_own(connection.flow.local.ip());
         let mut egress = Egress {
             device,
             link: &mut self.link,
             peer: connection.flow.remote.ip(),
             local: connection.is_local(),
             full: false,
-            observer: &mut connection.observer,
+            sender: &mut connection.sender,
         };
         let now = to_smoltcp(egress.link.now);
         let result = interface.poll_egress(now, &mut egress, &mut connection.set);
         let full = egress.full;
-        connection.after_egress(before, ours);
-        let repeated = connection.observer.take_repeated();
+        let routes = &self.link.routes;
+        connection.after_egress(before, |address| routes.is_own(address));
+        let repeated = connection.sender.observer.take_repeated();
         if repeated > 0 {
             self.link.stats.retransmits += repeated;
             connection.after_repetition();
@@ -294,34 +324,40 @@ impl Engine {
     fn give_up(&mut self, key: usize) {
         let now = self.link.now;
         let connection = &mut self.tcp.connections[key];
-        if connection.state() == State::Closed {
-            return;
-        }
         let late = matches!(connection.role, Role::Orphan(until) if until <= now);
         let lost = connection.is_local() && !self.link.routes.is_own(connection.flow.local.ip());
-        if late || lost {
+        if (late || lost) && connection.state() != State::Closed {
             connection.abort();
             self.link.stats.resets_sent += 1;
         }
     }
 
-    /// Acts on what became of a connection: the one place where roles change by packets.
-    fn settle(&mut self, key: usize, deadline: Option<Instant>) {
+    /// Acts on what became of a connection: the one place where roles change by packets. False where
+    /// it is gone.
+    fn settle(&mut self, key: usize, deadline: Option<Instant>) -> bool {
         let connection = &self.tcp.connections[key];
         let (role, state) = (connection.role, connection.state());
-        self.count_end(key);
+        let finished = state == State::Closed && connection.is_finished();
+        if state == State::Closed {
+            self.count_end(key);
+        }
         match role {
             // smoltcp goes back to listening when a reset ends the handshake.
-            Role::HalfOpen(_) if state == State::Listen => return self.tcp.remove(key),
-            Role::HalfOpen(_) | Role::Orphan(_) if self.tcp.connections[key].is_finished() => {
-                return self.tcp.remove(key);
+            Role::HalfOpen(_) if state == State::Listen || finished => {
+                self.tcp.remove(key);
+                return false;
             }
-            Role::HalfOpen(listener) if self.tcp.connections[key].is_established() => {
-                self.establish(key, listener);
+            Role::Orphan(_) if finished => {
+                self.tcp.remove(key);
+                return false;
             }
-            Role::Orphan(_) if state == State::TimeWait => return self.start_time_wait(key),
+            Role::Orphan(_) if state == State::TimeWait => {
+                self.start_time_wait(key);
+                return false;
+            }
+            Role::HalfOpen(listener) if is_established(state) => self.establish(key, listener),
             // The same ends may connect again, even though the stream is still held.
-            _ if self.tcp.connections[key].is_finished() => self.tcp.forget_flow(key),
+            _ if finished => self.tcp.forget_flow(key),
             _ => {}
         }
         let deadline = match (role, deadline) {
@@ -330,6 +366,7 @@ impl Engine {
             (_, at) => at,
         };
         self.tcp.deadlines.set(key, deadline);
+        true
     }
 
     fn establish(&mut self, key: usize, listener: usize) {

@@ -50,19 +50,19 @@ impl TcpStream {
     }
 
     /// Reads what has arrived, at least one byte; 0 at the end, or for an empty buffer.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, StreamError> {
-        self.held.read(buffer).await
+    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, StreamError>> {
+        self.held.read(buffer)
     }
 
     /// Writes what fits the send buffer, at least one byte. It goes out in this turn of the
     /// reactor, together with what else is written before the Runner runs.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, StreamError> {
-        self.held.write(bytes).await
+    pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, StreamError>> {
+        self.held.write(bytes)
     }
 
     /// Writes everything. Where the future is dropped, a part may have been written.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        self.held.write_all(bytes).await
+    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), StreamError>> {
+        self.held.write_all(bytes)
     }
 
     /// Does not wait: nothing is held back above the stack, and the stack sends on its own. It is

@@ -1,6 +1,6 @@
 //! ARP, next hops, and frames that must be dropped.
 
-use crate::pair::{Pair, SERVER, SERVER_MAC, config, server_at};
+use crate::pair::{CLIENT, Pair, SERVER, SERVER_MAC, config, server_at};
 use crate::raw::{Lone, PEER_MAC, arp, as_arp, as_tcp, ip, syn, udp};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use netstack::testing::Conditions;
@@ -295,6 +295,29 @@ fn a_moved_neighbor_is_found_again() {
             EthernetAddress::from_bytes(&requests[0][..6]),
             EthernetAddress(SERVER_MAC)
         );
+    });
+}
+
+#[test]
+fn a_connection_follows_its_neighbor_at_once() {
+    Pair::new(1, Conditions::default()).run(async |pair| {
+        pair.serve_echo(ListenOptions::default());
+        let mut stream = pair.connect(7).await;
+        pair.wire.record();
+        let mut destination = async || {
+            stream.write_all(b"hi").await.unwrap();
+            pair.sleep(Duration::from_millis(1)).await;
+            let sent = pair.wire.sent(0);
+            EthernetAddress::from_bytes(
+                &sent.iter().find_map(|f| as_tcp(f).map(|_| f)).unwrap()[..6],
+            )
+        };
+        assert_eq!(destination().await, EthernetAddress(SERVER_MAC));
+        assert_eq!(destination().await, EthernetAddress(SERVER_MAC));
+        pair.wire
+            .inject(0, arp(ArpOperation::Request, SERVER, CLIENT));
+        pair.sleep(Duration::from_millis(1)).await;
+        assert_eq!(destination().await, PEER_MAC);
     });
 }
 
