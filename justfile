@@ -108,7 +108,7 @@ bench-peers *ARGUMENTS: build
 [no-exit-message]
 build:
     cargo build --quiet -p bundle-tool
-    cargo build --quiet --profile guest --target {{ guest_target }} {{ guests }}
+    kernel/build/guests.sh --quiet {{ guests }}
 
 # Format all sources
 fmt:
@@ -136,7 +136,7 @@ clean:
 # The programs that `run` needs; cargo shows its progress, as a first build takes a minute
 _demo:
     @cargo build -p bundle-tool
-    @cargo build --profile guest --target {{ guest_target }} -p demo
+    @kernel/build/guests.sh -p demo
 
 # The disk that `run` needs
 _demo-disk:
