@@ -3,6 +3,7 @@
 
 mod boot;
 pub(crate) mod candidate;
+mod plot;
 mod report;
 pub(crate) mod rig;
 mod rows;

@@ -6,6 +6,8 @@ use std::io;
 use serde::Serialize;
 use system_tests::guest::repository;
 
+use super::plot::{self, Gain};
+
 /// Whom everybody is compared with, round by round.
 const REFERENCE: &str = "linux-tiny";
 /// Who must not lose.
@@ -125,7 +127,19 @@ impl Report {
         let folder = repository().join("build/bench");
         std::fs::create_dir_all(&folder)?;
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
-        std::fs::write(folder.join("peers.json"), text + "\n")
+        std::fs::write(folder.join("peers.json"), text + "\n")?;
+        plot::draw(&folder.join("peers.svg"), &self.gains())
+    }
+
+    /// By how much each row is won (more than one) or lost, as far as the reference has it.
+    fn gains(&self) -> Vec<Gain> {
+        let gain = |row: &Row| {
+            Some(Gain {
+                row: row.name.clone(),
+                gain: row.gain()?,
+            })
+        };
+        self.rows.iter().filter_map(gain).collect()
     }
 }
 
@@ -138,15 +152,21 @@ impl Row {
         (!ratios.is_empty()).then(|| spread(&ratios))
     }
 
+    /// By how much this kernel is better than the reference.
+    fn gain(&self) -> Option<f64> {
+        let (_, median, _) = self.ratio(OURS)?;
+        Some(match self.unit.more_is_better() {
+            true => median,
+            false => 1.0 / median,
+        })
+    }
+
     /// The ratio, and whether the row is won or lost by it.
     fn verdict(&self) -> String {
         let Some((least, median, most)) = self.ratio(OURS) else {
             return String::new();
         };
-        let gain = match self.unit.more_is_better() {
-            true => median,
-            false => 1.0 / median,
-        };
+        let gain = self.gain().unwrap_or(1.0);
         let word = match gain {
             gain if gain < 1.0 - EVEN => "LOST",
             gain if gain > 1.0 + EVEN => "won",
