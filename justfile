@@ -79,7 +79,7 @@ test-fuzz SECONDS="60" *TARGETS="":
 
 # Measure everything: the kernel alone, then beside other executors, then beside other guests (an hour)
 [no-exit-message]
-bench: bench-figures bench-exact bench-micro bench-peers
+bench: bench-figures bench-exact bench-load bench-micro bench-peers
 
 # Print the first figures: instructions and exits to the first poll, size, smallest memory
 [no-exit-message]
@@ -90,6 +90,11 @@ bench-figures: build
 [no-exit-message]
 bench-exact *ARGUMENTS: build
     cargo run --quiet -p benches exact {{ ARGUMENTS }}
+
+# Count what a request costs while requests come from outside, on one and on a hundred connections
+[no-exit-message]
+bench-load: build
+    cargo run --quiet -p benches load
 
 # Time and count the reactor beside other executors, on the host
 [no-exit-message]

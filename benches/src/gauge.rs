@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, Launch, Plugin, Qemu, VmConfig};
+use bundle_tool::machine::{Accelerator, Launch, Machine, Plugin, Qemu, VmConfig};
 use system_tests::guest::repository;
 
 use crate::elf::Elf;
@@ -109,6 +109,16 @@ impl Gauge {
 
     /// Boots the guest, and lets it run until it logs `last`.
     pub(crate) fn run(self, last: &str, deadline: Duration) -> io::Result<Run> {
+        self.run_under(last, deadline, |_| Ok(()))
+    }
+
+    /// Boots the guest, waits until it logs `up`, and lets it run until `load` is done with it.
+    pub(crate) fn run_under(
+        self,
+        up: &str,
+        deadline: Duration,
+        load: impl FnOnce(&Machine) -> io::Result<()>,
+    ) -> io::Result<Run> {
         let elf = Elf::read(&self.kernel)?;
         let mut options = vec![format!("start={:#x}", elf.pvh_entry()?)];
         for mark in self.marks {
@@ -120,8 +130,9 @@ impl Gauge {
             .deadline(deadline)
             .start()
             .map_err(io::Error::other)?;
-        let found = machine.wait_for_line(last, deadline);
+        let found = machine.wait_for_line(up, deadline);
         found.map_err(io::Error::other)?;
+        load(&machine)?;
         machine.kill();
         let outcome = machine.wait();
         let marks = outcome.vmm_log.lines().filter_map(Counts::parse);

@@ -1,6 +1,7 @@
 //! Measures guests. Run by the recipes, after the guests are built:
 //!
 //! - `benches` prints what a boot costs, how big the demo worker is, and how little memory it needs;
+//! - `benches load` counts what requests cost while they come from outside;
 //! - `benches exact` counts operations and compares them with the committed baseline;
 //! - `benches exact --update` makes those counts the baseline.
 
@@ -15,6 +16,7 @@ mod memory;
 mod micro;
 mod peers;
 mod size;
+mod under_load;
 
 use std::io;
 use std::process::ExitCode;
@@ -48,11 +50,12 @@ fn main() -> ExitCode {
         [] => measure().map(|figures| print(&figures)),
         ["exact"] => exact::compare(),
         ["exact", "--update"] => exact::update(),
+        ["load"] => under_load::run(),
         ["micro"] => micro::run(),
         ["peers"] => peers::run(EFFORT),
         ["peers", "--quick"] => peers::run(QUICK),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | micro | peers [--quick]]",
+            "usage: benches [exact [--update] | load | micro | peers [--quick]]",
         )),
     };
     match kept {

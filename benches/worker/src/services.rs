@@ -6,10 +6,13 @@ use ukernel::net::{ListenOptions, Stack, TcpListener, TcpStream, UdpSocket};
 use ukernel::{Context, Result};
 
 use crate::http;
+use crate::mark::bench_mark;
 
 pub(crate) const ECHO: u16 = 7;
 const SINK: u16 = 9;
 const SOURCE: u16 = 19;
+/// UDP: each datagram is a mark for the gauge, and is answered.
+const MARK: u16 = 9;
 
 /// Connections that may wait to be accepted: more than a load opens at once.
 const BACKLOG: usize = 1024;
@@ -46,6 +49,8 @@ pub(crate) fn start(ctx: &Context, network: &Stack) -> Result {
     listen(ctx, network, SOURCE, bulk, source)?;
     let datagrams = UdpSocket::bind(network, ECHO)?;
     ctx.spawn(echo_datagrams(datagrams));
+    let marks = UdpSocket::bind(network, MARK)?;
+    ctx.spawn(mark_at_datagrams(marks));
     Ok(())
 }
 
@@ -106,6 +111,17 @@ async fn source(mut stream: TcpStream) -> Result {
     let buffer = alloc::vec![0x5a; BULK_CHUNK];
     loop {
         stream.write_all(&buffer).await?;
+    }
+}
+
+/// Lets whoever makes the load say when to count.
+async fn mark_at_datagrams(socket: UdpSocket) {
+    loop {
+        let (_, peer) = socket.recv_from(&mut [0; 1]).await;
+        bench_mark();
+        if let Err(error) = socket.send_to(b"!", peer).await {
+            log::debug!("bench: datagram lost peer={peer} error=\"{error}\"");
+        }
     }
 }
 
