@@ -39,7 +39,7 @@ fn fill(area: &Area<'_>, gains: &[Gain]) -> Result<(), Box<dyn std::error::Error
     area.draw(&Text::new(title, (10, 10), large))?;
     let small = || ("sans-serif", 12).into_font();
     let middle = LABELS as i32 + (WIDTH - LABELS) as i32 / 3;
-    let scale = (WIDTH as i32 - middle - 60) as f64 / MOST;
+    let scale = f64::from(WIDTH as i32 - middle - 60) / MOST;
     for (index, Gain { row, gain }) in gains.iter().enumerate() {
         let top = (MARGIN / 2 + ROW * index as u32) as i32 + 10;
         let length = (gain.log2().clamp(-MOST, MOST) * scale) as i32;
