@@ -100,6 +100,7 @@ pub struct Limits {
     /// about a kibibyte and a half for each. A new connection gets at most a 64th of what is left for
     /// its buffers, so they shrink as connections grow, but no less than 2 KiB each way (or what it
     /// asked for). Where that does not fit SYNs are dropped and `connect` fails.
+    /// A few sockets of connections that are over lie within it, too, until others need the bytes.
     pub tcp_bytes: usize,
     /// Connections in TIME-WAIT, which hold no buffers. Beyond it the oldest is recycled.
     pub time_wait: usize,

@@ -16,6 +16,7 @@ pub(crate) mod observer;
 pub(crate) mod path_mtu;
 mod segments;
 mod siphash;
+mod spares;
 mod stream;
 mod time_wait;
 
@@ -33,6 +34,7 @@ use hashbrown::HashMap;
 use listener::Listener;
 use reactor::time::Instant;
 use smoltcp::iface::SocketStorage;
+use spares::{Single, Spares};
 use time_wait::TimeWait;
 
 use crate::address::BindAddress;
@@ -99,6 +101,7 @@ pub(crate) struct Table {
     max_half_open: usize,
     pub(crate) orphans: usize,
     budget: Budget,
+    spares: Spares,
     max_connections: usize,
 }
 
@@ -120,6 +123,7 @@ impl Table {
             max_half_open: (room / HALF_OPEN_SHARE).max(1),
             orphans: 0,
             budget: Budget::new(limits.tcp_bytes),
+            spares: Spares::default(),
             max_connections: limits.connections,
         }
     }
@@ -160,6 +164,13 @@ impl Table {
         Some(granted)
     }
 
+    /// A socket with the buffers that `admit` granted. `None` where there is no memory for it.
+    fn socket(&mut self, granted: Options) -> Option<Single> {
+        let taken = granted.bytes() + ENTRY_BYTES;
+        let left = self.budget.left().saturating_sub(taken);
+        self.spares.take(granted, left)
+    }
+
     /// Whether a listener, or all of them, have as many half-open connections as there may be.
     fn is_crowded(&self, listener: usize) -> bool {
         self.half_open >= self.max_half_open || self.listeners[listener].is_crowded()
@@ -187,6 +198,8 @@ impl Table {
         // than needed.
         if let Some(connection) = self.connections.remove(key) {
             self.budget.give_back(connection.bytes() + ENTRY_BYTES);
+            let socket = connection.into_socket();
+            self.spares.keep(socket, self.budget.left());
         }
     }
 

@@ -101,6 +101,33 @@ fn an_echo_allocates_nothing() {
     });
 }
 
+/// Opened, used and closed, one after the other: each has the socket of one before it.
+#[test]
+fn a_connection_after_others_allocates_nothing() {
+    run(async |reactor, stack| {
+        let listener = TcpListener::bind(&stack, 7, ListenOptions::default()).unwrap();
+        reactor.spawner().spawn(async move {
+            let mut buffer = [0; 64];
+            loop {
+                let (mut stream, _) = listener.accept().await;
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    stream.write_all(&buffer[..read]).await.unwrap();
+                }
+            }
+        });
+        let peer = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7);
+        // TIME-WAIT is full in the second half.
+        let rounds = 4 * netstack::Limits::default().time_wait;
+        let allocations = steady(rounds, async || {
+            let mut stream = TcpStream::connect(&stack, peer).await.unwrap();
+            stream.write_all(&[7; 64]).await.unwrap();
+            let mut answer = [0; 64];
+            assert_eq!(stream.read(&mut answer).await, Ok(64));
+        });
+        assert_eq!(allocations.await, 0);
+    });
+}
+
 #[test]
 fn a_datagram_allocates_nothing() {
     run(async |_, stack| {

@@ -31,10 +31,15 @@ impl Budget {
         self.used
     }
 
+    /// Bytes that connections may still take.
+    pub(super) const fn left(&self) -> usize {
+        self.total.saturating_sub(self.used)
+    }
+
     /// The buffers that a connection may have now, at most those that it wants. `entry` is what it
     /// takes besides them. `None`: not even the smallest fit.
     pub(super) fn grant(&self, wanted: Options, entry: usize) -> Option<Options> {
-        let left = self.total.saturating_sub(self.used).checked_sub(entry)?;
+        let left = self.left().checked_sub(entry)?;
         let granted = shrink(wanted, left / SHARE);
         (granted.bytes() <= left).then_some(granted)
     }

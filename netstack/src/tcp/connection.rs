@@ -3,15 +3,15 @@
 //! The table owns all of them; the engine feeds them packets and asks them to send. A connection
 //! never looks at another one.
 
-use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 use reactor::time::Instant;
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+use smoltcp::socket::tcp::{CongestionControl, Socket, State};
 
 use super::flow::Flow;
 use super::observer::Sender;
+use super::spares::Single;
 use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
 use crate::interfaces::Path;
 use crate::wakers::Wakers;
@@ -46,7 +46,7 @@ pub(crate) enum End {
 }
 
 /// What each stream may set, and each listener for its streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) receive_buffer: usize,
     pub(crate) send_buffer: usize,
@@ -112,19 +112,20 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// `None` where there is no memory for it.
-    pub(crate) fn new(flow: Flow, path: Path, role: Role, options: Options) -> Option<Connection> {
-        let receive = buffer(options.receive_buffer)?;
-        let send = buffer(options.send_buffer)?;
-        let mut socket = Socket::new(receive, send);
+    /// With a socket that is new, or was another connection's and is as that one left it.
+    #[inline]
+    pub(super) fn new(flow: Flow, path: Path, role: Role, socket: Single) -> Connection {
+        let Single {
+            mut set, handle, ..
+        } = socket;
+        let socket = set.get_mut::<Socket<'_>>(handle);
+        socket.set_keep_alive(None);
+        // As in a new socket; what the old one knew was of another path.
+        socket.set_congestion_control(CongestionControl::Reno);
         // Each turn of the Runner sends what was written since the last one, so small writes join
         // without Nagle's algorithm, whose waiting meets the peer's delayed ACK.
         socket.set_nagle_enabled(false);
-        let mut storage = Vec::new();
-        storage.try_reserve_exact(1).ok()?;
-        let mut set = SocketSet::new(storage);
-        let handle = set.add(socket);
-        Some(Connection {
+        Connection {
             set,
             handle,
             flow,
@@ -142,7 +143,12 @@ impl Connection {
             heard: Instant::ZERO,
             forgiven: Duration::ZERO,
             limits: [None; 2],
-        })
+        }
+    }
+
+    /// Its socket, for another connection.
+    pub(super) fn into_socket(self) -> Single {
+        Single::of(self.set, self.handle)
     }
 
     /// Both ends are ours.
@@ -344,12 +350,4 @@ fn is_outstanding(socket: &Socket<'_>) -> bool {
             socket.state(),
             State::FinWait1 | State::Closing | State::LastAck
         )
-}
-
-/// A zeroed ring, or `None` where the heap cannot give it.
-fn buffer(len: usize) -> Option<SocketBuffer<'static>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).ok()?;
-    bytes.resize(len, 0);
-    Some(SocketBuffer::new(bytes))
 }

@@ -225,6 +225,7 @@ mod tests {
     use crate::interfaces::Path;
     use crate::link::Link;
     use crate::tcp::connection::{Connection, Options, Role};
+    use crate::tcp::spares::Single;
     use crate::udp::NO_TOKEN;
     use core::net::{IpAddr, Ipv4Addr, SocketAddr};
     use smoltcp::iface::{Config, Interface};
@@ -258,7 +259,12 @@ mod tests {
             receive_buffer: 64,
             send_buffer: 64,
         };
-        let mut connection = Connection::new(flow(9), Path::Wire, Role::Stream, options).unwrap();
+        let mut connection = Connection::new(
+            flow(9),
+            Path::Wire,
+            Role::Stream,
+            Single::new(options).unwrap(),
+        );
         let (remote, local) = (flow(9).remote, flow(9).local);
         let opened = connection
             .socket_mut()

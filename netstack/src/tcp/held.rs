@@ -248,10 +248,10 @@ impl Engine {
             local: SocketAddr::new(source, port),
             remote,
         };
-        let Some(mut connection) = Connection::new(flow, Path::new(local), Role::Stream, options)
-        else {
+        let Some(socket) = self.tcp.socket(options) else {
             return Err(self.no_memory());
         };
+        let mut connection = Connection::new(flow, Path::new(local), Role::Stream, socket);
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
         let interface = self.reseed(connection.path, seed);

@@ -137,9 +137,10 @@ impl Engine {
     ) -> Option<Connection> {
         let granted = self.admit_half(listener, local)?;
         let role = Role::HalfOpen(listener);
-        let Some(mut connection) = Connection::new(flow, Path::new(local), role, granted) else {
+        let Some(socket) = self.tcp.socket(granted) else {
             return self.link.drop(DropCause::ConnectionLimit);
         };
+        let mut connection = Connection::new(flow, Path::new(local), role, socket);
         connection.set_handshake_timeout(self.config.timeouts.half_open);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
         Some(connection)

@@ -20,13 +20,13 @@ use crate::stack::Stack;
 /// background ([`Timeouts::linger`](crate::Timeouts)); where data from the peer is
 /// unread, the connection is reset instead.
 pub struct TcpStream {
-    held: Rc<Held>,
+    held: Held,
 }
 
 impl TcpStream {
     pub(super) fn new(stack: Stack, key: usize) -> TcpStream {
         TcpStream {
-            held: Rc::new(Held { stack, key }),
+            held: Held { stack, key },
         }
     }
 
@@ -90,10 +90,8 @@ impl TcpStream {
     /// Two halves that can live in different tasks. The connection is let go of when both are
     /// dropped; dropping the write half ends the sending side.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (
-            OwnedReadHalf::new(self.held.clone()),
-            OwnedWriteHalf::new(self.held),
-        )
+        let held = Rc::new(self.held);
+        (OwnedReadHalf::new(held.clone()), OwnedWriteHalf::new(held))
     }
 
     /// With `true`, the default, small writes are sent at once; with `false` they wait while

@@ -299,3 +299,45 @@ fn draining_waits_for_what_was_written() {
         assert_eq!(read_all(&mut server).await.unwrap().len(), 10_000);
     });
 }
+
+/// The next connection has the socket of the last one, but nothing that was set or left in it.
+#[test]
+fn a_connection_inherits_nothing_from_the_one_before() {
+    pair().run(async |pair| {
+        let listener = pair.listen(9, ListenOptions::default());
+        let mut client = pair.connect(9).await;
+        let (mut server, _) = listener.accept().await;
+        for stream in [&client, &server] {
+            stream.set_keep_alive(Some(seconds(1)));
+            stream.set_nodelay(false);
+        }
+        client.write_all(&[7; 10_000]).await.unwrap();
+        server.write_all(&[8; 10_000]).await.unwrap();
+        pair.sleep(seconds(1)).await;
+        // Unread data is left behind on both sides.
+        drop((client, server));
+        pair.sleep(seconds(120)).await;
+        assert_eq!(pair.client.stats().connections, 0);
+
+        let mut client = pair.connect(9).await;
+        let (mut server, _) = listener.accept().await;
+        pair.sleep(seconds(1)).await;
+        let sent = pair.client.stats().frames_sent;
+        client.write_all(b"a").await.unwrap();
+        pair.sleep(Duration::from_micros(1)).await;
+        client.write_all(b"b").await.unwrap();
+        pair.sleep(Duration::from_micros(1)).await;
+        assert_eq!(pair.client.stats().frames_sent, sent + 2, "no waiting");
+        server.write_all(b"cd").await.unwrap();
+        pair.sleep(seconds(1)).await;
+        let mut buffer = [0; 8];
+        assert_eq!(server.read(&mut buffer).await, Ok(2));
+        assert_eq!(&buffer[..2], b"ab");
+        assert_eq!(client.read(&mut buffer).await, Ok(2));
+        assert_eq!(&buffer[..2], b"cd");
+        pair.sleep(seconds(60)).await;
+        let before = (pair.client.stats(), pair.server.stats());
+        pair.sleep(seconds(60)).await;
+        assert_eq!((pair.client.stats(), pair.server.stats()), before);
+    });
+}
