@@ -83,14 +83,17 @@ impl Interfaces {
         now: Instant,
         addresses: &[AddressPrefix],
     ) -> &mut Interface {
-        let local = path == Path::Local;
-        let new = if local {
-            interface(&loopback_capabilities(), seed, now, local, addresses)
-        } else {
-            interface(&self.capabilities, seed, now, local, addresses)
+        let (place, local) = match path {
+            Path::Local => (&mut self.local, true),
+            Path::Wire | Path::Narrow => (&mut self.wire, false),
         };
-        let place = self.on(path);
-        *place = new;
+        // In its place, as it is large.
+        *place = if local {
+            unaddressed(&loopback_capabilities(), seed, now)
+        } else {
+            unaddressed(&self.capabilities, seed, now)
+        };
+        assign(place, addresses, local);
         place
     }
 
@@ -112,18 +115,23 @@ fn interface(
     local: bool,
     addresses: &[AddressPrefix],
 ) -> Interface {
-    let mut config = Config::new(HardwareAddress::Ip);
-    config.random_seed = seed;
-    let mut interface = Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now));
-    // All of 127.0.0.0/8 is ours (RFC 1122 §3.2.1.3).
-    interface.set_any_ip(local);
+    let mut interface = unaddressed(capabilities, seed, now);
     assign(&mut interface, addresses, local);
     interface
+}
+
+#[inline]
+fn unaddressed(capabilities: &DeviceCapabilities, seed: u64, now: Instant) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    Interface::new(config, &mut Capabilities(capabilities), to_smoltcp(now))
 }
 
 /// Tells smoltcp our addresses. It walks over them for each packet, so those of the loopback are with the
 /// interface for packets to ourselves only.
 fn assign(interface: &mut Interface, addresses: &[AddressPrefix], local: bool) {
+    // All of 127.0.0.0/8 is ours (RFC 1122 §3.2.1.3).
+    interface.set_any_ip(local);
     interface.update_ip_addrs(|assigned| {
         assigned.clear();
         let loopback = [

@@ -211,6 +211,11 @@ impl Connection {
         self.state() == State::Closed && self.socket().remote_endpoint().is_none()
     }
 
+    /// Finished, and nobody is about to look at it.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.queued && self.is_finished()
+    }
+
     /// The handshake is over, whatever happened since.
     pub(crate) fn is_established(&self) -> bool {
         is_established(self.state())

@@ -180,7 +180,10 @@ impl Engine {
         if state == State::Closed {
             self.count_end(key);
         }
-        if before.is_established() {
+        if state == State::Closed && self.tcp.connections[key].is_over() {
+            // Nothing is left to send.
+            self.settle(key, None);
+        } else if before.is_established() {
             self.tcp.mark(key);
         } else {
             // Nobody has an answer to a handshake but smoltcp.

@@ -97,9 +97,15 @@ impl TcpStream {
     /// With `true`, the default, small writes are sent at once; with `false` they wait while
     /// others are unacknowledged (Nagle's algorithm, RFC 9293 §3.7.4).
     pub fn set_nodelay(&self, nodelay: bool) {
-        self.held
-            .with(|connection| connection.socket_mut().set_nagle_enabled(!nodelay));
-        self.held.mark();
+        let changed = self.held.with(|connection| {
+            let socket = connection.socket_mut();
+            let before = socket.nagle_enabled();
+            socket.set_nagle_enabled(!nodelay);
+            before == nodelay
+        });
+        if changed {
+            self.held.mark();
+        }
     }
 
     /// Probes an idle peer each `interval`; it counts as dead after four unanswered probes. `None`,

@@ -70,6 +70,32 @@ fn ten_active_of_ten_thousand_cost_what_ten_of_ten_do() {
     assert_eq!(polls, 2 * echoes);
 }
 
+/// Five segments there and three back: a look for each that comes, and one for each that is sent. The
+/// server has one more, to see that the handshake is over.
+#[test]
+fn a_connection_is_looked_at_for_its_segments_and_no_more() {
+    let pair = Pair::new(5, Conditions::default());
+    pair.run(async |pair| {
+        pair.serve_echo(small());
+        drop(pair.connect(7).await);
+        let polls = || [&pair.client, &pair.server].map(|stack| stack.stats().connection_polls);
+        for _ in 0..10 {
+            pair.sleep(Duration::from_secs(60)).await;
+            let before = polls();
+            let mut stream = pair.connect(7).await;
+            stream.set_nodelay(true);
+            pair.sleep(Duration::from_millis(1)).await;
+            stream.write_all(b"ping").await.unwrap();
+            let mut answer = [0; 4];
+            assert_eq!(stream.read(&mut answer).await.unwrap(), 4);
+            drop(stream);
+            pair.sleep(Duration::from_secs(1)).await;
+            let after = polls();
+            assert_eq!([0, 1].map(|end| after[end] - before[end]), [8, 9]);
+        }
+    });
+}
+
 #[test]
 fn an_idle_stack_is_never_polled() {
     let pair = Pair::new(5, Conditions::default());
