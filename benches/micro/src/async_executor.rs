@@ -1,6 +1,7 @@
 //! `async-executor` on one thread, with the channels, events and timers of the same family.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_executor::{LocalExecutor, Task};
 use async_io::Timer;
@@ -110,8 +111,8 @@ impl System for AsyncExecutor {
         true
     }
 
-    fn expiries(&mut self, count: usize) -> bool {
-        self.run(async move { expiries!(count, Timer::after) });
+    fn expiries(&mut self, count: usize, after: Duration) -> bool {
+        self.run(async move { expiries!(count, after, Timer::after) });
         true
     }
 }

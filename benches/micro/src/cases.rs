@@ -2,8 +2,6 @@
 
 /// Far enough away never to come.
 pub(crate) const FAR: std::time::Duration = std::time::Duration::from_secs(3600);
-/// Soon, but not before all timers are armed.
-pub(crate) const NEAR: std::time::Duration = std::time::Duration::from_millis(20);
 /// One in this many sources is ready.
 pub(crate) const READY: usize = 100;
 
@@ -111,8 +109,8 @@ macro_rules! timers {
 }
 
 macro_rules! expiries {
-    ($count:expr, $sleep:expr) => {{
-        let sleeps = (0..$count).map(|_| $sleep($crate::cases::NEAR));
+    ($count:expr, $after:expr, $sleep:expr) => {{
+        let sleeps = (0..$count).map(|_| $sleep($after));
         let sleeps: futures_util::stream::FuturesUnordered<_> = sleeps.collect();
         let fired = futures_util::StreamExt::count(sleeps).await;
         assert_eq!(fired, $count);

@@ -10,6 +10,8 @@ mod local_pool;
 mod reactor;
 mod tokio;
 
+use std::time::Duration;
+
 /// Something that is measured: by everyone in the same way.
 pub trait System {
     /// What it is called.
@@ -31,8 +33,8 @@ pub trait System {
     /// A timer is armed and given up, while `live` others run. False: there are no timers.
     fn timers(&mut self, live: usize, count: u64) -> bool;
 
-    /// `count` timers that are due together. False: there are no timers.
-    fn expiries(&mut self, count: usize) -> bool;
+    /// `count` timers that are due together, `after` they were made. False: there are no timers.
+    fn expiries(&mut self, count: usize, after: Duration) -> bool;
 }
 
 /// Everybody, the reactor first.
@@ -58,7 +60,7 @@ mod tests {
             system.round_trips(10);
             system.readiness(200, 3);
             system.timers(10, 10);
-            system.expiries(10);
+            system.expiries(10, Duration::from_millis(1));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `LocalPool` of the futures crate, which has no timers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use event_listener::Event;
 use futures_executor::{LocalPool, LocalSpawner};
@@ -87,7 +88,7 @@ impl System for Pool {
         false
     }
 
-    fn expiries(&mut self, _count: usize) -> bool {
+    fn expiries(&mut self, _count: usize, _after: Duration) -> bool {
         false
     }
 }

@@ -1,6 +1,7 @@
 //! This project's reactor, on a thread, in real time.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use reactor::Reactor;
 use reactor::sync::{Notify, mpsc};
@@ -99,10 +100,10 @@ impl System for Ours {
         true
     }
 
-    fn expiries(&mut self, count: usize) -> bool {
+    fn expiries(&mut self, count: usize, after: Duration) -> bool {
         let clock = self.0.clock();
         self.0
-            .block_on(async { expiries!(count, |span| clock.sleep(span)) });
+            .block_on(async { expiries!(count, after, |span| clock.sleep(span)) });
         true
     }
 }

@@ -1,6 +1,7 @@
 //! tokio's runtime for one thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, mpsc};
@@ -91,8 +92,8 @@ impl System for Tokio {
         true
     }
 
-    fn expiries(&mut self, count: usize) -> bool {
-        let main = async move { expiries!(count, tokio::time::sleep) };
+    fn expiries(&mut self, count: usize, after: Duration) -> bool {
+        let main = async move { expiries!(count, after, tokio::time::sleep) };
         self.0
             .block_on(async { tokio::spawn(main).await.expect("it ends") });
         true
