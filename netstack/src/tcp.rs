@@ -31,6 +31,7 @@ use core::net::{IpAddr, SocketAddr};
 use flow::Flow;
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use listener::Listener;
 use reactor::time::Instant;
 use smoltcp::iface::SocketStorage;
@@ -191,9 +192,14 @@ impl Table {
 
     /// Takes a connection that nobody holds out of everything.
     pub(crate) fn remove(&mut self, key: usize) {
+        self.forget_flow(key);
+        self.discard(key);
+    }
+
+    /// Takes a connection whose flow is not its own any more out of everything else.
+    fn discard(&mut self, key: usize) {
         self.set_role(key, Role::Stream);
         self.deadlines.set(key, None);
-        self.forget_flow(key);
         // A queued key may be taken over by a later connection, which is then looked at once more
         // than needed.
         if let Some(connection) = self.connections.remove(key) {
@@ -206,8 +212,18 @@ impl Table {
     /// Lets a new connection have the same ends.
     pub(crate) fn forget_flow(&mut self, key: usize) {
         let flow = self.connections[key].flow;
-        if matches!(self.by_flow.get(&flow), Some(Place::Connection(known)) if *known == key) {
-            self.by_flow.remove(&flow);
+        self.forget(
+            &flow,
+            |place| matches!(place, Place::Connection(known) if *known == key),
+        );
+    }
+
+    /// Forgets a flow if it is still what it was.
+    fn forget(&mut self, flow: &Flow, still: impl Fn(&Place) -> bool) {
+        if let Entry::Occupied(known) = self.by_flow.entry(*flow)
+            && still(known.get())
+        {
+            known.remove();
         }
     }
 
@@ -232,9 +248,7 @@ impl Table {
 
     /// Lets a new connection have the ends of one that waits for late segments.
     fn forget_time_wait(&mut self, flow: &Flow) {
-        if matches!(self.by_flow.get(flow), Some(Place::TimeWait { .. })) {
-            self.by_flow.remove(flow);
-        }
+        self.forget(flow, |place| matches!(place, Place::TimeWait { .. }));
     }
 
     /// Whatever is queued by now is for this turn; what is queued from now on is for the next one.
@@ -334,7 +348,7 @@ impl Table {
                 self.end_time_wait(until, &flow);
             }
         }
-        // The flow keeps its place in the map, so that nothing grows. `remove` leaves it there.
+        // The flow keeps its place in the map, so that nothing grows.
         if self.time_wait.len() < limit
             && self.time_wait.has_room()
             && let Some(place) = self.by_flow.get_mut(&flow)
@@ -342,8 +356,10 @@ impl Table {
         {
             *place = Place::TimeWait { until, sequence };
             self.time_wait.push(until, flow);
+            self.discard(key);
+        } else {
+            self.remove(key);
         }
-        self.remove(key);
     }
 
     /// Ends what is over by now.
@@ -355,10 +371,10 @@ impl Table {
 
     /// The flow may have been taken over by a new connection since, and even wait again.
     fn end_time_wait(&mut self, ends: Instant, flow: &Flow) {
-        let same = |place: &Place| matches!(place, Place::TimeWait { until, .. } if *until == ends);
-        if self.by_flow.get(flow).is_some_and(same) {
-            self.by_flow.remove(flow);
-        }
+        self.forget(
+            flow,
+            |place| matches!(place, Place::TimeWait { until, .. } if *until == ends),
+        );
     }
 }
 
