@@ -25,7 +25,7 @@ pub enum Protocol {
 }
 
 /// What the kernel starts with; handed to [`crate::runtime::start`].
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 #[derive(Clone, Copy, Debug)]
 pub struct BootInfo {
     /// How the kernel was entered.

@@ -34,28 +34,30 @@
 extern crate alloc;
 extern crate self as ukernel; // lets #[ukernel::main] be used in this crate's own examples
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod arch;
 pub mod boot;
+#[cfg(any(test, ukernel_hard_float))]
+mod builtins;
 pub mod clock;
 pub mod command_line;
 pub mod context;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod devices;
 pub mod entropy;
 pub mod exclusive;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod exit;
 pub mod input_ring;
 pub mod interrupt_causes;
 pub mod log;
 pub mod memory;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod panic;
 #[cfg(test)]
 mod property;
 pub mod random;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod runtime;
 pub mod scancodes;
 pub mod serial_input;

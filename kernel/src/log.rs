@@ -8,10 +8,10 @@
 //!
 //! Interrupt handlers do not log.
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod backend;
 pub mod line;
 pub mod ring;
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use backend::{drain, dropped_lines, flush, init};

@@ -10,20 +10,20 @@ pub mod page_table;
 pub mod range_set;
 pub mod region_pages;
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod fault;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod heap;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod mapping;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod region;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod setup;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod stack;
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use machine::*;
 /// Bytes of a page and of a frame.
 pub const PAGE_SIZE: u64 = 4096;
@@ -32,7 +32,7 @@ pub const PAGE_SIZE: u64 = 4096;
 pub const LOWEST_ADDRESS: u64 = 64 << 10;
 
 /// What needs a machine.
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod machine {
     use super::frames::{FrameAllocator, FrameRange};
     use super::range_set::RangeSet;

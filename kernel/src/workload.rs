@@ -53,14 +53,14 @@ pub extern "C" fn ukernel_first_poll() {
 }
 
 /// Spawns the workload that this image was linked with.
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) fn start(context: Context) -> MainTask {
     // SAFETY: `#[ukernel::main]` defines the symbol with this very signature, which names only
     // types of this crate, and two definitions do not link.
     unsafe { __ukernel_main(context) }
 }
 
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 unsafe extern "Rust" {
     fn __ukernel_main(context: Context) -> MainTask;
 }

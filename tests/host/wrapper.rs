@@ -92,7 +92,9 @@ impl Machine {
             .expect("it names the toolchain");
         let channel = text.split('"').nth(1).expect("a channel");
         let toolchain = self.path(&format!("home/.rustup/toolchains/{channel}-host"));
-        fs::create_dir_all(toolchain.join("lib/rustlib/x86_64-unknown-none")).expect(WRITABLE);
+        for target in ["x86_64-unknown-none", "x86_64-unknown-linux-musl"] {
+            fs::create_dir_all(toolchain.join("lib/rustlib").join(target)).expect(WRITABLE);
+        }
         fs::create_dir(toolchain.join("bin")).expect(WRITABLE);
         for program in ["cargo-clippy", "rustfmt"] {
             symlink("/bin/sh", toolchain.join("bin").join(program)).expect(WRITABLE);
@@ -274,6 +276,7 @@ fn rust_is_installed_as_the_repository_names_it() {
         "--component clippy",
         "--component rustfmt",
         "--target x86_64-unknown-none",
+        "--target x86_64-unknown-linux-musl",
     ] {
         assert!(call.contains(wanted), "{wanted}: {call}");
     }
@@ -281,6 +284,19 @@ fn rust_is_installed_as_the_repository_names_it() {
     let run = machine.with("rustup", "exit 1").just(&["run"]);
     run.expect_failed();
     run.expect_said_once("just: rustup failed; see above");
+}
+
+#[test]
+fn a_toolchain_that_lacks_a_target_is_completed() {
+    let machine = Machine::complete();
+    machine.just(&["run"]).expect_handed_over();
+    let toolchains = machine.path("home/.rustup/toolchains");
+    let toolchain = fs::read_dir(toolchains).unwrap().next().unwrap().unwrap();
+    let musl = "lib/rustlib/x86_64-unknown-linux-musl";
+    fs::remove_dir(toolchain.path().join(musl)).unwrap();
+    let run = machine.just(&["run"]);
+    run.expect_handed_over();
+    assert_eq!(run.calls_of("rustup").len(), 1, "{:#?}", run.calls);
 }
 
 #[test]

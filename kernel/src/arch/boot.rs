@@ -19,6 +19,7 @@ global_asm!(
     entry_tsc = sym ENTRY_TSC,
     kernel_entry = sym kernel_entry,
     boot_stack_size = const BOOT_STACK_SIZE,
+    hard_float = const cfg!(ukernel_hard_float) as u8,
     options(att_syntax)
 );
 

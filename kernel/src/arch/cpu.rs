@@ -53,22 +53,20 @@ pub(super) fn max_leaf(base: u32) -> u32 {
     __cpuid_count(base, 0).eax
 }
 
-/// Enables SSE, and AVX where there is any, for code that wants it. The kernel itself is compiled
-/// without, so interrupt handlers leave these registers alone.
+/// Enables AVX where there is any, for code that wants it, beside SSE, which `boot.s` enables before
+/// anything is called. No interrupt handler uses AVX (see `traps`).
 pub(super) fn enable_vector_state(features: Features) {
+    if !features.xsave {
+        return;
+    }
+    let mut state = XCr0Flags::X87 | XCr0Flags::SSE;
+    state.set(XCr0Flags::AVX, features.avx);
     // SAFETY: these bits only allow instructions that would fault; the kernel uses none of them.
     unsafe {
-        Cr4::update(|cr4| {
-            *cr4 |= Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
-            cr4.set(Cr4Flags::OSXSAVE, features.xsave);
-        });
-        if features.xsave {
-            let mut state = XCr0Flags::X87 | XCr0Flags::SSE;
-            state.set(XCr0Flags::AVX, features.avx);
-            // Raw: the other `write` reads the register first, an instruction that KVM cannot
-            // emulate where it has to.
-            XCr0::write_raw(state.bits());
-        }
+        Cr4::update(|cr4| *cr4 |= Cr4Flags::OSXSAVE);
+        // Raw: the other `write` reads the register first, an instruction that KVM cannot
+        // emulate where it has to.
+        XCr0::write_raw(state.bits());
     }
 }
 

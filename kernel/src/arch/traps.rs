@@ -12,6 +12,18 @@ use x86_64::VirtAddr;
 use x86_64::instructions::tables::lidt;
 use x86_64::structures::DescriptorTablePointer;
 
+#[cfg(all(target_os = "none", target_feature = "sse"))]
+compile_error!(
+    "this target is miscompiled with SSE enabled; kernel/README.md has a profile for hard float"
+);
+#[cfg(target_feature = "avx")]
+compile_error!(
+    "interrupts keep SSE registers only: enable AVX for functions, not for the whole program"
+);
+
+/// Whether compiled code uses SSE registers, those of handlers included.
+const HARD_FLOAT: bool = cfg!(ukernel_hard_float);
+
 /// The first vector of the interrupt controllers; those below are exceptions.
 pub(super) const FIRST_INTERRUPT: u8 = 32;
 /// The local timer's vector.
@@ -128,7 +140,8 @@ extern "C" fn exception_entry<const VECTOR: u8>() {
     )
 }
 
-/// Saves everything: a report shows it, and a handler of faults may be asked about it.
+/// Saves everything: a report shows it, and a handler of faults may be asked about it. The vector
+/// registers as `interrupt_common`.
 #[unsafe(naked)]
 extern "C" fn exception_common() {
     naked_asm!(
@@ -149,7 +162,16 @@ extern "C" fn exception_common() {
         "push r15",
         "cld",
         "mov rdi, rsp",
+        // The stack is at a multiple of 16 here, as `fxsave` and the call demand.
+        ".if {hard_float}",
+        "sub rsp, 512",
+        "fxsave64 [rsp]",
+        ".endif",
         "call {handle}",
+        ".if {hard_float}",
+        "fxrstor64 [rsp]",
+        "add rsp, 512",
+        ".endif",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -168,6 +190,7 @@ extern "C" fn exception_common() {
         "add rsp, 16",
         "iretq",
         handle = sym exceptions::handle,
+        hard_float = const HARD_FLOAT as u8,
     )
 }
 
@@ -182,8 +205,9 @@ extern "C" fn interrupt_entry<const VECTOR: u8>() {
     )
 }
 
-/// Saves what the called function may change. The kernel is compiled without vector instructions,
-/// so those registers stay as they are.
+/// Saves what the called function may change. On the bare target the kernel is compiled without vector
+/// instructions, so those registers stay as they are. With hard float it uses SSE, whose registers
+/// `fxsave` keeps, and which leave the rest of the wider ones alone (SDM vol. 1, section 14.1).
 #[unsafe(naked)]
 extern "C" fn interrupt_common() {
     naked_asm!(
@@ -199,7 +223,16 @@ extern "C" fn interrupt_common() {
         "push rbp",
         "cld",
         "mov rdi, rsp",
+        // The stack is at a multiple of 16 here, as `fxsave` and the call demand.
+        ".if {hard_float}",
+        "sub rsp, 512",
+        "fxsave64 [rsp]",
+        ".endif",
         "call {handle}",
+        ".if {hard_float}",
+        "fxrstor64 [rsp]",
+        "add rsp, 512",
+        ".endif",
         "pop rbp",
         "pop r11",
         "pop r10",
@@ -213,6 +246,7 @@ extern "C" fn interrupt_common() {
         "add rsp, 8",
         "iretq",
         handle = sym interrupts::handle,
+        hard_float = const HARD_FLOAT as u8,
     )
 }
 
