@@ -4,10 +4,12 @@ just := quote(just_executable()) + " --justfile " + quote(justfile())
 target_folder := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 guest_target := "x86_64-unknown-none"
 guest_folder := target_folder / guest_target / "guest"
+# The other profile, and the guest that is tested with it.
+hard_float := "--config kernel/hard-float.toml --target x86_64-unknown-linux-musl -p computing"
 
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
-    kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/linux-entry/Cargo.toml`
+    kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/computing/Cargo.toml tests/linux-entry/Cargo.toml`
 not_guests := replace(guests, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
@@ -114,6 +116,7 @@ bench-peers *ARGUMENTS: build
 build:
     cargo build --quiet -p bundle-tool
     kernel/build/guests.sh --quiet {{ guests }}
+    cargo build --quiet --profile guest {{ hard_float }}
 
 # Format all sources
 fmt:
@@ -130,6 +133,7 @@ lint:
     cargo clippy --quiet --workspace {{ not_guests }} --all-targets -- -D warnings
     cargo clippy --quiet --lib {{ guest_libraries }} --profile test -- -D warnings
     cargo clippy --quiet --target {{ guest_target }} {{ guests }} -- -D warnings
+    cargo clippy --quiet {{ hard_float }} -- -D warnings
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel
 

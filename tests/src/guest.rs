@@ -21,13 +21,25 @@ fn target() -> PathBuf {
 /// # Panics
 /// It has not been built.
 pub fn guest(name: &str) -> PathBuf {
-    let elf = target().join("x86_64-unknown-none/guest").join(name);
+    built("x86_64-unknown-none", name)
+}
+
+fn built(triple: &str, name: &str) -> PathBuf {
+    let elf = target().join(triple).join("guest").join(name);
     assert!(
         elf.exists(),
         "{} is not there; build the guests first: ./just build",
         elf.display()
     );
     elf
+}
+
+/// The ELF of the guest program `name`, built with the hard-float profile.
+///
+/// # Panics
+/// It has not been built.
+pub fn hard_float_guest(name: &str) -> PathBuf {
+    built("x86_64-unknown-linux-musl", name)
 }
 
 /// The command `ukernel`.

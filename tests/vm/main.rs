@@ -11,6 +11,7 @@ mod faults;
 mod firecracker;
 mod flood;
 mod garbage;
+mod hard_float;
 mod http;
 mod interrupts;
 mod launch;

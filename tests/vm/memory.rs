@@ -50,13 +50,6 @@ fn regions_are_backed_lazily_by_handlers_or_when_asked() {
     vm.expect_status(SUCCESS);
 }
 
-#[test]
-fn vector_registers_survive_interrupts() {
-    let vm = boot(guest("vectors", 16));
-    assert!(number(&vm, "guest: vector registers kept", "interrupts=") > 0);
-    vm.expect_status(SUCCESS);
-}
-
 /// Memory above 4 GiB is used, with large pages of the processor and without.
 #[test]
 fn all_of_eight_gib_is_used() {

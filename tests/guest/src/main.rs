@@ -54,7 +54,6 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "try-oom" => memory::try_to_exhaust(),
         "memory" => memory::check_everything(),
         "high-memory" => memory::use_high_memory(),
-        "vectors" => memory::use_vector_registers(&ctx).await,
 
         "sleep" => time::sleep(&ctx, number.unwrap_or(100)).await,
         "timers" => time::check_timers(&ctx).await,

@@ -5,12 +5,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::hint::black_box;
-use ukernel::Context;
 use ukernel::memory::fault::{self, Fault, FaultAction};
 use ukernel::memory::page_table::Access;
 use ukernel::memory::region::{Backing, Region, RegionError};
 use ukernel::memory::{self, PAGE_SIZE};
-use ukernel::time::Duration;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
@@ -188,27 +186,4 @@ pub(crate) fn use_high_memory() {
         "guest: memory used mib={mib} highest={:#x}",
         highest.unwrap_or(0)
     );
-}
-
-/// Vector registers keep their values while interrupts come.
-pub(crate) async fn use_vector_registers(ctx: &Context) {
-    let end = ctx.clock().now() + Duration::from_millis(2_500);
-    ctx.clock().sleep(Duration::from_millis(1)).await;
-    let interrupts = ctx.stats().machine.interrupts_in_all();
-    let mut rounds = 0_u64;
-    while ctx.clock().now() < end {
-        let pattern = 0x0123_4567_89ab_cdef_u64 ^ rounds;
-        let back: u64;
-        // SAFETY: SSE is enabled; the registers are named as changed.
-        unsafe {
-            asm!(
-                "movq xmm7, {0}", "mov rcx, 20000", "2: dec rcx", "jnz 2b", "movq {1}, xmm7",
-                in(reg) pattern, out(reg) back, out("rcx") _,
-            );
-        }
-        assert_eq!(back, pattern);
-        rounds += 1;
-    }
-    let interrupts = ctx.stats().machine.interrupts_in_all() - interrupts;
-    log::info!("guest: vector registers kept rounds={rounds} interrupts={interrupts}");
 }
