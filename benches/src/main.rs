@@ -52,10 +52,11 @@ fn main() -> ExitCode {
         ["exact", "--update"] => exact::update(),
         ["load"] => under_load::run(),
         ["micro"] => micro::run(),
-        ["peers"] => peers::run(EFFORT),
-        ["peers", "--quick"] => peers::run(QUICK),
+        ["peers"] => peers::run(EFFORT, None),
+        ["peers", "--only", text] => peers::run(EFFORT, Some(text)),
+        ["peers", "--quick"] => peers::run(QUICK, None),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | load | micro | peers [--quick]]",
+            "usage: benches [exact [--update] | load | micro | peers [--quick | --only TEXT]]",
         )),
     };
     match kept {

@@ -24,21 +24,27 @@ pub(crate) struct Effort {
 
 /// Measures every row and prints the table. Needs root for tap devices; without it the rows through
 /// tap are said to be missing.
-pub(crate) fn run(effort: Effort) -> io::Result<bool> {
+///
+/// With `only`: nothing but the rows through a network whose name contains it; nothing is saved.
+pub(crate) fn run(effort: Effort, only: Option<&str>) -> io::Result<bool> {
     let networks = match rig::enter_private_network()? {
         true => &[Network::Tap, Network::User][..],
         false => &[Network::User][..],
     };
     let candidates = Candidate::all()?;
-    let mut report = Report::new();
-    boot::measure(&candidates, effort, &mut report);
-    rows::without_network(&candidates, effort, &mut report);
+    let mut report = Report::new(only);
+    if only.is_none() {
+        boot::measure(&candidates, effort, &mut report);
+        rows::without_network(&candidates, effort, &mut report);
+    }
     for &network in networks {
         let rigs = candidates.iter().enumerate();
         let rigs = rigs.filter_map(|(index, candidate)| Rig::serve(candidate, index, network));
         rows::through(network, &rigs.collect::<Vec<_>>(), effort, &mut report);
     }
     report.print();
-    report.save()?;
+    if only.is_none() {
+        report.save()?;
+    }
     Ok(true)
 }

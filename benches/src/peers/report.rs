@@ -58,11 +58,23 @@ struct Row {
 pub(crate) struct Report {
     rows: Vec<Row>,
     failures: BTreeMap<String, u32>,
+    /// What the names of the rows contain that are wanted.
+    #[serde(skip)]
+    only: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new() -> Report {
-        Report::default()
+    /// For rows whose names contain `only`, or for all.
+    pub(crate) fn new(only: Option<&str>) -> Report {
+        Report {
+            only: only.map(String::from),
+            ..Report::default()
+        }
+    }
+
+    /// Whether a row is worth measuring.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| row.contains(only))
     }
 
     pub(crate) fn add(&mut self, row: &str, who: &str, unit: Unit, value: f64) {
@@ -203,7 +215,7 @@ mod tests {
 
     #[test]
     fn rounds_are_compared_pair_by_pair() {
-        let mut report = Report::new();
+        let mut report = Report::new(None);
         for (ours, theirs) in [(10.0, 20.0), (40.0, 80.0), (9.0, 10.0)] {
             report.add("row", OURS, Unit::Micros, ours);
             report.add("row", REFERENCE, Unit::Micros, theirs);
@@ -214,7 +226,7 @@ mod tests {
 
     #[test]
     fn less_is_worse_where_more_is_better() {
-        let mut report = Report::new();
+        let mut report = Report::new(None);
         report.add("row", OURS, Unit::PerSecond, 5.0);
         report.add("row", REFERENCE, Unit::PerSecond, 10.0);
         assert!(report.rows[0].verdict().ends_with("LOST"));

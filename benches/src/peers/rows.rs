@@ -135,6 +135,9 @@ fn measured(
     run: impl FnOnce() -> io::Result<Seen>,
     describe: impl FnOnce(&Seen, &mut dyn FnMut(&str, Unit, f64)),
 ) {
+    if !report.wants(row) {
+        return;
+    }
     let name = &rig.candidate.name;
     let before = rig.cpu_nanos();
     let seen = match run() {
