@@ -41,7 +41,7 @@ use crate::virtio::{
     Device, DeviceKind, Failure, Features, MAX_QUEUE_SIZE, MmioSlot, Registers, Transport,
 };
 
-pub use config::{MAX_MTU, MIN_RX_BUFFERS, NetConfig};
+pub use config::{MAX_MTU, MIN_BULK_BUFFERS, MIN_RX_BUFFERS, NetConfig};
 pub use counters::{NetMonitor, NetStats};
 pub use receive::RxToken;
 pub use transmit::TxToken;
@@ -58,6 +58,12 @@ const TX: usize = 1;
 /// Bytes of an Ethernet header, which the MTU does not count.
 const ETHERNET_HEADER: usize = 14;
 
+/// Bytes of the largest frame: IPv4 and IPv6 cannot say that a packet is longer (RFC 791 §3.1).
+const MAX_FRAME: usize = ETHERNET_HEADER + u16::MAX as usize;
+
+/// Bytes of a buffer for merged segments, in either direction: room for the largest frame and no more.
+const BULK_BUFFER: usize = header::LEN + MAX_FRAME;
+
 /// Bad packets dropped in one call of `receive` before it says that there is nothing. They are
 /// looked at again in the next turn, so a device that sends only garbage starves nobody.
 const MAX_DROPS_PER_CALL: usize = 64;
@@ -71,6 +77,19 @@ const WANTED: Features = Features::from_bits(
         | Features::NET_MRG_RXBUF.bits()
         | Features::NET_STATUS.bits(),
 );
+
+/// What segmentation offload needs is asked for only where the device can do the rest of it: it cuts
+/// what has a partial checksum, and large packets come into ordinary buffers (§5.1.3.1).
+fn wanted(offered: Features, bulk: bool) -> Features {
+    let mut wanted = WANTED;
+    if bulk && offered.contains(Features::NET_CSUM) {
+        wanted = wanted | Features::NET_HOST_TSO4;
+    }
+    if bulk && offered.contains(Features::NET_GUEST_CSUM | Features::NET_MRG_RXBUF) {
+        wanted = wanted | Features::NET_GUEST_TSO4 | Features::NET_GUEST_TSO6;
+    }
+    wanted
+}
 
 /// A network interface. See the module for who drives it and how.
 ///
@@ -106,7 +125,9 @@ impl<T: Registers> VirtioNet<T> {
         irq: IrqEvent,
         config: NetConfig,
     ) -> Result<Self, InitError> {
-        let features = transport.negotiate(DeviceKind::Network, WANTED)?;
+        let bulk = config.bulk_buffers >= MIN_BULK_BUFFERS;
+        let choose = |offered| wanted(offered, bulk);
+        let features = transport.negotiate_by(DeviceKind::Network, &choose)?;
         let found = DeviceConfig::read(&transport, features)?;
         let mtu = found.mtu.min(MAX_MTU);
         let mac = found
@@ -118,10 +139,10 @@ impl<T: Registers> VirtioNet<T> {
         let tx = transport.add_queue(TX as u16, tx_buffers.next_power_of_two(), features)?;
         let monitor = NetMonitor::default();
         let rx_buffers = rx_buffers.min(rx.size());
-        let receiver = Receiver::new(features, found.mtu, rx_buffers, monitor.clone())?;
+        let bulk = config.bulk_buffers;
+        let receiver = Receiver::new(features, found.mtu, rx_buffers, bulk, monitor.clone())?;
         let tx_buffers = tx_buffers.min(tx.size());
-        let offload = features.contains(Features::NET_CSUM);
-        let transmitter = Transmitter::new(tx_buffers, mtu, offload, monitor.clone())?;
+        let transmitter = Transmitter::new(features, mtu, tx_buffers, bulk / 4, monitor.clone())?;
         let mut net = VirtioNet {
             device: Device::new("net", transport, Vec::from([rx, tx])),
             irq,
@@ -306,6 +327,7 @@ impl<T: Registers> phy::Device for VirtioNet<T> {
         // Settled here, in both directions.
         capabilities.checksum.tcp = Checksum::None;
         capabilities.checksum.udp = Checksum::None;
+        capabilities.segmentation.tcpv4 = self.transmitter.largest_segmented();
         capabilities
     }
 }

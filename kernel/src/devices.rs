@@ -29,6 +29,11 @@ const RAM_PER_RX_BUFFER: u64 = 128 * 1024;
 /// Most receive buffers of an interface, however much RAM there is: what both hypervisors' queues
 /// hold.
 const MAX_RX_BUFFERS: u64 = 256;
+/// The same for buffers of 64 KiB, which are made for bulk transfers only: a 32nd of the RAM for what
+/// arrives, a quarter of that for what leaves. Below some 32 MiB there are too few to be of use.
+const RAM_PER_BULK_BUFFER: u64 = 2 * 1024 * 1024;
+/// Most of them: eight windows of 512 KiB.
+const MAX_BULK_BUFFERS: u64 = 64;
 
 /// The devices whose drivers came up, each kind in the order of the announcements.
 #[derive(Default)]
@@ -115,6 +120,7 @@ impl Bringer<'_> {
         NetConfig {
             rx_buffers,
             tx_buffers: rx_buffers / 2,
+            bulk_buffers: (self.free_bytes / RAM_PER_BULK_BUFFER).min(MAX_BULK_BUFFERS) as u16,
             mac: Some([2, a, b, c, d, e]),
             config_irq: None,
         }

@@ -168,6 +168,9 @@ impl Link {
         let header = if framed { ETHERNET_HEADER } else { 0 };
         let (packet, result) = self.build(header, len, fill);
         if let Some(packet) = packet {
+            // The queues do not keep how it is to be cut. It is repeated, as what a full wire lost.
+            let cut = meta.segmentation_offload_size.is_some();
+            let hop = if cut { Hop::None } else { hop };
             self.pass_on(hop, packet, ethertype_of(destination));
         }
         result

@@ -20,11 +20,14 @@
 //! assert!(!wire.sent(0).is_empty(), "it looks for a DHCP server");
 //! ```
 
+mod segmentation;
+
+use core::num::NonZeroU16;
 use reactor::Clock;
 use reactor::hardware::Hardware;
 use reactor::time::{Duration, Instant};
 use reactor::timers::Sleep;
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use std::boxed::Box;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +36,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
+
+pub use segmentation::Segmentation;
 
 /// What the wire does to frames, each way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub struct Conditions {
     pub reordering: u32,
     /// How long every frame takes.
     pub delay: Duration,
+    /// What the devices at both ends do for TCP over IPv4. For good: stacks ask once.
+    pub segmentation: Segmentation,
 }
 
 /// Counts of one direction.
@@ -57,6 +64,8 @@ pub struct WireStats {
     pub lost: u64,
     /// Frames taken by the other end.
     pub delivered: u64,
+    /// Packets of several segments that a stack handed to the device.
+    pub large: u64,
 }
 
 /// Frames one direction holds; a sender beyond it is told that its queue is full.
@@ -298,7 +307,7 @@ impl Device for WireEnd {
             sender.wake();
         }
         drop(shared);
-        Some((Received(frame), Sending(self)))
+        Some((Received(frame), Sending::new(self)))
     }
 
     fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Sending<'_>> {
@@ -317,13 +326,18 @@ impl Device for WireEnd {
             "a full transmit queue is polled"
         );
         drop(shared);
-        room.then_some(Sending(self))
+        room.then(|| Sending::new(self))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = self.wire.shared.borrow().ends[self.index].mtu;
+        let shared = self.wire.shared.borrow();
+        capabilities.max_transmission_unit = shared.ends[self.index].mtu;
+        if shared.conditions.segmentation != Segmentation::Stack {
+            capabilities.checksum.tcp = Checksum::Rx;
+            capabilities.segmentation.tcpv4 = Some(segmentation::LARGEST);
+        }
         capabilities
     }
 }
@@ -338,19 +352,45 @@ impl RxToken for Received {
 }
 
 /// Room for a frame on the wire.
-pub struct Sending<'e>(&'e mut WireEnd);
+pub struct Sending<'e> {
+    end: &'e mut WireEnd,
+    segment: Option<NonZeroU16>,
+}
+
+impl<'e> Sending<'e> {
+    fn new(end: &'e mut WireEnd) -> Sending<'e> {
+        Sending { end, segment: None }
+    }
+}
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         assert!(
-            len <= MTU,
+            len <= MTU || self.segment.is_some() && len <= segmentation::LARGEST.get(),
             "a frame of {len} bytes is larger than the wire's MTU"
         );
         let mut frame = std::vec![0; len];
         let result = f(&mut frame);
-        let end = self.0;
+        let Sending { end, segment } = self;
         let now = end.wire.clock.now();
-        end.wire.shared.borrow_mut().send(end.index, frame, now);
+        let mut shared = end.wire.shared.borrow_mut();
+        let how = shared.conditions.segmentation;
+        shared.ends[end.index].stats.large += u64::from(segment.is_some());
+        if how != Segmentation::Stack && segmentation::is_tcp(&frame) {
+            segmentation::complete(&mut frame);
+        }
+        match segment {
+            Some(size) if how == Segmentation::Device => {
+                for cut in segmentation::cut(&frame, size) {
+                    shared.send(end.index, cut, now);
+                }
+            }
+            _ => shared.send(end.index, frame, now),
+        }
         result
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.segment = meta.segmentation_offload_size;
     }
 }

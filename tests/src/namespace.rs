@@ -2,10 +2,12 @@
 //! nothing of it is visible outside, and it goes when it is dropped.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 /// The namespace's own address on the tap, and the guest's.
@@ -52,6 +54,23 @@ impl Namespace {
         std::fs::write(&wrapper, script)?;
         std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755))?;
         Ok(wrapper)
+    }
+
+    /// Runs `work` with the namespace's network, in a thread of its own.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered.
+    ///
+    /// # Panics
+    /// `work` does.
+    pub fn inside<R: Send>(&self, work: impl FnOnce() -> R + Send) -> io::Result<R> {
+        let namespace = std::fs::File::open(Path::new("/run/netns").join(&self.name))?;
+        let enter_and_work = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), kind)?;
+            Ok(work())
+        };
+        std::thread::scope(|scope| scope.spawn(enter_and_work).join()).expect("`work` returns")
     }
 
     /// Fetches `path` of the guest's HTTP server.

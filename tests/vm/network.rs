@@ -1,17 +1,57 @@
 //! The demo's network: echo over TCP and UDP, addresses, a cable that is pulled.
 
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bundle_tool::machine::{Nic, Qemu};
 use system_tests::client::{Pattern, ask_udp, echo_tcp};
 use system_tests::demo::{Demo, demo_config};
+use system_tests::namespace::{GUEST, HOST, Namespace, TAP};
+use system_tests::skip::skip;
+use system_tests::vm::{boot, config};
 
 const MIB: u64 = 1 << 20;
+/// `GUEST_TSO4`, `GUEST_TSO6` and `HOST_TSO4` (virtio 1.2 §5.1.3).
+const SEGMENTATION: u64 = 1 << 7 | 1 << 8 | 1 << 11;
 
 #[test]
 fn sixty_four_mib_come_back_unchanged() {
     let demo = Demo::boot(demo_config());
     echo_tcp(demo.echo, 64 * MIB, 1).unwrap();
     demo.stop_and_expect_success();
+}
+
+/// A tap device cuts and merges segments, which the user-mode network does not.
+#[test]
+fn sixty_four_mib_come_back_unchanged_through_a_tap_device() {
+    let namespace = match Namespace::new("bulk") {
+        Ok(namespace) => namespace,
+        Err(error) => return skip("bulk through tap", &error.to_string()),
+    };
+    let options = format!("net={GUEST}/24,gw={HOST} log=debug");
+    let config = config("demo").nic(Nic::tap(TAP)).options(&options);
+    let mut qemu = Qemu::new(config);
+    qemu.program = namespace.wrap(&in_path(&qemu.program)).unwrap();
+    let vm = boot(qemu);
+    let started = vm.expect_line("net: started");
+    let features = started.split("features=0x").nth(1).unwrap();
+    let features = u64::from_str_radix(features.split(' ').next().unwrap(), 16).unwrap();
+    assert_eq!(features & SEGMENTATION, SEGMENTATION, "{started}");
+    vm.expect_line("http: listening");
+    let echo = (GUEST.parse::<IpAddr>().unwrap(), 7).into();
+    let echoed = namespace.inside(|| echo_tcp(echo, 64 * MIB, 1));
+    echoed.unwrap().unwrap();
+    vm.stop_and_expect_success();
+}
+
+/// Where a program is that is called by its name.
+fn in_path(program: &Path) -> PathBuf {
+    let folders = std::env::var_os("PATH").expect("a test runner has one");
+    let mut found = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    found
+        .find(|path| path.is_file())
+        .expect("it runs every other test")
 }
 
 #[test]

@@ -91,6 +91,12 @@ pub(super) fn verify(frame: &[u8]) -> Verdict {
     }
 }
 
+/// Bytes of the TCP header that begins at `start` in a frame of ours.
+pub(super) fn tcp_header_len(frame: &[u8], start: u16) -> u16 {
+    let offset = frame.get(usize::from(start) + 12).copied();
+    u16::from(offset.unwrap_or_default() >> 4) * 4
+}
+
 /// Finds a whole TCP segment or UDP datagram in an Ethernet frame.
 fn find(frame: &[u8]) -> Option<Segment> {
     let packet = frame.get(ETHERNET..)?;

@@ -14,6 +14,9 @@ pub const MIN_RX_BUFFERS: u16 = 40;
 /// Largest MTU that is used, however much the device allows: transmit buffers have this size.
 pub const MAX_MTU: usize = 9000;
 
+/// Fewest buffers for merged segments: with fewer, none are used.
+pub const MIN_BULK_BUFFERS: u16 = 16;
+
 /// MTU of a device that does not tell one.
 const DEFAULT_MTU: usize = 1500;
 /// Smallest MTU that a device may tell: what IPv4 asks of a link (RFC 791).
@@ -40,6 +43,10 @@ pub struct NetConfig {
     pub rx_buffers: u16,
     /// Buffers of one frame each for frames on their way out, at least one.
     pub tx_buffers: u16,
+    /// Buffers of 64 KiB for merged TCP segments that arrive, and a quarter as many for those on their
+    /// way out, out of the buffers above. They are made when such segments come, in the place of
+    /// small ones. Below [`MIN_BULK_BUFFERS`], segments are neither merged nor cut by the device.
+    pub bulk_buffers: u16,
     /// Hardware address for a device that has none. Should be random; must be unicast.
     pub mac: Option<[u8; 6]>,
     /// Raised when the device's configuration changed, where the interrupt handler can tell (bit
@@ -49,11 +56,12 @@ pub struct NetConfig {
 }
 
 impl Default for NetConfig {
-    /// 128 receive and 64 transmit buffers: 350 KiB once all of them are made.
+    /// 128 receive and 64 transmit buffers: 350 KiB once all of them are made. No segmentation offload.
     fn default() -> NetConfig {
         NetConfig {
             rx_buffers: 128,
             tx_buffers: 64,
+            bulk_buffers: 0,
             mac: None,
             config_irq: None,
         }

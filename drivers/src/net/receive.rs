@@ -7,12 +7,15 @@ use smoltcp::phy;
 
 use super::checksum::{self, Verdict};
 use super::header::{self, Received};
-use super::{ETHERNET_HEADER, MIN_RX_BUFFERS, NetMonitor};
+use super::{BULK_BUFFER, ETHERNET_HEADER, MAX_FRAME, MIN_RX_BUFFERS, NetMonitor};
 use crate::InitError;
 use crate::virtio::{Buffer, Fault, Features, Queue, Segment};
 
 /// Bytes of a receive buffer: a header and the largest frame of an ordinary link.
 const BUFFER: usize = 2048;
+
+/// Small buffers that one packet may make room for larger ones.
+const MAX_ENLARGED: u16 = 4;
 
 /// Buffers made in one turn, once the first [`MIN_RX_BUFFERS`] are there.
 const GROWTH: u16 = 8;
@@ -31,6 +34,9 @@ pub(super) struct Receiver {
     /// Buffers made so far, and how many there are to be.
     made: u16,
     wanted: u16,
+    /// Buffers for merged segments among them, and how many there may be. None: nothing is merged.
+    bulk_made: u16,
+    bulk: u16,
     monitor: NetMonitor,
 }
 
@@ -56,20 +62,24 @@ pub(super) enum Frame {
 
 impl Receiver {
     /// State for a device with these features that receives packets of up to `mtu` bytes into
-    /// `wanted` buffers. Makes none of them yet.
+    /// `wanted` buffers, up to `bulk` of them large. Makes none of them yet.
     pub(super) fn new(
         features: Features,
         mtu: usize,
         wanted: u16,
+        bulk: u16,
         monitor: NetMonitor,
     ) -> Result<Receiver, InitError> {
         let mergeable = features.contains(Features::NET_MRG_RXBUF);
         let frame = mtu + ETHERNET_HEADER;
+        let merges = features.contains(Features::NET_GUEST_TSO4)
+            || features.contains(Features::NET_GUEST_TSO6);
+        let bulk = if merges { bulk.min(wanted) } else { 0 };
         let whole = (frame + header::LEN).next_multiple_of(64);
         let mut scratch = Vec::new();
         if mergeable {
             scratch
-                .try_reserve_exact(frame)
+                .try_reserve_exact(if merges { MAX_FRAME } else { frame })
                 .map_err(|_| InitError::OutOfMemory)?;
         }
         Ok(Receiver {
@@ -80,6 +90,8 @@ impl Receiver {
             scratch,
             made: 0,
             wanted,
+            bulk_made: 0,
+            bulk,
             monitor,
         })
     }
@@ -139,7 +151,8 @@ impl Receiver {
     ) -> Result<Option<Frame>, Fault> {
         self.scratch.clear();
         let mut fits = count <= queue.size() && self.append(&first.bytes()[header::LEN..written]);
-        post(queue, first);
+        let mut enlarged = 0;
+        self.recycle_small(queue, first, &mut enlarged);
         // A device completes all buffers of a packet at once, so one that is missing is a lie.
         // What follows a lie may be lost with it; Linux does the same.
         for _ in 1..count.min(queue.size()) {
@@ -147,9 +160,32 @@ impl Receiver {
                 return Ok(None);
             };
             fits = fits && self.append(&buffer.bytes()[..written]);
-            post(queue, buffer);
+            self.recycle_small(queue, buffer, &mut enlarged);
         }
         Ok((fits && count > 0).then_some(Frame::Scratch))
+    }
+
+    /// Gives a buffer of a packet that did not fit into one back to the device. Where segments are
+    /// merged, such packets are to fit, so a large one takes its place, and once there are enough of
+    /// those, none: in the end a bulk transfer is read where the device wrote it.
+    fn recycle_small(&mut self, queue: &mut Queue, buffer: Buffer, enlarged: &mut u16) {
+        if self.bulk == 0 || buffer.len() > BUFFER {
+            return post(queue, buffer);
+        }
+        if self.bulk_made == self.bulk {
+            self.made -= 1;
+            self.wanted -= 1;
+            return;
+        }
+        let large = Some(BULK_BUFFER).filter(|_| *enlarged < MAX_ENLARGED);
+        match large.and_then(Buffer::zeroed) {
+            Some(large) => {
+                self.bulk_made += 1;
+                *enlarged += 1;
+                post(queue, large);
+            }
+            None => post(queue, buffer),
+        }
     }
 
     /// Adds bytes to the scratch memory, if they fit.
@@ -167,7 +203,12 @@ impl Receiver {
         let vouched =
             self.checksums_vouched && head.flags & (header::NEEDS_CSUM | header::DATA_VALID) != 0;
         let len = bytes.len();
-        let good_size = len >= ETHERNET_HEADER && !head.merged;
+        let agreed = match head.gso_type {
+            header::GSO_NONE => true,
+            header::GSO_TCPV4 | header::GSO_TCPV6 => self.bulk > 0,
+            _ => false,
+        };
+        let good_size = len >= ETHERNET_HEADER && agreed;
         if good_size && (vouched || checksum::verify(bytes) != Verdict::Bad) {
             let count = self.monitor.count();
             count.rx_frames.add(1);

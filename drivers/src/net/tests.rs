@@ -14,6 +14,8 @@ use smoltcp::wire::{
     Ipv4Packet, Ipv6Address, Ipv6Packet, TcpPacket, UdpPacket,
 };
 
+mod segmentation;
+
 use super::*;
 use crate::testing::{FakeNet, FakeRegisters};
 
@@ -43,6 +45,7 @@ fn config(rx_buffers: u16, tx_buffers: u16) -> NetConfig {
     NetConfig {
         rx_buffers,
         tx_buffers,
+        bulk_buffers: 0,
         mac: None,
         config_irq: None,
     }

@@ -57,8 +57,14 @@ impl FakeNet {
 
     /// Delivers a frame with header flags, over as many buffers as it needs.
     pub fn deliver_with(&mut self, flags: u8, frame: &[u8]) -> bool {
+        self.deliver_merged(flags, 0, frame)
+    }
+
+    /// As [`FakeNet::deliver_with`], and says which kind of segments were merged into the frame.
+    pub fn deliver_merged(&mut self, flags: u8, gso_type: u8, frame: &[u8]) -> bool {
         let mut packet = std::vec![0; HEADER];
         packet[0] = flags;
+        packet[1] = gso_type;
         packet.extend_from_slice(frame);
         let mut buffers = Vec::new();
         let mut room = 0;
@@ -78,6 +84,16 @@ impl FakeNet {
         }
         self.signal();
         true
+    }
+
+    /// Delivers a small frame into a buffer that was taken from [`FakeNet::receive_queue`].
+    pub fn deliver_to(&mut self, buffer: &Request, frame: &[u8]) {
+        let mut packet = std::vec![0; HEADER];
+        packet[10] = 1;
+        packet.extend_from_slice(frame);
+        let written = buffer.write(&packet);
+        self.receive_queue().push(buffer.head, written);
+        self.signal();
     }
 
     /// Writes raw bytes, header and all, into one buffer and claims that they were `claimed` many.

@@ -33,6 +33,12 @@ impl Features {
     pub const NET_MTU: Features = Features::bit(3);
     /// Network: the device has an address of its own.
     pub const NET_MAC: Features = Features::bit(5);
+    /// Network: the driver takes TCP segments over IPv4 that were merged into one packet.
+    pub const NET_GUEST_TSO4: Features = Features::bit(7);
+    /// Network: the same over IPv6.
+    pub const NET_GUEST_TSO6: Features = Features::bit(8);
+    /// Network: the device cuts large TCP packets over IPv4 into segments.
+    pub const NET_HOST_TSO4: Features = Features::bit(11);
     /// Network: a received packet may span several buffers.
     pub const NET_MRG_RXBUF: Features = Features::bit(15);
     /// Network: the device tells whether the link is up.

@@ -173,6 +173,15 @@ impl<T: Registers> Transport<T> {
     /// # Errors
     /// The device is not of this `kind`, cannot be reset, is not a version 1 device, or refuses.
     pub fn negotiate(&mut self, kind: DeviceKind, wanted: Features) -> Result<Features, InitError> {
+        self.negotiate_by(kind, &|_| wanted)
+    }
+
+    /// As [`Transport::negotiate`], where what is wanted depends on what is offered.
+    pub(crate) fn negotiate_by(
+        &mut self,
+        kind: DeviceKind,
+        wanted: &dyn Fn(Features) -> Features,
+    ) -> Result<Features, InitError> {
         if self.kind() != kind {
             return Err(InitError::WrongKind(self.kind()));
         }
@@ -186,7 +195,7 @@ impl<T: Registers> Transport<T> {
             self.fail();
             return Err(InitError::NotVersion1);
         }
-        let features = offered.and(wanted | Features::VERSION_1);
+        let features = offered.and(wanted(offered) | Features::VERSION_1);
         self.inner.write_driver_features(features.bits());
         self.add_status(DeviceStatus::FEATURES_OK);
         // §3.1.1 step 6: a device that cannot live with the set takes the bit back.

@@ -17,6 +17,7 @@ mod pair;
 mod path_mtu;
 mod raw;
 mod scale;
+mod segmentation;
 mod streams;
 mod syn;
 mod syn_flood;

@@ -32,9 +32,17 @@ impl Lone {
     }
 
     pub(crate) fn with_random(config: Config, random: impl FnMut() -> u64 + 'static) -> Lone {
+        Lone::on_wire(config, random, Conditions::default())
+    }
+
+    pub(crate) fn on_wire(
+        config: Config,
+        random: impl FnMut() -> u64 + 'static,
+        conditions: Conditions,
+    ) -> Lone {
         let reactor = Reactor::new(VirtualClock::new());
         let (clock, spawner) = (reactor.clock(), reactor.spawner());
-        let (wire, _, end) = Wire::new(&clock, 1, Conditions::default());
+        let (wire, _, end) = Wire::new(&clock, 1, conditions);
         wire.record();
         let (stack, runner) = netstack::new(end, config, clock.clone(), random).unwrap();
         spawner.task("network").spawn(runner.run()).detach();
