@@ -280,6 +280,5 @@ fn no_unwinding() -> ! {
     unsafe { asm!("ud2", options(noreturn)) }
 }
 
-// Miri runs no assembly.
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ extern crate self as ukernel; // lets #[ukernel::main] be used in this crate's o
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod arch;
 pub mod boot;
-#[cfg(any(test, ukernel_hard_float))]
+#[cfg(any(all(test, not(miri)), ukernel_hard_float))] // Miri runs no assembly
 mod builtins;
 pub mod clock;
 pub mod command_line;
