@@ -151,7 +151,8 @@ fn measured(
     };
     describe(&seen, &mut add);
     match seen.operations() {
-        0 => {}
+        0 if seen.bytes == 0 => {}
+        0 => add("CPU per MB", Unit::Micros, cpu / (seen.bytes as f64 / 1e6)),
         operations => add("CPU each", Unit::Micros, cpu / operations as f64),
     }
     if seen.errors > 0 {
