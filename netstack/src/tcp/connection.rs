@@ -120,8 +120,8 @@ impl Connection {
         } = socket;
         let socket = set.get_mut::<Socket<'_>>(handle);
         socket.set_keep_alive(None);
-        // As in a new socket; what the old one knew was of another path.
-        socket.set_congestion_control(CongestionControl::Reno);
+        // None before the first repetition: a new socket of smoltcp's would begin with Reno.
+        socket.set_congestion_control(CongestionControl::None);
         // Each turn of the Runner sends what was written since the last one, so small writes join
         // without Nagle's algorithm, whose waiting meets the peer's delayed ACK.
         socket.set_nagle_enabled(false);

@@ -119,3 +119,26 @@ fn everything_at_once() {
     };
     is_repeatable(conditions, 32 << 10);
 }
+
+/// RFC 6928: the first flight of a connection is not two small segments.
+#[test]
+fn what_fits_the_send_buffer_leaves_at_once() {
+    let conditions = Conditions {
+        delay: Duration::from_millis(10),
+        ..Conditions::default()
+    };
+    Pair::new(5, conditions).run(async |pair| {
+        let listener = pair.listen(9, ListenOptions::default());
+        let mut client = pair.connect(9).await;
+        let (mut server, _) = listener.accept().await;
+        let start = pair.clock.now();
+        server.write_all(&[7; 14_000]).await.unwrap();
+        let mut waiting = 14_000;
+        let mut buffer = [0; 16_384];
+        while waiting > 0 {
+            waiting -= client.read(&mut buffer).await.unwrap();
+        }
+        let taken = pair.clock.now().duration_since(start);
+        assert_eq!(taken, Duration::from_millis(10));
+    });
+}
