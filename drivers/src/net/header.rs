@@ -45,7 +45,7 @@ pub(super) fn write(bytes: &mut [u8; LEN], partial: Option<(u16, u16)>) {
 }
 
 /// Has the device cut the packet, TCP over IPv4 with a partial checksum, into segments of `size` bytes
-/// behind headers of `headers` bytes. After [`write`].
+/// behind headers of `headers` bytes. After [`write()`].
 pub(super) fn write_segmentation(bytes: &mut [u8; LEN], headers: u16, size: u16) {
     bytes[1] = GSO_TCPV4;
     bytes[2..4].copy_from_slice(&headers.to_le_bytes());
