@@ -14,7 +14,7 @@ const BOOTED: &str = "demo";
 
 /// How often a count that has grown is taken again, before it is believed: a busy host can delay a
 /// device's answer until the guest has gone to sleep.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
 
 /// Prints every count beside the baseline's, and answers whether none has grown.
 pub(crate) fn compare() -> io::Result<bool> {
@@ -125,7 +125,7 @@ fn grown<'a>(
         let before = baseline.rows.get(name);
         row.iter().filter_map(move |(column, &now)| {
             let before = *before?.get(column)?;
-            let grew = matches!(change(before, now), Change::More(_));
+            let grew = matches!(change(name, column, before, now), Change::More(_));
             grew.then_some((name.as_str(), column.as_str(), now, before))
         })
     })
@@ -149,18 +149,22 @@ fn print(rows: &Rows, baseline: Option<&Baseline>) {
         }
         println!(
             "  {}",
-            verdict(row, baseline.and_then(|baseline| baseline.rows.get(name)))
+            verdict(
+                name,
+                row,
+                baseline.and_then(|baseline| baseline.rows.get(name))
+            )
         );
     }
 }
 
 /// How a row's instructions compare.
-fn verdict(row: &Row, before: Option<&Row>) -> String {
+fn verdict(name: &str, row: &Row, before: Option<&Row>) -> String {
     let instructions = |row: &Row| row.get("instructions").copied();
     let Some((now, before)) = instructions(row).zip(before.and_then(instructions)) else {
         return "new".into();
     };
-    match change(before, now) {
+    match change(name, "instructions", before, now) {
         Change::Same => "same".into(),
         Change::Less(percent) => format!("{percent:.1} % less"),
         Change::More(percent) => format!("{percent:.1} % MORE"),
