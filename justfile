@@ -109,7 +109,7 @@ bench-micro:
 [no-exit-message]
 bench-peers *ARGUMENTS: build
     benches/peers/build.sh || true
-    cargo run --quiet -p benches peers {{ ARGUMENTS }}
+    cargo run --quiet --release -p benches peers {{ ARGUMENTS }}
 
 # Build the guest programs and the command `ukernel`
 [no-exit-message]

@@ -23,10 +23,10 @@ use std::process::ExitCode;
 
 use peers::Effort;
 
-/// What a comparison takes so that its figures can be believed: some twenty minutes.
+/// What a comparison takes so that its figures can be believed: some twelve minutes.
 const EFFORT: Effort = Effort {
     rounds: 5,
-    seconds: 2.0,
+    seconds: 1.0,
 };
 /// What it takes to see that it works.
 const QUICK: Effort = Effort {

@@ -42,6 +42,8 @@ enum Dialect {
 pub(crate) struct Candidate {
     pub(crate) name: String,
     pub(crate) kernel: PathBuf,
+    /// The kernel as it is shipped, where that is another file.
+    packed: Option<PathBuf>,
     initrd: Option<PathBuf>,
     memory_mib: u32,
     dialect: Dialect,
@@ -76,6 +78,7 @@ impl Candidate {
             let kernel = built.join(format!("vmlinux-{name}"));
             let initrd = built.join(format!("initrd-{name}.cpio"));
             let linux = Candidate {
+                packed: Some(built.join(format!("bzImage-{name}"))),
                 initrd: Some(initrd.clone()),
                 dialect: Dialect::Linux,
                 ..Candidate::new(&format!("linux-{name}"), &kernel)
@@ -99,6 +102,7 @@ impl Candidate {
         Candidate {
             name: name.into(),
             kernel: kernel.into(),
+            packed: None,
             initrd: None,
             memory_mib: MEMORY_MIB,
             dialect: Dialect::Ukernel,
@@ -125,10 +129,15 @@ impl Candidate {
         }
     }
 
-    /// Bytes of the file system that it brings.
-    pub(crate) fn initrd_bytes(&self) -> u64 {
-        let metadata = self.initrd.as_ref().and_then(|path| path.metadata().ok());
-        metadata.map_or(0, |file| file.len())
+    /// Bytes of what has to be shipped: the kernel, packed where there is a packed one, and the file
+    /// system that it brings.
+    pub(crate) fn image_bytes(&self) -> io::Result<u64> {
+        let kernel = match &self.packed {
+            Some(packed) => packed.metadata()?.len(),
+            None => crate::size::stripped_file(&self.kernel)?,
+        };
+        let initrd = self.initrd.as_ref().map(|path| path.metadata());
+        Ok(kernel + initrd.transpose()?.map_or(0, |file| file.len()))
     }
 
     /// A machine of QEMU's in which it does what `mode` says.

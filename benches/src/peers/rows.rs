@@ -173,10 +173,10 @@ pub(crate) fn without_network(candidates: &[Candidate], effort: Effort, report: 
         }
     }
     for candidate in candidates.iter().filter(|candidate| !candidate.native) {
-        let size = std::fs::metadata(&candidate.kernel).map_or(0, |file| file.len());
-        let size = crate::size::stripped_file(&candidate.kernel).unwrap_or(size);
-        let size = (size + candidate.initrd_bytes()) as f64 / 1024.0;
-        report.add("image", &candidate.name, Unit::Kib, size);
+        match candidate.image_bytes() {
+            Ok(bytes) => report.add("image", &candidate.name, Unit::Kib, bytes as f64 / 1024.0),
+            Err(error) => report.fail("image", &candidate.name, &error.to_string()),
+        }
         match memory::least_for(candidate) {
             Ok(mib) => report.add(
                 "least memory, 100 connections",
