@@ -5,14 +5,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use bench_work::http::REQUEST;
+use bench_work::services::{ECHO, HTTP, SERVING};
 use bundle_tool::machine::{Forward, Machine, Nic};
 use system_tests::vm::config;
 
 use crate::gauge::{Counts, Gauge};
-use crate::load::exchange::{self, Exchange, REQUEST};
+use crate::load::exchange::{self, Exchange};
 
-const HTTP: u16 = 80;
-const ECHO: u16 = 7;
 /// Where a datagram is a mark.
 const MARK: u16 = 9;
 const MARK_FUNCTION: &str = "bench_mark";
@@ -57,7 +57,7 @@ pub(crate) fn run() -> io::Result<bool> {
         Forward::udp(0, MARK),
     ];
     let gauge = Gauge::new(config("bench-worker").nic(Nic::user(forwards))).mark(MARK_FUNCTION);
-    let run = gauge.run_under("bench: serving", DEADLINE, |machine| {
+    let run = gauge.run_under(SERVING, DEADLINE, |machine| {
         operations = loads(machine)?;
         Ok(())
     })?;

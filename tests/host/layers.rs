@@ -22,9 +22,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("bundle-tool", &["abi"]),
     ("system-tests", &["abi", "bundle-tool", "drivers"]),
-    ("benches", &["bundle-tool", "system-tests"]),
+    ("bench-work", &[]),
+    ("benches", &["bench-work", "bundle-tool", "system-tests"]),
     ("micro", &["reactor"]),
-    ("peer", &[]),
+    ("peer", &["bench-work"]),
+    ("bench-worker", &["bench-work", "ukernel", "ukernel-build"]),
 ];
 
 /// What programs that run in a machine may name: what a person's own worker would.
@@ -82,7 +84,6 @@ fn allowed(name: &str, manifest: &str) -> &'static [&'static str] {
         return &[];
     }
     let is_workload = manifest.contains("/kernel/examples/")
-        || manifest.contains("/benches/worker/")
         || manifest.contains("/tests/");
     assert!(
         is_workload,

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, Seen};
 
-pub(crate) const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 /// The demo's page is large; its small answer is this.
 pub(crate) const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n";
 pub(crate) const MESSAGE: &[u8] = &[0x5a; 64];

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bench_work::http::REQUEST;
 use bundle_tool::machine::{Launch, Qemu, VmConfig};
 use system_tests::guest::repository;
 
@@ -12,7 +13,7 @@ use super::Effort;
 use super::candidate::{Candidate, Network};
 use super::report::{Report, Unit};
 use super::rig::{PATIENCE, interface, serving};
-use crate::load::exchange::{HEALTH, REQUEST};
+use crate::load::exchange::HEALTH;
 
 /// The row with which the others are compared: a guest that prints one line.
 const FLOOR: &str = "floor";

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use bench_work::services::{ECHO, SERVING, SINK, SOURCE};
 use bundle_tool::machine::{Forward, Launch, Machine, Nic};
 
 use super::candidate::{Candidate, Network};
@@ -19,13 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the host's own ports are raised by.
 const NATIVE_FIRST_PORT: u16 = 18_000;
 
-/// What everybody serves.
-pub(crate) const ECHO: u16 = 7;
-pub(crate) const SINK: u16 = 9;
-pub(crate) const SOURCE: u16 = 19;
-
-/// What a guest logs once all its ports are open, and the demo worker when its page is.
-pub(crate) const SERVING: &str = "bench: serving";
+/// What the demo worker logs when its page can be fetched.
 const DEMO_SERVING: &str = "http: listening";
 
 /// Starts this program again in a network namespace of its own, where tap devices are nobody else's

@@ -3,14 +3,16 @@
 use std::io;
 use std::time::Duration;
 
+use bench_work::http::REQUEST;
+use bench_work::services::{ECHO, SINK, SOURCE};
 use bundle_tool::machine::{Disk, Launch};
 
 use super::Effort;
 use super::candidate::{Candidate, Network};
 use super::report::{Report, Unit};
-use super::rig::{self, Rig};
+use super::rig::Rig;
 use crate::load::bulk::{self, Direction};
-use crate::load::exchange::{self, Exchange, HEALTH, REQUEST};
+use crate::load::exchange::{self, Exchange, HEALTH};
 use crate::load::{Seen, churn, datagrams};
 use crate::memory;
 
@@ -49,19 +51,12 @@ pub(crate) fn through(network: Network, rigs: &[Rig<'_>], effort: Effort, report
         for rig in full(rigs) {
             let row = format!("{via}: echo of 64 B");
             let run = |address| exchange::alone(address, Exchange::echo(), span);
-            latency(rig, &row, || run(rig.tcp(rig::ECHO)), report);
+            latency(rig, &row, || run(rig.tcp(ECHO)), report);
             let row = format!("{via}: UDP echo of 64 B");
-            latency(
-                rig,
-                &row,
-                || datagrams::run(rig.udp(rig::ECHO), span),
-                report,
-            );
+            latency(rig, &row, || datagrams::run(rig.udp(ECHO), span), report);
         }
-        for (way, port, direction) in [
-            ("in", rig::SINK, Direction::In),
-            ("out", rig::SOURCE, Direction::Out),
-        ] {
+        for (way, port, direction) in [("in", SINK, Direction::In), ("out", SOURCE, Direction::Out)]
+        {
             for rig in full(rigs) {
                 let row = format!("{via}: bulk {way}");
                 measured(
@@ -87,7 +82,7 @@ pub(crate) fn through(network: Network, rigs: &[Rig<'_>], effort: Effort, report
                     rig,
                     &row,
                     report,
-                    || churn::run(rig.tcp(rig::ECHO), span),
+                    || churn::run(rig.tcp(ECHO), span),
                     |seen, add| {
                         add("", Unit::PerSecond, seen.rate());
                     },

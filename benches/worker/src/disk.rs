@@ -2,17 +2,11 @@
 
 use alloc::vec::Vec;
 
+use bench_work::disk::{BLOCK, CHUNK, CHUNKS, DEPTH, OPERATIONS, ROUNDS, block};
+use bench_work::services::FILL;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use ukernel::block::Disk;
 use ukernel::{Context, Result};
-
-const BLOCK: usize = 4096;
-const CHUNK: usize = 1 << 20;
-const DEPTH: usize = 32;
-/// Operations that are measured at a time.
-const OPERATIONS: u64 = 4000;
-const CHUNKS: u64 = 256;
-const ROUNDS: u64 = 3;
 
 #[derive(Clone, Copy)]
 enum Operation {
@@ -43,19 +37,12 @@ pub(crate) async fn measure(ctx: &Context) -> Result {
     Ok(())
 }
 
-/// The block of an operation: the same sequence everywhere.
-fn block(number: u64, round: u64, blocks: u64) -> u64 {
-    let mut x = (number + round * OPERATIONS + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x ^= x >> 32;
-    x % blocks * BLOCK as u64
-}
-
 async fn random(disk: &Disk, round: u64, operation: Operation, depth: usize) -> Result {
     let blocks = disk.len_bytes() / BLOCK as u64;
     let mut running = FuturesUnordered::new();
     for number in 0..OPERATIONS {
         let buffer = match running.len() < depth {
-            true => alloc::vec![0x5a; BLOCK],
+            true => alloc::vec![FILL; BLOCK],
             false => finish(running.next().await)?,
         };
         running.push(one(disk, operation, block(number, round, blocks), buffer));

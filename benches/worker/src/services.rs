@@ -2,32 +2,25 @@
 
 use core::net::SocketAddr;
 
+use bench_work::services::{
+    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MAX_DATAGRAM, SERVING, SINK, SOURCE,
+};
 use ukernel::net::{ListenOptions, Stack, TcpListener, TcpStream, UdpSocket};
 use ukernel::{Context, Result};
 
 use crate::http;
 use crate::mark::bench_mark;
 
-pub(crate) const ECHO: u16 = 7;
-const SINK: u16 = 9;
-const SOURCE: u16 = 19;
 /// UDP: each datagram is a mark for the gauge, and is answered.
 const MARK: u16 = 9;
 
-/// Connections that may wait to be accepted: more than a load opens at once.
-const BACKLOG: usize = 1024;
 /// Buffers of a connection that moves bulk data; the others have the default.
 const BULK_BUFFER: usize = 512 << 10;
-/// Bytes that one read or write moves.
-const BULK_CHUNK: usize = 64 << 10;
-/// Bytes that the echo reads at a time.
-const ECHO_CHUNK: usize = 4 << 10;
-const MAX_DATAGRAM: usize = 2048;
 
 /// Serves until the machine is asked to stop.
 pub(crate) async fn serve(ctx: &Context) -> Result {
     start(ctx, ctx.network()?)?;
-    log::info!("bench: serving");
+    log::info!("{SERVING}");
     ctx.shutdown().await;
     Ok(())
 }
@@ -35,15 +28,15 @@ pub(crate) async fn serve(ctx: &Context) -> Result {
 /// Starts every service on one network.
 pub(crate) fn start(ctx: &Context, network: &Stack) -> Result {
     let small = ListenOptions {
-        backlog: BACKLOG,
+        backlog: BACKLOG as usize,
         ..ListenOptions::default()
     };
     let bulk = ListenOptions {
-        backlog: BACKLOG,
+        backlog: BACKLOG as usize,
         receive_buffer: BULK_BUFFER,
         send_buffer: BULK_BUFFER,
     };
-    listen(ctx, network, http::PORT, small, http::serve)?;
+    listen(ctx, network, HTTP, small, http::serve)?;
     listen(ctx, network, ECHO, small, echo)?;
     listen(ctx, network, SINK, bulk, sink)?;
     listen(ctx, network, SOURCE, bulk, source)?;
@@ -108,7 +101,7 @@ async fn sink(mut stream: TcpStream) -> Result {
 }
 
 async fn source(mut stream: TcpStream) -> Result {
-    let buffer = alloc::vec![0x5a; BULK_CHUNK];
+    let buffer = alloc::vec![FILL; BULK_CHUNK];
     loop {
         stream.write_all(&buffer).await?;
     }

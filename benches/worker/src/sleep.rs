@@ -1,12 +1,9 @@
 //! How late a sleep of a millisecond ends.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
+use bench_work::sleep::{REPEATS, SLEEP};
 use ukernel::{Context, Result};
-
-const SLEEP: Duration = Duration::from_millis(1);
-const REPEATS: usize = 1000;
 
 pub(crate) async fn measure(ctx: &Context) -> Result {
     let clock = ctx.clock();

@@ -10,16 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bench_work::disk::{BLOCK, CHUNK, CHUNKS, DEPTH, OPERATIONS, ROUNDS, block};
+use bench_work::services::FILL;
 use io_uring::{IoUring, opcode, types};
 use tokio::runtime::Runtime;
-
-const BLOCK: usize = 4096;
-const CHUNK: usize = 1 << 20;
-const DEPTH: usize = 32;
-/// Operations that are measured at a time.
-const OPERATIONS: u64 = 4000;
-const CHUNKS: u64 = 256;
-const ROUNDS: u64 = 3;
 
 /// Memory that direct input and output can use.
 #[repr(align(4096))]
@@ -92,15 +86,8 @@ fn report(
     Ok(())
 }
 
-/// The block of an operation: the same sequence everywhere.
-fn block(number: u64, round: u64, blocks: u64) -> u64 {
-    let mut x = (number + round * OPERATIONS + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x ^= x >> 32;
-    x % blocks * BLOCK as u64
-}
-
 fn one_by_one(disk: &File, blocks: u64, round: u64, operation: Operation) -> io::Result<()> {
-    let mut buffer = Box::new(Block([0x5a; BLOCK]));
+    let mut buffer = Box::new(Block([FILL; BLOCK]));
     for number in 0..OPERATIONS {
         let offset = block(number, round, blocks);
         match operation {
@@ -113,7 +100,7 @@ fn one_by_one(disk: &File, blocks: u64, round: u64, operation: Operation) -> io:
 
 fn deep(disk: &File, blocks: u64, round: u64, operation: Operation) -> io::Result<()> {
     let mut ring = IoUring::new(2 * DEPTH as u32)?;
-    let mut buffers = vec![Block([0x5a; BLOCK]); DEPTH];
+    let mut buffers = vec![Block([FILL; BLOCK]); DEPTH];
     let mut free: Vec<usize> = (0..DEPTH).collect();
     let (mut sent, mut done) = (0, 0);
     let file = types::Fd(disk.as_raw_fd());
@@ -151,7 +138,7 @@ async fn pool(disk: &Arc<File>, blocks: u64, round: u64, operation: Operation) -
     for worker in 0..DEPTH as u64 {
         let disk = disk.clone();
         tasks.push(tokio::spawn(async move {
-            let mut buffer = Box::new(Block([0x5a; BLOCK]));
+            let mut buffer = Box::new(Block([FILL; BLOCK]));
             for number in (worker..OPERATIONS).step_by(DEPTH) {
                 let (disk, offset) = (disk.clone(), block(number, round, blocks));
                 let moved = tokio::task::spawn_blocking(move || {

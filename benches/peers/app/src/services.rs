@@ -1,28 +1,15 @@
-//! A raw HTTP answer, echo, a sink, a source, UDP echo: the ports, the buffers and the options are
-//! those of `benches/worker`.
+//! A raw HTTP answer, echo, a sink, a source, UDP echo: `benches/worker` serves the same.
 
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use bench_work::http::{ANSWER, MAX_HEAD, heads};
+use bench_work::services::{
+    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MAX_DATAGRAM, SERVING, SINK, SOURCE,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
-
-const ECHO: u16 = 7;
-const SINK: u16 = 9;
-const SOURCE: u16 = 19;
-const HTTP: u16 = 80;
-
-const BACKLOG: u32 = 1024;
-const BULK_CHUNK: usize = 64 << 10;
-const ECHO_CHUNK: usize = 4 << 10;
-const MAX_DATAGRAM: usize = 2048;
-
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
-const MAX_HEAD: usize = 2048;
-const MAX_BATCH: usize = 16;
-const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// Serves for ever.
 pub(crate) async fn serve(first_port: u16) {
@@ -33,7 +20,7 @@ pub(crate) async fn serve(first_port: u16) {
     listen(address(SOURCE), source);
     let datagrams = UdpSocket::bind(address(ECHO)).await;
     let datagrams = datagrams.expect("the port is free");
-    println!("bench: serving");
+    println!("{SERVING}");
     echo_datagrams(datagrams).await;
 }
 
@@ -79,19 +66,6 @@ async fn http(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn heads(input: &[u8]) -> (usize, usize) {
-    let (mut requests, mut used) = (0, 0);
-    while requests < MAX_BATCH {
-        let mut windows = input[used..].windows(END_OF_HEAD.len());
-        let Some(at) = windows.position(|window| window == END_OF_HEAD) else {
-            break;
-        };
-        requests += 1;
-        used += at + END_OF_HEAD.len();
-    }
-    (requests, used)
-}
-
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; ECHO_CHUNK];
     loop {
@@ -109,7 +83,7 @@ async fn sink(mut stream: TcpStream) -> io::Result<()> {
 }
 
 async fn source(mut stream: TcpStream) -> io::Result<()> {
-    let buffer = vec![0x5a; BULK_CHUNK];
+    let buffer = vec![FILL; BULK_CHUNK];
     loop {
         stream.write_all(&buffer).await?;
     }

@@ -1,9 +1,8 @@
 //! How late a sleep of a millisecond ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const SLEEP: Duration = Duration::from_millis(1);
-const REPEATS: usize = 1000;
+use bench_work::sleep::{REPEATS, SLEEP};
 
 pub(crate) async fn measure() {
     let mut late = Vec::with_capacity(REPEATS);

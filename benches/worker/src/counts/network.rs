@@ -6,13 +6,14 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use bench_work::http::{ANSWER, REQUEST};
+use bench_work::services::{ECHO, HTTP};
 use ukernel::net::{Stack, TcpStream, UdpSocket};
 use ukernel::{Context, Result};
 
 use super::{REPEATS, phase};
-use crate::{http, services};
+use crate::services;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 /// Bytes of an echo.
 const MESSAGE: usize = 64;
 /// Connections that are opened: each leaves state behind for a while.
@@ -55,35 +56,35 @@ pub(super) async fn count_wire(ctx: &Context) -> Result {
 async fn count(ctx: &Context, names: [&str; 4], client: &Stack, server: IpAddr) -> Result {
     let [http, echo, accept, udp] = names;
     let address = |port| SocketAddr::new(server, port);
-    let mut stream = TcpStream::connect(client, address(http::PORT)).await?;
+    let mut stream = TcpStream::connect(client, address(HTTP)).await?;
     stream.set_nodelay(true);
     phase(ctx, http, REPEATS, async |count| {
         requests(&mut stream, count).await
     })
     .await?;
-    let mut stream = TcpStream::connect(client, address(services::ECHO)).await?;
+    let mut stream = TcpStream::connect(client, address(ECHO)).await?;
     stream.set_nodelay(true);
     phase(ctx, echo, REPEATS, async |count| {
         echoes(&mut stream, count).await
     })
     .await?;
     phase(ctx, accept, CONNECTIONS, async |count| {
-        connections(client, address(services::ECHO), count).await
+        connections(client, address(ECHO), count).await
     })
     .await?;
     let socket = UdpSocket::bind(client, 0)?;
     phase(ctx, udp, REPEATS, async |count| {
-        datagrams(&socket, address(services::ECHO), count).await
+        datagrams(&socket, address(ECHO), count).await
     })
     .await
 }
 
 async fn requests(stream: &mut TcpStream, count: u64) -> Result {
-    let mut answer = [0; http::ANSWER.len()];
+    let mut answer = [0; ANSWER.len()];
     for _ in 0..count {
         stream.write_all(REQUEST).await?;
         read_exact(stream, &mut answer).await?;
-        assert_eq!(answer, http::ANSWER);
+        assert_eq!(answer, ANSWER);
     }
     Ok(())
 }
