@@ -1,4 +1,4 @@
-//! virtio-net (virtio 1.2 §5.1) as a smoltcp `phy::Device`. The network stack's Runner owns it
+//! virtio-net (virtio 1.2 §5.1) as a smoltcp `phy::Device` of Ethernet frames. The network stack's Runner owns it
 //! and drives it from its one task: it takes and makes frames through smoltcp's tokens, calls
 //! `flush` at most once, at the end of a turn, and `poll_event` before it waits. Nothing here waits or
 //! spins. Buffers are made as traffic asks for them, up to the configured number, and then reused.
@@ -32,7 +32,7 @@ use core::task::{Context, Poll};
 use log::{debug, warn};
 use reactor::hardware::Hardware;
 use reactor::irq::IrqEvent;
-use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Checksum, DeviceCapabilities};
 use smoltcp::time::Instant;
 use virtio_drivers::transport::mmio::MmioTransport;
 
@@ -322,7 +322,6 @@ impl<T: Registers> phy::Device for VirtioNet<T> {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = self.mtu + ETHERNET_HEADER;
         // Settled here, in both directions.
         capabilities.checksum.tcp = Checksum::None;
@@ -378,8 +377,6 @@ fn drain(irq: &IrqEvent, cx: &mut Context<'_>) -> (u64, bool) {
 
 /// Says in the log that a device without an address got one that is unique in this machine only.
 fn warn_about_address(mac: [u8; 6]) {
-    warn!(
-        "net: device has no address, using mac={}",
-        smoltcp::wire::EthernetAddress(mac)
-    );
+    let [a, b, c, d, e, f] = mac;
+    warn!("net: device has no address, using mac={a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
 }

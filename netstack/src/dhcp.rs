@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use log::{info, warn};
+pub(crate) use message::{CLIENT_PORT, SERVER_PORT};
 use message::{Message, Request};
 use reactor::time::Instant;
 
@@ -30,6 +31,9 @@ const MAX_REQUESTS: u32 = 4;
 const SHORTEST_RENEWAL: Duration = Duration::from_secs(60);
 /// Shorter leases are kept for this long, so that no server can make us ask all the time.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
+
+/// Letters of a name that servers are told; the others are left out (RFC 1035 §2.3.4).
+const MAX_HOSTNAME: usize = 63;
 
 /// What a server gave us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +98,11 @@ impl Dhcp {
     pub(crate) fn new(hostname: &str, now: Instant) -> Dhcp {
         Dhcp {
             state: State::Selecting,
-            hostname: hostname.chars().take(63).filter(char::is_ascii).collect(),
+            hostname: hostname
+                .chars()
+                .take(MAX_HOSTNAME)
+                .filter(char::is_ascii)
+                .collect(),
             transaction: 0,
             since: now,
             attempts: 0,

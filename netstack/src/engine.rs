@@ -12,13 +12,13 @@ use reactor::hardware::Hardware;
 use reactor::time::Instant;
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
-use smoltcp::wire::EthernetProtocol;
 
 use crate::config::Config;
 use crate::convert::to_smoltcp;
 use crate::device::{Ingress, LOOPBACK_MTU, ip_capabilities};
 use crate::dhcp::Dhcp;
 use crate::interfaces::{Interfaces, Path};
+use crate::link::ethernet::ethertype;
 use crate::link::{Link, ndisc};
 use crate::packet::{IpHead, Unreadable, is_right_ipv4_header, protocol};
 use crate::slaac::Slaac;
@@ -233,16 +233,16 @@ impl Engine {
     }
 
     fn receive_frame<T: TxToken>(&mut self, frame: &[u8], token: T) {
-        let Some((protocol, payload)) = self.link.open(frame) else {
+        let Some((ethertype, payload)) = self.link.open(frame) else {
             return;
         };
         let version = payload.first().map(|byte| byte >> 4);
-        match (protocol, version) {
-            (EthernetProtocol::Arp, _) => self.link.process_arp(payload),
-            (EthernetProtocol::Ipv4, Some(4)) | (EthernetProtocol::Ipv6, Some(6)) => {
+        match (ethertype, version) {
+            (ethertype::ARP, _) => self.link.process_arp(payload),
+            (ethertype::IPV4, Some(4)) | (ethertype::IPV6, Some(6)) => {
                 self.receive_packet(payload, Some(token), false);
             }
-            (EthernetProtocol::Ipv4 | EthernetProtocol::Ipv6, _) => {
+            (ethertype::IPV4 | ethertype::IPV6, _) => {
                 self.link.stats.count_drop(DropCause::Malformed);
             }
             _ => self.link.stats.count_drop(DropCause::UnknownProtocol),

@@ -57,9 +57,10 @@ pub use udp::{UdpOptions, UdpSocket};
 use alloc::boxed::Box;
 use reactor::Clock;
 use reactor::hardware::Hardware;
-use smoltcp::phy::{Device, Medium};
+use smoltcp::phy::Device;
 
-/// Makes a stack for an Ethernet device.
+/// Makes a stack for an Ethernet device: one whose frames begin with Ethernet's header, whatever medium its
+/// capabilities name. smoltcp is built without a link layer, and then has no word for it.
 ///
 /// `random` must be a CSPRNG: sequence numbers, ports and the ids of DNS and DHCP come from it. It
 /// is called within calls of the stack, and must not call the stack itself.
@@ -67,9 +68,6 @@ use smoltcp::phy::{Device, Medium};
 /// # Errors
 /// A [`ConfigError`] where the configuration names an address that no host can have, or the device's frames are too
 /// small.
-///
-/// # Panics
-/// Where the device does not carry Ethernet frames.
 pub fn new<D: Device + Hardware + 'static>(
     device: D,
     config: Config,
@@ -78,10 +76,6 @@ pub fn new<D: Device + Hardware + 'static>(
 ) -> Result<(Stack, Runner<D>), ConfigError> {
     config.validate()?;
     let capabilities = device.capabilities();
-    assert!(
-        capabilities.medium == Medium::Ethernet,
-        "the stack needs an Ethernet device"
-    );
     let mtu = capabilities
         .max_transmission_unit
         .saturating_sub(link::ETHERNET_HEADER);

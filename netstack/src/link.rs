@@ -8,6 +8,7 @@
 
 pub(crate) mod arp;
 mod buffers;
+pub(crate) mod ethernet;
 pub(crate) mod hop;
 pub(crate) mod ndisc;
 pub(crate) mod neighbor;
@@ -17,16 +18,17 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use buffers::Buffers;
 use core::net::{IpAddr, Ipv6Addr};
+use ethernet::{EthernetAddress, Header, ethertype};
 use hop::HopCache;
 use neighbor::{Lookup, Neighbors, Request, Waiting};
 use reactor::time::Instant;
 use route::{Route, Routes};
 use smoltcp::phy::{ChecksumCapabilities, PacketMeta, TxToken};
-use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol};
 
 use crate::stats::{DropCause, Stats};
 
-pub(crate) const ETHERNET_HEADER: usize = 14;
+pub(crate) use ethernet::HEADER_LEN as ETHERNET_HEADER;
+
 /// Frames of the link's own, and packets whose neighbour just answered, that wait for the device.
 /// Beyond it new ones are dropped: their senders repeat them.
 const MAX_OUTBOX: usize = 128;
@@ -94,20 +96,19 @@ impl Link {
     }
 
     /// Checks the Ethernet header and says what the frame carries.
-    pub(crate) fn open<'f>(&mut self, frame: &'f [u8]) -> Option<(EthernetProtocol, &'f [u8])> {
+    pub(crate) fn open<'f>(&mut self, frame: &'f [u8]) -> Option<(u16, &'f [u8])> {
         self.stats.frames_received += 1;
         self.stats.bytes_received += frame.len() as u64;
-        let Ok(frame) = EthernetFrame::new_checked(frame) else {
+        let Some((header, payload)) = Header::parse(frame) else {
             return self.drop(DropCause::Malformed);
         };
-        let destination = frame.dst_addr();
-        if destination != self.mac && destination.is_unicast() {
+        if header.destination != self.mac && header.destination.is_unicast() {
             return self.drop(DropCause::OtherHost);
         }
-        if !frame.src_addr().is_unicast() {
+        if !header.source.is_unicast() {
             return self.drop(DropCause::Malformed);
         }
-        Some((frame.ethertype(), frame.payload()))
+        Some((header.ethertype, payload))
     }
 
     /// Counts a drop and is `None`, for `return self.drop(..)`.
@@ -160,7 +161,12 @@ impl Link {
             self.count_sent(len);
             let source = self.mac;
             return token.consume(ETHERNET_HEADER + len, |frame| {
-                write_header(frame, source, mac, ethertype_of(destination));
+                Header {
+                    destination: mac,
+                    source,
+                    ethertype: ethertype_of(destination),
+                }
+                .write(frame);
                 fill(&mut frame[ETHERNET_HEADER..])
             });
         }
@@ -177,10 +183,15 @@ impl Link {
     }
 
     /// Takes a packet where it has to wait, with room for a header where that is for the device.
-    fn pass_on(&mut self, hop: Hop, mut packet: Vec<u8>, protocol: EthernetProtocol) {
+    fn pass_on(&mut self, hop: Hop, mut packet: Vec<u8>, ethertype: u16) {
         match hop {
             Hop::Ethernet(mac) => {
-                write_header(&mut packet, self.mac, mac, protocol);
+                Header {
+                    destination: mac,
+                    source: self.mac,
+                    ethertype,
+                }
+                .write(&mut packet);
                 self.push_outbox(packet);
             }
             Hop::Loopback => self.push_loopback(packet),
@@ -196,13 +207,13 @@ impl Link {
     pub(crate) fn send_frame<R>(
         &mut self,
         to: EthernetAddress,
-        protocol: EthernetProtocol,
+        ethertype: u16,
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> R {
         let (frame, result) = self.build(ETHERNET_HEADER, len, fill);
         if let Some(frame) = frame {
-            self.pass_on(Hop::Ethernet(to), frame, protocol);
+            self.pass_on(Hop::Ethernet(to), frame, ethertype);
         }
         result
     }
@@ -299,8 +310,8 @@ impl Link {
             self.neighbors.learn(address, mac, self.now)
         };
         for packet in waiting {
-            let protocol = ethertype_of(address);
-            self.send_frame(mac, protocol, packet.len(), |buffer| {
+            let ethertype = ethertype_of(address);
+            self.send_frame(mac, ethertype, packet.len(), |buffer| {
                 buffer.copy_from_slice(&packet);
             });
             self.recycle(packet);
@@ -347,22 +358,10 @@ impl Link {
     }
 }
 
-fn write_header(
-    frame: &mut [u8],
-    source: EthernetAddress,
-    destination: EthernetAddress,
-    protocol: EthernetProtocol,
-) {
-    let mut frame = EthernetFrame::new_unchecked(frame);
-    frame.set_src_addr(source);
-    frame.set_dst_addr(destination);
-    frame.set_ethertype(protocol);
-}
-
-fn ethertype_of(address: IpAddr) -> EthernetProtocol {
+fn ethertype_of(address: IpAddr) -> u16 {
     match address {
-        IpAddr::V4(_) => EthernetProtocol::Ipv4,
-        IpAddr::V6(_) => EthernetProtocol::Ipv6,
+        IpAddr::V4(_) => ethertype::IPV4,
+        IpAddr::V6(_) => ethertype::IPV6,
     }
 }
 

@@ -27,7 +27,7 @@ use reactor::Clock;
 use reactor::hardware::Hardware;
 use reactor::time::{Duration, Instant};
 use reactor::timers::Sleep;
-use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, PacketMeta, RxToken, TxToken};
 use std::boxed::Box;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -331,7 +331,6 @@ impl Device for WireEnd {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
         let shared = self.wire.shared.borrow();
         capabilities.max_transmission_unit = shared.ends[self.index].mtu;
         if shared.conditions.segmentation != Segmentation::Stack {

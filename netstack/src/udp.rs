@@ -12,14 +12,12 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use smoltcp::phy::{ChecksumCapabilities, Device, PacketMeta, TxToken};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
-use smoltcp::wire::{
-    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, IpAddress, IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket,
-    UdpRepr,
-};
+use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket, UdpRepr};
 
 use crate::address::BindAddress;
 use crate::convert::to_smoltcp;
 use crate::device::NoToken;
+use crate::dhcp;
 use crate::engine::Engine;
 use crate::link::Link;
 use crate::packet::IpHead;
@@ -158,7 +156,7 @@ impl Engine {
         let Some((source, destination)) = head.ports() else {
             return self.link.stats.count_drop(DropCause::UdpMalformed);
         };
-        if !local && (source, destination) == (DHCP_SERVER_PORT, DHCP_CLIENT_PORT) {
+        if !local && (source, destination) == (dhcp::SERVER_PORT, dhcp::CLIENT_PORT) {
             if let Some(payload) = payload(head, &self.link.checksums) {
                 self.receive_dhcp(payload);
             }

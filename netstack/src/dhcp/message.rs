@@ -3,22 +3,58 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use smoltcp::phy::PacketMeta;
-use smoltcp::wire::{
-    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr,
-    EthernetAddress, EthernetProtocol, IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
-};
+use smoltcp::wire::{IpProtocol, IpRepr, UDP_HEADER_LEN, UdpPacket, UdpRepr};
 
 use crate::link::Link;
+use crate::link::ethernet::{EthernetAddress, ethertype};
 use crate::udp::NO_TOKEN;
 
-const SUBNET_MASK: u8 = 1;
-const ROUTER: u8 = 3;
-const DNS: u8 = 6;
-const HOST_NAME: u8 = 12;
-const RENEWAL_TIME: u8 = 58;
-const REBINDING_TIME: u8 = 59;
-/// RFC 3442.
-const CLASSLESS_ROUTES: u8 = 121;
+/// Ports of servers and clients (RFC 2131 §4.1).
+pub(crate) const SERVER_PORT: u16 = 67;
+pub(crate) const CLIENT_PORT: u16 = 68;
+
+/// Types of options (RFC 2132 §3, §8, §9).
+mod option {
+    pub(super) const PAD: u8 = 0;
+    pub(super) const SUBNET_MASK: u8 = 1;
+    pub(super) const ROUTER: u8 = 3;
+    pub(super) const DNS: u8 = 6;
+    pub(super) const HOST_NAME: u8 = 12;
+    pub(super) const REQUESTED_ADDRESS: u8 = 50;
+    pub(super) const LEASE_TIME: u8 = 51;
+    pub(super) const MESSAGE_TYPE: u8 = 53;
+    pub(super) const SERVER: u8 = 54;
+    pub(super) const WANTED: u8 = 55;
+    pub(super) const LARGEST_MESSAGE: u8 = 57;
+    pub(super) const RENEWAL_TIME: u8 = 58;
+    pub(super) const REBINDING_TIME: u8 = 59;
+    pub(super) const CLIENT: u8 = 61;
+    /// RFC 3442.
+    pub(super) const CLASSLESS_ROUTES: u8 = 121;
+    pub(super) const END: u8 = 255;
+}
+
+/// Values of the option that says what kind of message it is (RFC 2132 §9.6).
+mod kind {
+    pub(super) const DISCOVER: u8 = 1;
+    pub(super) const OFFER: u8 = 2;
+    pub(super) const REQUEST: u8 = 3;
+    pub(super) const ACK: u8 = 5;
+    pub(super) const NAK: u8 = 6;
+}
+
+/// How each message begins: who speaks, and addresses of Ethernet, of six bytes.
+const FROM_CLIENT: [u8; 3] = [1, 1, 6];
+const FROM_SERVER: [u8; 3] = [2, 1, 6];
+/// Ends the fixed part (RFC 2131 §3).
+const COOKIE: [u8; 4] = [99, 130, 83, 99];
+/// Where in the fixed part the cookie is, and bytes of that part.
+const COOKIE_AT: usize = 236;
+const FIXED_LEN: usize = COOKIE_AT + COOKIE.len();
+/// Bytes of a message of ours, with a name of [`super::MAX_HOSTNAME`] bytes and all the options below.
+const LARGEST: usize = FIXED_LEN + 3 + 9 + 6 + 6 + 4 + 8 + 2 + super::MAX_HOSTNAME + 1;
+/// DNS servers that are taken; further ones are ignored.
+const MAX_DNS_SERVERS: usize = 3;
 /// A lease without a length is taken for a day.
 const DEFAULT_LEASE: u32 = 24 * 60 * 60;
 
@@ -55,23 +91,25 @@ pub(super) struct Terms {
 impl Message {
     /// `None` where it is malformed, for another client, or nothing that a client takes.
     pub(super) fn parse(payload: &[u8], mac: EthernetAddress) -> Option<Message> {
-        let packet = DhcpPacket::new_checked(payload).ok()?;
-        let repr = DhcpRepr::parse(&packet).ok()?;
-        if repr.client_hardware_address != mac {
+        let (fixed, options) = payload.split_first_chunk::<FIXED_LEN>()?;
+        let ours = fixed[..3] == FROM_SERVER && fixed[28..34] == mac.0;
+        if !ours || fixed[COOKIE_AT..] != COOKIE {
             return None;
         }
-        let transaction = repr.transaction_id;
-        match repr.message_type {
-            DhcpMessageType::Offer => Some(Message::Offer {
+        let options = Options(options);
+        let transaction = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+        let offered = address(&fixed[16..20])?;
+        match options.find(option::MESSAGE_TYPE)? {
+            [kind::OFFER] => Some(Message::Offer {
                 transaction,
-                offered: repr.your_ip,
-                server: repr.server_identifier?,
+                offered,
+                server: options.address(option::SERVER)?,
             }),
-            DhcpMessageType::Ack => Some(Message::Ack {
+            [kind::ACK] => Some(Message::Ack {
                 transaction,
-                terms: Terms::read(&packet, &repr),
+                terms: Terms::read(offered, options),
             }),
-            DhcpMessageType::Nak => Some(Message::Nak { transaction }),
+            [kind::NAK] => Some(Message::Nak { transaction }),
             _ => None,
         }
     }
@@ -86,26 +124,63 @@ impl Message {
 }
 
 impl Terms {
-    fn read(packet: &DhcpPacket<&[u8]>, repr: &DhcpRepr<'_>) -> Terms {
-        let option = |kind| packet.options().find(|option| option.kind == kind);
-        // smoltcp reads the router only where there is exactly one.
-        let router = option(ROUTER).and_then(|option| address(option.data.get(..4)?));
+    fn read(address: Ipv4Addr, options: Options<'_>) -> Terms {
+        // Of several routers the first (RFC 2132 §3.5).
+        let router = options.find(option::ROUTER);
+        let router = router.and_then(|routers| self::address(routers.get(..4)?));
         // With classless routes, the router option must be ignored (RFC 3442).
-        let classless = option(CLASSLESS_ROUTES).map(|option| default_route(option.data));
-        let dns = repr.dns_servers.iter().flatten().copied().collect();
+        let classless = options.find(option::CLASSLESS_ROUTES).map(default_route);
+        let dns = options.find(option::DNS).unwrap_or_default();
         Terms {
-            address: repr.your_ip,
+            address,
             // Without a mask only the gateway is assumed to be reachable.
-            prefix: repr
-                .subnet_mask
+            prefix: options
+                .address(option::SUBNET_MASK)
                 .map_or(32, |mask| mask.to_bits().leading_ones() as u8),
             gateway: classless.unwrap_or(router),
-            dns,
-            server: repr.server_identifier,
-            lease: repr.lease_duration.unwrap_or(DEFAULT_LEASE),
-            renew: repr.renew_duration,
-            rebind: repr.rebind_duration,
+            dns: dns
+                .chunks_exact(4)
+                .filter_map(self::address)
+                .take(MAX_DNS_SERVERS)
+                .collect(),
+            server: options.address(option::SERVER),
+            lease: options.number(option::LEASE_TIME).unwrap_or(DEFAULT_LEASE),
+            renew: options.number(option::RENEWAL_TIME),
+            rebind: options.number(option::REBINDING_TIME),
         }
+    }
+}
+
+/// The options of a message: type, length and data of each (RFC 2132 §2).
+#[derive(Clone, Copy)]
+struct Options<'m>(&'m [u8]);
+
+impl<'m> Options<'m> {
+    /// The data of the first option of a type. The search ends where an option is not whole.
+    fn find(self, wanted: u8) -> Option<&'m [u8]> {
+        let mut rest = self.0;
+        loop {
+            rest = match rest {
+                [option::PAD, rest @ ..] => rest,
+                [option::END, ..] => return None,
+                [kind, len, rest @ ..] => {
+                    let (data, rest) = rest.split_at_checked(usize::from(*len))?;
+                    if *kind == wanted {
+                        return Some(data);
+                    }
+                    rest
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn address(self, wanted: u8) -> Option<Ipv4Addr> {
+        address(self.find(wanted)?)
+    }
+
+    fn number(self, wanted: u8) -> Option<u32> {
+        Some(u32::from_be_bytes(self.find(wanted)?.try_into().ok()?))
     }
 }
 
@@ -158,39 +233,25 @@ impl Outgoing<'_> {
     }
 
     fn emit(&self, link: &mut Link, source: Ipv4Addr, destination: Ipv4Addr, everybody: bool) {
-        let name = [DhcpOption {
-            kind: HOST_NAME,
-            data: self.hostname.as_bytes(),
-        }];
-        let options: &[DhcpOption<'_>] = if self.hostname.is_empty() { &[] } else { &name };
-        let repr = self.repr(link, options);
+        let mut message = [0; LARGEST];
+        let len = self.write(&mut message, link);
+        let message = &message[..len];
         let udp = UdpRepr {
-            src_port: DHCP_CLIENT_PORT,
-            dst_port: DHCP_SERVER_PORT,
+            src_port: CLIENT_PORT,
+            dst_port: SERVER_PORT,
         };
         let (from, to) = (source.into(), destination.into());
-        let len = UDP_HEADER_LEN + repr.buffer_len();
-        let ip = IpRepr::new(from, to, IpProtocol::Udp, len, 64);
+        let ip = IpRepr::new(from, to, IpProtocol::Udp, UDP_HEADER_LEN + len, 64);
         let checksums = link.checksums.clone();
         let fill = |buffer: &mut [u8]| {
             ip.emit(&mut *buffer, &checksums);
             let mut datagram = UdpPacket::new_unchecked(&mut buffer[ip.header_len()..]);
-            let message = |bytes: &mut [u8]| {
-                repr.emit(&mut DhcpPacket::new_unchecked(bytes))
-                    .expect("the buffer is as long as the message says");
-            };
-            udp.emit(
-                &mut datagram,
-                &from,
-                &to,
-                repr.buffer_len(),
-                message,
-                &checksums,
-            );
+            let payload = |bytes: &mut [u8]| bytes.copy_from_slice(message);
+            udp.emit(&mut datagram, &from, &to, len, payload, &checksums);
         };
         if everybody {
             let to = EthernetAddress::BROADCAST;
-            link.send_frame(to, EthernetProtocol::Ipv4, ip.buffer_len(), fill);
+            link.send_frame(to, ethertype::IPV4, ip.buffer_len(), fill);
         } else {
             let to = IpAddr::V4(destination);
             link.send(
@@ -203,46 +264,52 @@ impl Outgoing<'_> {
         }
     }
 
-    fn repr<'o>(&self, link: &Link, options: &'o [DhcpOption<'o>]) -> DhcpRepr<'o> {
-        const WANTED: &[u8] = &[
-            SUBNET_MASK,
-            ROUTER,
-            DNS,
-            RENEWAL_TIME,
-            REBINDING_TIME,
-            CLASSLESS_ROUTES,
+    /// Writes the message to a zeroed buffer and returns its length.
+    fn write(&self, buffer: &mut [u8; LARGEST], link: &Link) -> usize {
+        const WANTED: [u8; 6] = [
+            option::SUBNET_MASK,
+            option::ROUTER,
+            option::DNS,
+            option::RENEWAL_TIME,
+            option::REBINDING_TIME,
+            option::CLASSLESS_ROUTES,
         ];
-        let none = Ipv4Addr::UNSPECIFIED;
-        let (message_type, client_ip, requested_ip, server_identifier) = match self.request {
-            Request::Discover => (DhcpMessageType::Discover, none, None, None),
-            Request::Select { offered, server } => {
-                (DhcpMessageType::Request, none, Some(offered), Some(server))
+        let mac = link.mac().0;
+        buffer[..3].copy_from_slice(&FROM_CLIENT);
+        buffer[4..8].copy_from_slice(&self.transaction.to_be_bytes());
+        buffer[8..10].copy_from_slice(&self.seconds.to_be_bytes());
+        buffer[28..34].copy_from_slice(&mac);
+        buffer[COOKIE_AT..FIXED_LEN].copy_from_slice(&COOKIE);
+        let (kind, requested) = match self.request {
+            Request::Discover => (kind::DISCOVER, None),
+            Request::Select { offered, server } => (kind::REQUEST, Some((offered, server))),
+            Request::Renew { address } => {
+                buffer[12..16].copy_from_slice(&address.octets());
+                (kind::REQUEST, None)
             }
-            Request::Renew { address } => (DhcpMessageType::Request, address, None, None),
         };
-        DhcpRepr {
-            message_type,
-            transaction_id: self.transaction,
-            secs: self.seconds,
-            client_hardware_address: link.mac(),
-            client_ip,
-            your_ip: none,
-            server_ip: none,
-            router: None,
-            subnet_mask: None,
-            relay_agent_ip: none,
-            broadcast: false,
-            requested_ip,
-            client_identifier: Some(link.mac()),
-            server_identifier,
-            parameter_request_list: Some(WANTED),
-            dns_servers: None,
-            max_size: Some(link.mtu.min(0xffff) as u16),
-            lease_duration: None,
-            renew_duration: None,
-            rebind_duration: None,
-            additional_options: options,
+        let mut end = FIXED_LEN;
+        let mut put = |kind: u8, data: &[u8]| {
+            let next = end + 2 + data.len();
+            buffer[end..end + 2].copy_from_slice(&[kind, data.len() as u8]);
+            buffer[end + 2..next].copy_from_slice(data);
+            end = next;
+        };
+        put(option::MESSAGE_TYPE, &[kind]);
+        let [a, b, c, d, e, f] = mac;
+        put(option::CLIENT, &[1, a, b, c, d, e, f]);
+        if let Some((offered, server)) = requested {
+            put(option::SERVER, &server.octets());
+            put(option::REQUESTED_ADDRESS, &offered.octets());
         }
+        let largest = link.mtu.min(0xffff) as u16;
+        put(option::LARGEST_MESSAGE, &largest.to_be_bytes());
+        put(option::WANTED, &WANTED);
+        if !self.hostname.is_empty() {
+            put(option::HOST_NAME, self.hostname.as_bytes());
+        }
+        buffer[end] = option::END;
+        end + 1
     }
 }
 
@@ -257,5 +324,48 @@ mod tests {
         assert_eq!(default_route(&[24, 10, 0, 0, 10, 0, 0, 1]), None);
         assert_eq!(default_route(&[0, 10, 0]), None);
         assert_eq!(default_route(&[255]), None);
+    }
+
+    #[test]
+    fn options_are_found_behind_others_and_never_beyond_their_end() {
+        let options = |bytes: &'static [u8]| Options(bytes);
+        let address = Some(Ipv4Addr::new(10, 0, 0, 1));
+        let found = options(&[0, 12, 1, 54, 0, 54, 4, 10, 0, 0, 1, 255]);
+        assert_eq!(found.address(54), address);
+        assert_eq!(found.find(12), Some(&[54][..]));
+        assert_eq!(options(&[255, 54, 4, 10, 0, 0, 1]).find(54), None);
+        assert_eq!(options(&[54, 4, 10, 0, 0]).find(54), None);
+        assert_eq!(options(&[54]).find(54), None);
+        assert_eq!(options(&[54, 3, 10, 0, 0]).address(54), None);
+        assert_eq!(options(&[51, 4, 0, 0, 1, 0]).number(51), Some(256));
+    }
+
+    #[test]
+    fn of_many_dns_servers_the_first_are_taken_and_no_part_of_one() {
+        let mut bytes = alloc::vec![6, 4 * 5 + 1];
+        bytes.extend((0..4 * 5 + 1).map(|byte| byte / 4));
+        let terms = Terms::read(Ipv4Addr::LOCALHOST, Options(&bytes));
+        let server = |byte: u8| Ipv4Addr::from([byte; 4]);
+        assert_eq!(terms.dns, [server(0), server(1), server(2)]);
+        let terms = Terms::read(Ipv4Addr::LOCALHOST, Options(&[6, 6, 1, 1, 1, 1, 2, 2]));
+        assert_eq!(terms.dns, [server(1)]);
+        assert_eq!((terms.prefix, terms.lease), (32, DEFAULT_LEASE));
+    }
+
+    #[test]
+    fn the_longest_message_fits_its_buffer() {
+        let name = alloc::string::String::from_utf8(alloc::vec![b'a'; super::super::MAX_HOSTNAME]);
+        let outgoing = Outgoing {
+            request: Request::Select {
+                offered: Ipv4Addr::new(10, 0, 0, 2),
+                server: Ipv4Addr::new(10, 0, 0, 1),
+            },
+            transaction: 1,
+            seconds: 0,
+            hostname: &name.unwrap(),
+        };
+        let checksums = smoltcp::phy::ChecksumCapabilities::ignored();
+        let link = Link::new([2, 0, 0, 0, 0, 1], 1500, 1500, checksums, 0);
+        assert_eq!(outgoing.write(&mut [0; LARGEST], &link), LARGEST);
     }
 }

@@ -5,26 +5,69 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use log::warn;
-use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetProtocol};
 
 use super::Link;
+use super::ethernet::{EthernetAddress, ethertype};
 use crate::config::is_host;
 use crate::stats::DropCause;
+
+/// The beginning of every packet: addresses of Ethernet (1) and IPv4, of 6 and 4 bytes.
+const KIND: [u8; 6] = [0, 1, 8, 0, 6, 4];
+const REQUEST: u16 = 1;
+const REPLY: u16 = 2;
+/// Bytes of a packet.
+const LEN: usize = 28;
+
+/// An ARP packet.
+struct Packet {
+    operation: u16,
+    source_mac: EthernetAddress,
+    source: Ipv4Addr,
+    target_mac: EthernetAddress,
+    target: Ipv4Addr,
+}
+
+impl Packet {
+    /// `None`: it is too short, or for other kinds of addresses.
+    fn parse(payload: &[u8]) -> Option<Packet> {
+        let (kind, rest) = payload.split_first_chunk()?;
+        let (operation, rest) = rest.split_first_chunk()?;
+        let (source_mac, rest) = rest.split_first_chunk()?;
+        let (source, rest) = rest.split_first_chunk::<4>()?;
+        let (target_mac, rest) = rest.split_first_chunk()?;
+        let target: &[u8; 4] = rest.first_chunk()?;
+        (*kind == KIND).then_some(Packet {
+            operation: u16::from_be_bytes(*operation),
+            source_mac: EthernetAddress(*source_mac),
+            source: (*source).into(),
+            target_mac: EthernetAddress(*target_mac),
+            target: (*target).into(),
+        })
+    }
+
+    /// Writes it to a buffer of [`LEN`] bytes.
+    fn write(&self, buffer: &mut [u8]) {
+        buffer[..6].copy_from_slice(&KIND);
+        buffer[6..8].copy_from_slice(&self.operation.to_be_bytes());
+        buffer[8..14].copy_from_slice(&self.source_mac.0);
+        buffer[14..18].copy_from_slice(&self.source.octets());
+        buffer[18..24].copy_from_slice(&self.target_mac.0);
+        buffer[24..28].copy_from_slice(&self.target.octets());
+    }
+}
 
 impl Link {
     /// Takes an ARP packet: answers, learns, or drops it.
     pub(crate) fn process_arp(&mut self, payload: &[u8]) {
-        let parsed = ArpPacket::new_checked(payload).and_then(|packet| ArpRepr::parse(&packet));
-        let Ok(ArpRepr::EthernetIpv4 {
-            operation,
-            source_hardware_addr: mac,
-            source_protocol_addr: source,
-            target_protocol_addr: target,
-            ..
-        }) = parsed
-        else {
+        let Some(packet) = Packet::parse(payload) else {
             return self.stats.count_drop(DropCause::Malformed);
         };
+        let Packet {
+            source_mac: mac,
+            source,
+            target,
+            ..
+        } = packet;
         if !mac.is_unicast() || mac == self.mac {
             return self.stats.count_drop(DropCause::Malformed);
         }
@@ -34,13 +77,13 @@ impl Link {
             return self.report_conflict(source, mac);
         }
         let for_us = self.owns(target);
+        let request = packet.operation == REQUEST;
         if learnable {
-            let request = operation == ArpOperation::Request;
             // Who asks for us will talk to us. Others' chatter only refreshes what we know.
             self.learn(source.into(), mac, !(request && for_us));
         }
-        if for_us && operation == ArpOperation::Request {
-            self.send_arp(ArpOperation::Reply, target, source, mac, mac);
+        if for_us && request {
+            self.send_arp(REPLY, target, source, mac, mac);
         }
     }
 
@@ -50,13 +93,7 @@ impl Link {
             return;
         };
         let to = to.unwrap_or(EthernetAddress::BROADCAST);
-        self.send_arp(
-            ArpOperation::Request,
-            source,
-            target,
-            EthernetAddress([0; 6]),
-            to,
-        );
+        self.send_arp(REQUEST, source, target, EthernetAddress([0; 6]), to);
     }
 
     /// Tells everybody that an address is ours now (RFC 5227 §3), so that caches filled by its
@@ -64,7 +101,7 @@ impl Link {
     pub(crate) fn announce_ipv4(&mut self, address: Ipv4Addr) {
         let everybody = EthernetAddress::BROADCAST;
         self.send_arp(
-            ArpOperation::Request,
+            REQUEST,
             address,
             address,
             EthernetAddress([0; 6]),
@@ -74,22 +111,20 @@ impl Link {
 
     fn send_arp(
         &mut self,
-        operation: ArpOperation,
+        operation: u16,
         source: Ipv4Addr,
         target: Ipv4Addr,
         target_mac: EthernetAddress,
         to: EthernetAddress,
     ) {
-        let repr = ArpRepr::EthernetIpv4 {
+        let packet = Packet {
             operation,
-            source_hardware_addr: self.mac,
-            source_protocol_addr: source,
-            target_hardware_addr: target_mac,
-            target_protocol_addr: target,
+            source_mac: self.mac,
+            source,
+            target_mac,
+            target,
         };
-        self.send_frame(to, EthernetProtocol::Arp, repr.buffer_len(), |buffer| {
-            repr.emit(&mut ArpPacket::new_unchecked(buffer));
-        });
+        self.send_frame(to, ethertype::ARP, LEN, |buffer| packet.write(buffer));
     }
 
     fn owns(&self, address: Ipv4Addr) -> bool {

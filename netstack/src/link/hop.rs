@@ -4,7 +4,8 @@
 //! changed since the last one, neither a route nor what is known of a neighbour.
 
 use reactor::time::Instant;
-use smoltcp::wire::EthernetAddress;
+
+use super::ethernet::EthernetAddress;
 
 /// The Ethernet address of a next hop, with what it depends on. Empty at first.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use core::time::Duration;
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 use reactor::time::Instant;
-use smoltcp::wire::EthernetAddress;
+
+use super::ethernet::EthernetAddress;
 
 /// Neighbours remembered. At the limit the one confirmed longest ago is forgotten, so that a
 /// sender of ARP requests from many addresses costs memory for this many.

@@ -289,13 +289,22 @@ fn strange_messages_change_nothing() {
     client().run(async |lone| {
         let discover = expect(lone, DhcpMessageType::Discover, 1).await;
         let other = discover.transaction.wrapping_add(1);
-        let mut foreign = message(DhcpMessageType::Offer, discover.transaction, &[]);
-        foreign[42 + 28] ^= 4;
-        foreign[40..42].copy_from_slice(&[0, 0]); // without a UDP checksum
+        // An offer with a bit of the message turned over, and without a UDP checksum.
+        let wrong = |byte: usize| {
+            let mut offer = message(DhcpMessageType::Offer, discover.transaction, &[]);
+            offer[42 + byte] ^= 4;
+            offer[40..42].copy_from_slice(&[0, 0]);
+            offer
+        };
         for frame in [
             message(DhcpMessageType::Offer, other, &[]),
-            foreign,
             udp((SERVER.into(), 67), (ADDRESS.into(), 68), b"nonsense"),
+            // Who speaks, kind and length of addresses, whom to, the cookie.
+            wrong(0),
+            wrong(1),
+            wrong(2),
+            wrong(28),
+            wrong(239),
         ] {
             let before = lone.stack.stats().dropped(DropCause::Dhcp);
             lone.wire.inject(1, frame);

@@ -228,6 +228,46 @@ fn solicitations_are_answered() {
 }
 
 #[test]
+fn a_solicitation_that_is_not_whole_is_counted_and_not_answered() {
+    /// A solicitation for our address with these options behind it.
+    fn question(options: &[u8]) -> Vec<u8> {
+        let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+        message.extend(LINK_LOCAL.octets());
+        message.extend(options);
+        message
+    }
+    fn whole() -> Vec<u8> {
+        question(&[1, 1, 2, 0, 0, 0, 0, 0x99])
+    }
+    let asker = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
+    let tell = async |lone: &Lone, message: &[u8], sum: u8| {
+        let mut frame = icmpv6(asker, LINK_LOCAL, 255, message);
+        frame[57] ^= sum;
+        let sent = lone.tell(frame).await;
+        sent.iter().any(|frame| kind(frame) == Some(136))
+    };
+    Lone::new(slaac()).run(async |lone| {
+        lone.sent().await;
+        assert!(tell(lone, &whole(), 0).await);
+        let mut code = whole();
+        code[1] = 1;
+        let wrong = [
+            (whole(), 1),
+            (code, 0),
+            (question(&[1, 0, 2, 0, 0, 0, 0, 0x99]), 0),
+            (question(&[1, 2, 2, 0, 0, 0, 0, 0x99]), 0),
+            (question(&[1, 1, 2, 0, 0, 0, 0, 0x99, 5]), 0),
+            (whole()[..20].to_vec(), 0),
+        ];
+        for (count, (message, sum)) in wrong.iter().enumerate() {
+            assert!(!tell(lone, message, *sum).await, "{message:?}");
+            let dropped = lone.stack.stats().dropped(DropCause::NeighborDiscovery);
+            assert_eq!(dropped, count as u64 + 1, "{message:?}");
+        }
+    });
+}
+
+#[test]
 fn what_came_through_a_router_is_no_discovery() {
     Lone::new(slaac()).run(async |lone| {
         let mut forwarded = advertisement(1800, 86_400);
