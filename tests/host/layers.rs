@@ -83,8 +83,7 @@ fn allowed(name: &str, manifest: &str) -> &'static [&'static str] {
     if LOADERS.contains(&name) {
         return &[];
     }
-    let is_workload = manifest.contains("/kernel/examples/")
-        || manifest.contains("/tests/");
+    let is_workload = manifest.contains("/kernel/examples/") || manifest.contains("/tests/");
     assert!(
         is_workload,
         "package {name} is in no layer: add it to LAYERS in {}",

@@ -25,6 +25,14 @@ fn yields(criterion: &mut Criterion) {
 }
 
 fn tasks_and_channels(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("spawn");
+    group.throughput(Throughput::Elements(OPERATIONS));
+    for mut system in systems() {
+        group.bench_function(system.name(), |bencher| {
+            bencher.iter(|| system.starts(OPERATIONS));
+        });
+    }
+    group.finish();
     let mut group = criterion.benchmark_group("spawn and join");
     group.throughput(Throughput::Elements(OPERATIONS));
     for mut system in systems() {
@@ -42,6 +50,20 @@ fn tasks_and_channels(criterion: &mut Criterion) {
     }
 }
 
+/// Every task waits for something of its own, and all are woken in each round.
+fn wakes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("wake and poll");
+    group.throughput(Throughput::Elements(YIELDS));
+    for mut system in systems() {
+        for tasks in [1, 100, 10_000] {
+            let id = BenchmarkId::new(system.name(), tasks);
+            group.bench_function(id, |bencher| {
+                bencher.iter(|| system.readiness(tasks, 1, YIELDS / tasks as u64));
+            });
+        }
+    }
+}
+
 /// 10,000 sources, one in a hundred ready, a hundred rounds: ten thousand wakes.
 fn readiness(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("readiness");
@@ -50,7 +72,7 @@ fn readiness(criterion: &mut Criterion) {
         .sample_size(10);
     for mut system in systems() {
         group.bench_function(system.name(), |bencher| {
-            bencher.iter(|| system.readiness(SOURCES, 100));
+            bencher.iter(|| system.readiness(SOURCES, 100, 100));
         });
     }
 }
@@ -61,10 +83,10 @@ fn timers(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(OPERATIONS))
         .sample_size(10);
     for mut system in systems() {
-        if !system.timers(0, 1) {
-            continue;
-        }
-        for live in [100, 10_000] {
+        for live in [100, 10_000, 100_000] {
+            if !system.timers(live, 1) {
+                continue;
+            }
             // Making the live ones is part of it: so many operations that it hardly counts.
             let id = BenchmarkId::new(system.name(), live);
             let count = OPERATIONS * 100;
@@ -74,5 +96,12 @@ fn timers(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, yields, tasks_and_channels, readiness, timers);
+criterion_group!(
+    benches,
+    yields,
+    wakes,
+    tasks_and_channels,
+    readiness,
+    timers
+);
 criterion_main!(benches);

@@ -11,35 +11,21 @@ use futures_lite::future::{self, yield_now};
 use crate::System;
 
 #[derive(Default)]
-pub(crate) struct AsyncExecutor(LocalExecutor<'static>);
+pub(crate) struct AsyncExecutor(Rc<LocalExecutor<'static>>);
 
-macro_rules! receive {
-    ($channel:ident) => {{
-        let channel = &mut $channel;
-        channel.recv().await.ok()
-    }};
-}
-macro_rules! wait {
-    ($source:ident) => {
-        $source.listen().await
-    };
-}
-macro_rules! set {
-    ($source:ident) => {
-        $source.notify(1)
-    };
+async fn join(task: Task<()>) {
+    task.await;
 }
 
 impl AsyncExecutor {
     /// The main future is a task here too.
-    fn run(&self, main: impl Future<Output = ()> + 'static) {
-        future::block_on(self.0.run(self.0.spawn(main)));
+    fn run<F: Future<Output = ()> + 'static>(
+        &self,
+        main: impl FnOnce(Rc<LocalExecutor<'static>>) -> F,
+    ) {
+        let main = self.0.spawn(main(self.0.clone()));
+        future::block_on(self.0.run(main));
     }
-}
-
-/// `LocalExecutor` cannot be cloned; its tasks reach it through this.
-fn share(executor: &mut LocalExecutor<'static>) -> Rc<LocalExecutor<'static>> {
-    Rc::new(std::mem::take(executor))
 }
 
 impl System for AsyncExecutor {
@@ -48,71 +34,52 @@ impl System for AsyncExecutor {
     }
 
     fn yields(&mut self, tasks: u64, each: u64) {
-        let executor = share(&mut self.0);
-        let spawn = executor.clone();
-        let join = async |task: Task<()>| task.await;
-        let main =
-            async move { yields!(tasks, each, |future| spawn.spawn(future), join, yield_now) };
-        future::block_on(executor.run(executor.spawn(main)));
+        self.run(|executor| async move {
+            let spawn = |future| executor.spawn(future);
+            yields!(tasks, each, spawn, join, yield_now);
+        });
+    }
+
+    fn starts(&mut self, count: u64) {
+        self.run(|executor| async move {
+            let spawn = |future| executor.spawn(future).detach();
+            starts!(count, spawn, Rc, yield_now);
+        });
     }
 
     fn spawns(&mut self, count: u64) {
-        let executor = share(&mut self.0);
-        let spawn = executor.clone();
-        let join = async |task: Task<()>| task.await;
-        let main = async move { spawns!(count, |future| spawn.spawn(future), join) };
-        future::block_on(executor.run(executor.spawn(main)));
+        self.run(|executor| async move {
+            let spawn = |future| executor.spawn(future);
+            spawns!(count, spawn, join);
+        });
     }
 
     fn round_trips(&mut self, count: u64) {
-        let executor = share(&mut self.0);
-        let spawn = executor.clone();
-        let join = async |task: Task<()>| task.await;
-        let main = async move {
-            round_trips!(
-                count,
-                |future| spawn.spawn(future),
-                join,
-                async_channel::bounded(1),
-                receive
-            );
-        };
-        future::block_on(executor.run(executor.spawn(main)));
+        self.run(|executor| async move {
+            let spawn = |future| executor.spawn(future);
+            round_trips!(count, spawn, join, async_channel::bounded(1), receive_ok);
+        });
     }
 
-    fn readiness(&mut self, sources: usize, rounds: u64) {
-        let executor = share(&mut self.0);
-        let spawn = executor.clone();
-        let main = async move {
-            let tasks: Vec<Task<()>> = readiness!(
-                sources,
-                rounds,
-                |future| spawn.spawn(future),
-                Rc,
-                Event,
-                wait,
-                set,
-                yield_now
-            );
-            drop(tasks);
-        };
-        future::block_on(executor.run(executor.spawn(main)));
+    fn readiness(&mut self, sources: usize, every: usize, rounds: u64) {
+        self.run(|executor| async move {
+            let spawn = |future| -> Task<()> { executor.spawn(future) };
+            drop(readiness!(
+                sources, every, rounds, spawn, Rc, Event, listen, notify, yield_now
+            )); // which ends the tasks
+        });
     }
 
     fn timers(&mut self, live: usize, count: u64) -> bool {
-        let executor = share(&mut self.0);
-        let spawn = executor.clone();
-        let main = async move {
-            let tasks: Vec<Task<()>> =
-                timers!(live, count, |future| spawn.spawn(future), Timer::after);
-            drop(tasks);
-        };
-        future::block_on(executor.run(executor.spawn(main)));
+        self.run(|executor| async move {
+            let spawn = |future| executor.spawn(future);
+            drop(timers!(live, count, spawn, Timer::after));
+        });
         true
     }
 
     fn expiries(&mut self, count: usize, after: Duration) -> bool {
-        self.run(async move { expiries!(count, after, Timer::after) });
+        self.run(|_| async move { expiries!(count, after, Timer::after) });
         true
     }
 }

@@ -1,9 +1,49 @@
-//! The cases, written once: a macro, because executors differ in the bounds of what they spawn.
+//! The cases, written once: a macro, because executors differ in the bounds of what they spawn. And the
+//! words for messages and wake-ups in which some of them agree.
 
 /// Far enough away never to come.
 pub(crate) const FAR: std::time::Duration = std::time::Duration::from_secs(3600);
-/// One in this many sources is ready.
-pub(crate) const READY: usize = 100;
+/// Tasks that are started before one of them runs.
+pub(crate) const TOGETHER: u64 = 100;
+
+/// A message, or none once the senders are gone: the reactor's channels and tokio's.
+macro_rules! receive {
+    ($channel:ident) => {
+        $channel.recv().await
+    };
+}
+
+/// The same of async-channel.
+macro_rules! receive_ok {
+    ($channel:ident) => {{
+        let channel = &mut $channel;
+        channel.recv().await.ok()
+    }};
+}
+
+/// The reactor's `Notify` and tokio's.
+macro_rules! notified {
+    ($source:ident) => {
+        $source.notified().await
+    };
+}
+macro_rules! notify_one {
+    ($source:ident) => {
+        $source.notify_one()
+    };
+}
+
+/// An `Event` of event-listener.
+macro_rules! listen {
+    ($source:ident) => {
+        $source.listen().await
+    };
+}
+macro_rules! notify {
+    ($source:ident) => {
+        $source.notify(1)
+    };
+}
 
 /// The body of `yields`: `$spawn` gives a handle, which `$join` waits for.
 macro_rules! yields {
@@ -30,6 +70,28 @@ macro_rules! spawns {
     };
 }
 
+/// The body of `starts`: nobody waits for the tasks, but for their number.
+macro_rules! starts {
+    ($count:expr, $spawn:expr, $shared:ident, $yield:path) => {{
+        use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        let ran = $shared::new(AtomicU64::new(0));
+        let mut started = 0;
+        while started < $count {
+            let ran = ran.clone();
+            $spawn(async move {
+                ran.fetch_add(1, Relaxed);
+            });
+            started += 1;
+            if started % $crate::cases::TOGETHER == 0 {
+                $yield().await;
+            }
+        }
+        while ran.load(Relaxed) < $count {
+            $yield().await;
+        }
+    }};
+}
+
 /// The body of `round_trips`, over channels with `$receive`.
 macro_rules! round_trips {
     ($count:expr, $spawn:expr, $join:expr, $channel:expr, $receive:ident) => {{
@@ -51,9 +113,10 @@ macro_rules! round_trips {
     }};
 }
 
-/// The body of `readiness`: every source has a `$notify`, and tells a counter that it ran.
+/// The body of `readiness`: every source has a `$notify`, and tells a counter that it ran. Gives the tasks,
+/// which wait, and their sources.
 macro_rules! readiness {
-    ($sources:expr, $rounds:expr, $spawn:expr, $shared:ident, $notify:ty, $wait:ident, $set:ident, $yield:path) => {{
+    ($sources:expr, $every:expr, $rounds:expr, $spawn:expr, $shared:ident, $notify:ty, $wait:ident, $set:ident, $yield:path) => {{
         use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
         let begun = $shared::new(AtomicUsize::new(0));
         let ran = $shared::new(AtomicUsize::new(0));
@@ -76,8 +139,8 @@ macro_rules! readiness {
         }
         let mut expected = 0;
         for round in 0..$rounds {
-            let first = round as usize % $crate::cases::READY;
-            for source in sources.iter().skip(first).step_by($crate::cases::READY) {
+            let first = round as usize % $every;
+            for source in sources.iter().skip(first).step_by($every) {
                 $set!(source);
                 expected += 1;
             }
@@ -85,7 +148,7 @@ macro_rules! readiness {
                 $yield().await;
             }
         }
-        handles
+        (handles, sources)
     }};
 }
 

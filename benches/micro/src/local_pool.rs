@@ -14,21 +14,8 @@ use crate::System;
 #[derive(Default)]
 pub(crate) struct Pool(LocalPool);
 
-macro_rules! receive {
-    ($channel:ident) => {{
-        let channel = &mut $channel;
-        channel.recv().await.ok()
-    }};
-}
-macro_rules! wait {
-    ($source:ident) => {
-        $source.listen().await
-    };
-}
-macro_rules! set {
-    ($source:ident) => {
-        $source.notify(1)
-    };
+async fn join(handle: RemoteHandle<()>) {
+    handle.await;
 }
 
 fn spawn(spawner: &LocalSpawner, future: impl Future<Output = ()> + 'static) -> RemoteHandle<()> {
@@ -51,36 +38,39 @@ impl System for Pool {
     }
 
     fn yields(&mut self, tasks: u64, each: u64) {
-        let join = async |handle: RemoteHandle<()>| handle.await;
         self.run(|spawner| async move {
-            yields!(
-                tasks,
-                each,
-                |future| spawn(&spawner, future),
-                join,
-                yield_now
-            );
+            let spawn = |future| spawn(&spawner, future);
+            yields!(tasks, each, spawn, join, yield_now);
+        });
+    }
+
+    fn starts(&mut self, count: u64) {
+        self.run(|spawner| async move {
+            let spawn = |future| spawner.spawn_local(future).expect("the pool is there");
+            starts!(count, spawn, Rc, yield_now);
         });
     }
 
     fn spawns(&mut self, count: u64) {
-        let join = async |handle: RemoteHandle<()>| handle.await;
-        self.run(|spawner| async move { spawns!(count, |future| spawn(&spawner, future), join) });
-    }
-
-    fn round_trips(&mut self, count: u64) {
-        let join = async |handle: RemoteHandle<()>| handle.await;
         self.run(|spawner| async move {
             let spawn = |future| spawn(&spawner, future);
-            round_trips!(count, spawn, join, async_channel::bounded(1), receive);
+            spawns!(count, spawn, join);
         });
     }
 
-    fn readiness(&mut self, sources: usize, rounds: u64) {
+    fn round_trips(&mut self, count: u64) {
         self.run(|spawner| async move {
             let spawn = |future| spawn(&spawner, future);
-            let handles = readiness!(sources, rounds, spawn, Rc, Event, wait, set, yield_now);
-            drop(handles); // which ends the tasks
+            round_trips!(count, spawn, join, async_channel::bounded(1), receive_ok);
+        });
+    }
+
+    fn readiness(&mut self, sources: usize, every: usize, rounds: u64) {
+        self.run(|spawner| async move {
+            let spawn = |future| spawn(&spawner, future);
+            drop(readiness!(
+                sources, every, rounds, spawn, Rc, Event, listen, notify, yield_now
+            )); // which ends the tasks
         });
     }
 

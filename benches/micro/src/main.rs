@@ -11,6 +11,12 @@ const CASES: &[(&str, Case)] = &[
     ("yield_1", |system, count| system.yields(1, count)),
     ("yield_100", |system, count| system.yields(100, count / 100)),
     ("yield_10000", yield_many),
+    ("wake_1", |system, count| system.readiness(1, 1, count)),
+    ("wake_100", |system, count| {
+        system.readiness(100, 1, count / 100);
+    }),
+    ("wake_10000", wake_all_of_many),
+    ("spawn", |system, count| system.starts(count)),
     ("spawn_join", |system, count| system.spawns(count)),
     ("round_trip", |system, count| system.round_trips(count)),
     ("readiness_10000", readiness_of_many),
@@ -27,8 +33,13 @@ fn yield_many(system: &mut dyn System, count: u64) {
     system.yields(10_000, count / 10_000);
 }
 
+fn wake_all_of_many(system: &mut dyn System, count: u64) {
+    system.readiness(10_000, 1, count / 10_000);
+}
+
+/// One in a hundred.
 fn readiness_of_many(system: &mut dyn System, count: u64) {
-    system.readiness(10_000, count / 100);
+    system.readiness(10_000, 100, count / 100);
 }
 
 fn timers(system: &mut dyn System, live: usize, count: u64) {
@@ -43,8 +54,8 @@ fn expiries(system: &mut dyn System, count: u64) {
 }
 
 /// There is nothing to count then.
-fn say_without_timers(has_timers: bool) {
-    if !has_timers {
+fn say_without_timers(had_timers: bool) {
+    if !had_timers {
         eprintln!("micro: it has no timers");
     }
 }

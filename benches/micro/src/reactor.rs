@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reactor::Reactor;
 use reactor::sync::{Notify, mpsc};
-use reactor::task::yield_now;
+use reactor::task::{JoinHandle, yield_now};
 use reactor::testing::ThreadPlatform;
 
 use crate::System;
@@ -18,20 +18,8 @@ impl Default for Ours {
     }
 }
 
-macro_rules! receive {
-    ($channel:ident) => {
-        $channel.recv().await
-    };
-}
-macro_rules! wait {
-    ($source:ident) => {
-        $source.notified().await
-    };
-}
-macro_rules! set {
-    ($source:ident) => {
-        $source.notify_one()
-    };
+async fn join(handle: JoinHandle<()>) {
+    handle.await.expect("it ends");
 }
 
 impl System for Ours {
@@ -41,60 +29,54 @@ impl System for Ours {
 
     fn yields(&mut self, tasks: u64, each: u64) {
         let spawner = self.0.spawner();
-        let join = async |handle: reactor::task::JoinHandle<()>| handle.await.expect("it ends");
+        let spawn = |future| spawner.spawn(future);
         self.0.block_on(async {
-            yields!(tasks, each, |future| spawner.spawn(future), join, yield_now);
+            yields!(tasks, each, spawn, join, yield_now);
+        });
+    }
+
+    fn starts(&mut self, count: u64) {
+        let spawner = self.0.spawner();
+        let spawn = |future| spawner.spawn(future).detach();
+        self.0.block_on(async {
+            starts!(count, spawn, Rc, yield_now);
         });
     }
 
     fn spawns(&mut self, count: u64) {
         let spawner = self.0.spawner();
-        let join = async |handle: reactor::task::JoinHandle<()>| handle.await.expect("it ends");
+        let spawn = |future| spawner.spawn(future);
         self.0.block_on(async {
-            spawns!(count, |future| spawner.spawn(future), join);
+            spawns!(count, spawn, join);
         });
     }
 
     fn round_trips(&mut self, count: u64) {
         let spawner = self.0.spawner();
-        let join = async |handle: reactor::task::JoinHandle<()>| handle.await.expect("it ends");
+        let spawn = |future| spawner.spawn(future);
         self.0.block_on(async {
-            round_trips!(
-                count,
-                |future| spawner.spawn(future),
-                join,
-                mpsc::bounded(1),
-                receive
-            );
+            round_trips!(count, spawn, join, mpsc::bounded(1), receive);
         });
     }
 
-    fn readiness(&mut self, sources: usize, rounds: u64) {
+    fn readiness(&mut self, sources: usize, every: usize, rounds: u64) {
         let spawner = self.0.spawner();
+        let spawn = |future| spawner.spawn(future);
         self.0.block_on(async {
-            let handles = readiness!(
-                sources,
-                rounds,
-                |future| spawner.spawn(future),
-                Rc,
-                Notify,
-                wait,
-                set,
-                yield_now
+            let (tasks, _) = readiness!(
+                sources, every, rounds, spawn, Rc, Notify, notified, notify_one, yield_now
             );
-            handles
-                .iter()
-                .for_each(|handle: &reactor::task::JoinHandle<()>| handle.cancel());
+            tasks.iter().for_each(JoinHandle::cancel);
             yield_now().await;
         });
     }
 
     fn timers(&mut self, live: usize, count: u64) -> bool {
         let (spawner, clock) = (self.0.spawner(), self.0.clock());
+        let spawn = |future| spawner.spawn(future);
         self.0.block_on(async {
-            let handles = timers!(live, count, |future| spawner.spawn(future), |span| clock
-                .sleep(span));
-            handles.iter().for_each(reactor::task::JoinHandle::cancel);
+            let tasks = timers!(live, count, spawn, |span| clock.sleep(span));
+            tasks.iter().for_each(JoinHandle::cancel);
             yield_now().await;
         });
         true
@@ -102,8 +84,8 @@ impl System for Ours {
 
     fn expiries(&mut self, count: usize, after: Duration) -> bool {
         let clock = self.0.clock();
-        self.0
-            .block_on(async { expiries!(count, after, |span| clock.sleep(span)) });
+        let sleep = |span| clock.sleep(span);
+        self.0.block_on(async { expiries!(count, after, sleep) });
         true
     }
 }

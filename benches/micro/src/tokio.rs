@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 
 use crate::System;
 
@@ -18,20 +18,15 @@ impl Default for Tokio {
     }
 }
 
-macro_rules! receive {
-    ($channel:ident) => {
-        $channel.recv().await
-    };
+async fn join(handle: JoinHandle<()>) {
+    handle.await.expect("it ends");
 }
-macro_rules! wait {
-    ($source:ident) => {
-        $source.notified().await
-    };
-}
-macro_rules! set {
-    ($source:ident) => {
-        $source.notify_one()
-    };
+
+impl Tokio {
+    /// The future given to `block_on` is no task, and costs more: so each case is a task.
+    fn run(&self, main: impl Future<Output = ()> + Send + 'static) {
+        self.0.block_on(async { join(tokio::spawn(main)).await });
+    }
 }
 
 impl System for Tokio {
@@ -39,63 +34,45 @@ impl System for Tokio {
         "tokio"
     }
 
-    // The future given to `block_on` is no task, and costs more: so each case is a task.
     fn yields(&mut self, tasks: u64, each: u64) {
-        let join = async |handle: tokio::task::JoinHandle<()>| handle.await.expect("it ends");
-        let main = async move { yields!(tasks, each, tokio::spawn, join, yield_now) };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+        self.run(async move { yields!(tasks, each, tokio::spawn, join, yield_now) });
+    }
+
+    fn starts(&mut self, count: u64) {
+        let spawn = |future| drop(tokio::spawn(future));
+        self.run(async move { starts!(count, spawn, Arc, yield_now) });
     }
 
     fn spawns(&mut self, count: u64) {
-        let join = async |handle: tokio::task::JoinHandle<()>| handle.await.expect("it ends");
-        let main = async move { spawns!(count, tokio::spawn, join) };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+        self.run(async move { spawns!(count, tokio::spawn, join) });
     }
 
     fn round_trips(&mut self, count: u64) {
-        let join = async |handle: tokio::task::JoinHandle<()>| handle.await.expect("it ends");
-        let main =
-            async move { round_trips!(count, tokio::spawn, join, mpsc::channel(1), receive) };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+        self.run(async move {
+            round_trips!(count, tokio::spawn, join, mpsc::channel(1), receive);
+        });
     }
 
-    fn readiness(&mut self, sources: usize, rounds: u64) {
-        let main = async move {
-            let handles = readiness!(
-                sources,
-                rounds,
-                tokio::spawn,
-                Arc,
-                Notify,
-                wait,
-                set,
-                yield_now
+    fn readiness(&mut self, sources: usize, every: usize, rounds: u64) {
+        let spawn = tokio::spawn;
+        self.run(async move {
+            let (tasks, _) = readiness!(
+                sources, every, rounds, spawn, Arc, Notify, notified, notify_one, yield_now
             );
-            handles
-                .iter()
-                .for_each(|handle: &tokio::task::JoinHandle<()>| handle.abort());
-        };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+            tasks.iter().for_each(JoinHandle::abort);
+        });
     }
 
     fn timers(&mut self, live: usize, count: u64) -> bool {
-        let main = async move {
-            let handles = timers!(live, count, tokio::spawn, tokio::time::sleep);
-            handles.iter().for_each(tokio::task::JoinHandle::abort);
-        };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+        self.run(async move {
+            let tasks = timers!(live, count, tokio::spawn, tokio::time::sleep);
+            tasks.iter().for_each(JoinHandle::abort);
+        });
         true
     }
 
     fn expiries(&mut self, count: usize, after: Duration) -> bool {
-        let main = async move { expiries!(count, after, tokio::time::sleep) };
-        self.0
-            .block_on(async { tokio::spawn(main).await.expect("it ends") });
+        self.run(async move { expiries!(count, after, tokio::time::sleep) });
         true
     }
 }
