@@ -7,6 +7,7 @@ use std::time::Duration;
 use bundle_tool::machine::Nic;
 use system_tests::vm::config;
 
+use crate::fields::{number, text};
 use crate::gauge::{Counts, Gauge};
 
 /// The function that the worker calls at the start and at the end of each phase.
@@ -75,16 +76,11 @@ impl Phase {
 /// Reads a line of the worker's about a phase.
 fn read(line: &str) -> Option<Phase> {
     let (_, fields) = line.split_once("bench: ")?;
-    let value = |name: &str| {
-        let field = fields.split(' ').find_map(|field| field.strip_prefix(name));
-        field?.strip_prefix('=')
-    };
-    let number = |name| value(name)?.parse().ok();
     Some(Phase {
-        name: value("phase")?.to_string(),
-        repeats: number("repeats")?,
-        allocations: number("allocations")?,
-        polls: number("polls")?,
+        name: text(fields, "phase")?.to_string(),
+        repeats: number(fields, "repeats")?,
+        allocations: number(fields, "allocations")?,
+        polls: number(fields, "polls")?,
         counts: Counts::default(),
     })
 }

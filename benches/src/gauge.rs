@@ -9,6 +9,7 @@ use bundle_tool::machine::{Accelerator, Launch, Machine, Plugin, Qemu, VmConfig}
 use system_tests::guest::repository;
 
 use crate::elf::Elf;
+use crate::fields::number;
 
 /// What a guest has done.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -56,10 +57,7 @@ impl Counts {
     /// Reads a line of the plugin.
     fn parse(line: &str) -> Option<Counts> {
         let fields = line.strip_prefix("gauge: mark=")?;
-        let value = |name: &str| {
-            let field = fields.split(' ').find_map(|field| field.strip_prefix(name));
-            field?.strip_prefix('=')?.parse().ok()
-        };
+        let value = |name| number(fields, name);
         Some(Counts {
             instructions: value("insns")?,
             mmio: value("mmio")?,

@@ -3,13 +3,16 @@
 //! - `benches` prints what a boot costs, how big the demo worker is, and how little memory it needs;
 //! - `benches load` counts what requests cost while they come from outside;
 //! - `benches exact` counts operations and compares them with the committed baseline;
-//! - `benches exact --update` makes those counts the baseline.
+//! - `benches exact --update` makes those counts the baseline;
+//! - `benches micro` counts the reactor's operations beside other executors', on the host;
+//! - `benches peers` runs the kernel beside Linux guests and the host's tokio.
 
 mod baseline;
 mod boot;
 mod counts;
 mod elf;
 mod exact;
+mod fields;
 mod gauge;
 mod load;
 mod memory;

@@ -22,7 +22,7 @@ pub(crate) struct Effort {
     pub(crate) seconds: f64,
 }
 
-/// Measures every row and prints the table. Needs root for tap devices; without it the rows through
+/// Measures every row and prints the table; `build/bench` has what was measured so far, row by row. Needs root for tap devices; without it the rows through
 /// tap are said to be missing.
 ///
 /// With `only`: nothing but the rows through a network whose name contains it; nothing is saved.
@@ -43,8 +43,5 @@ pub(crate) fn run(effort: Effort, only: Option<&str>) -> io::Result<bool> {
         rows::through(network, &rigs.collect::<Vec<_>>(), effort, &mut report);
     }
     report.print();
-    if only.is_none() {
-        report.save()?;
-    }
     Ok(true)
 }

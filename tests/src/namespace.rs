@@ -105,7 +105,11 @@ impl Drop for Namespace {
     }
 }
 
-fn ip(arguments: &[&str]) -> io::Result<()> {
+/// Runs `ip` (of iproute2) with these arguments.
+///
+/// # Errors
+/// There is no `ip`, or it failed; the error has its words.
+pub fn ip(arguments: &[&str]) -> io::Result<()> {
     output(Command::new("ip").args(arguments)).map(drop)
 }
 

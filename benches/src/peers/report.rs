@@ -94,6 +94,16 @@ impl Report {
             .push(value);
     }
 
+    /// Writes down what there is so far, so that a run that is interrupted leaves it. Nothing, where only
+    /// some rows are wanted.
+    pub(crate) fn keep(&mut self) {
+        if self.only.is_none()
+            && let Err(error) = self.save()
+        {
+            self.fail("peers.json", OURS, &error.to_string());
+        }
+    }
+
     /// What went wrong, once a kind.
     pub(crate) fn fail(&mut self, row: &str, who: &str, problem: &str) {
         *self
@@ -135,7 +145,7 @@ impl Report {
     }
 
     /// Everything, for tools.
-    pub(crate) fn save(&self) -> io::Result<()> {
+    fn save(&self) -> io::Result<()> {
         let folder = repository().join("build/bench");
         std::fs::create_dir_all(&folder)?;
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;

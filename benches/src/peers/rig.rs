@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bench_work::services::{ECHO, SERVING, SINK, SOURCE};
 use bundle_tool::machine::{Forward, Launch, Machine, Nic};
+use system_tests::namespace::ip;
 
 use super::candidate::{Candidate, Network};
 
@@ -27,7 +28,7 @@ const DEMO_SERVING: &str = "http: listening";
 /// business. Answers, in the new process, true; without the rights for it, false.
 pub(crate) fn enter_private_network() -> io::Result<bool> {
     if std::env::var_os(INSIDE).is_some() {
-        ip("link set lo up")?;
+        ip(&["link", "set", "lo", "up"])?;
         return Ok(true);
     }
     if !rustix::process::geteuid().is_root() {
@@ -38,14 +39,6 @@ pub(crate) fn enter_private_network() -> io::Result<bool> {
     again.arg("--net").arg(std::env::current_exe()?);
     again.args(std::env::args_os().skip(1)).env(INSIDE, "1");
     Err(again.exec()) // comes back only if it failed
-}
-
-fn ip(arguments: &str) -> io::Result<()> {
-    let status = Command::new("ip").args(arguments.split(' ')).status()?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("ip {arguments} failed"))),
-    }
 }
 
 enum Running {
@@ -79,9 +72,10 @@ pub(crate) fn interface(
         Ipv4Addr::new(10, 9, third, 2),
         Ipv4Addr::new(10, 9, third, 1),
     );
-    if ip(&format!("tuntap add dev {tap} mode tap")).is_ok() {
-        ip(&format!("address add {host}/24 dev {tap}"))?;
-        ip(&format!("link set {tap} up"))?;
+    // It is there already where a guest is started again.
+    if ip(&["tuntap", "add", "dev", &tap, "mode", "tap"]).is_ok() {
+        ip(&["address", "add", &format!("{host}/24"), "dev", &tap])?;
+        ip(&["link", "set", &tap, "up"])?;
     }
     Ok((Nic::tap(tap), guest, host))
 }

@@ -11,6 +11,7 @@ use super::Effort;
 use super::candidate::{Candidate, Network};
 use super::report::{Report, Unit};
 use super::rig::Rig;
+use crate::fields::{number, text};
 use crate::load::bulk::{self, Direction};
 use crate::load::exchange::{self, Exchange, HEALTH};
 use crate::load::{Seen, churn, datagrams};
@@ -25,91 +26,130 @@ const DISK_MIB: u64 = 256;
 /// How long the disk's operations may take.
 const DISK_PATIENCE: Duration = Duration::from_secs(300);
 
+const IMAGE: &str = "image";
+const LEAST_MEMORY: &str = "least memory, 100 connections";
+
+/// What the rows through a network have in common.
+struct Loads<'a> {
+    network: Network,
+    rigs: &'a [Rig<'a>],
+    span: Duration,
+    report: &'a mut Report,
+}
+
 /// Rows of loads that come through a network.
 pub(crate) fn through(network: Network, rigs: &[Rig<'_>], effort: Effort, report: &mut Report) {
-    let span = Duration::from_secs_f64(effort.seconds);
-    let via = match network {
-        Network::Tap => "tap",
-        Network::User => "user",
+    let mut loads = Loads {
+        network,
+        rigs,
+        span: Duration::from_secs_f64(effort.seconds),
+        report,
     };
     for round in 0..effort.rounds {
-        println!("{via}: round {} of {}", round + 1, effort.rounds);
-        for connections in HTTP_CONNECTIONS {
-            if network == Network::User && connections > MAX_USER_CONNECTIONS {
-                continue;
-            }
-            for rig in rigs {
-                http(
-                    rig,
-                    &format!("{via}: HTTP, {connections} connections"),
-                    connections,
-                    span,
-                    report,
-                );
-            }
-        }
-        for rig in full(rigs) {
-            let row = format!("{via}: echo of 64 B");
-            let run = |address| exchange::alone(address, Exchange::echo(), span);
-            latency(rig, &row, || run(rig.tcp(ECHO)), report);
-            let row = format!("{via}: UDP echo of 64 B");
-            latency(rig, &row, || datagrams::run(rig.udp(ECHO), span), report);
-        }
-        for (way, port, direction) in [("in", SINK, Direction::In), ("out", SOURCE, Direction::Out)]
-        {
-            for rig in full(rigs) {
-                let row = format!("{via}: bulk {way}");
-                measured(
-                    rig,
-                    &row,
-                    report,
-                    || bulk::run(rig.tcp(port), direction, span),
-                    |seen, add| {
-                        let megabytes = seen.bytes as f64 / 1e6;
-                        add(
-                            "",
-                            Unit::MegabytesPerSecond,
-                            megabytes / seen.elapsed.as_secs_f64(),
-                        );
-                    },
-                );
-            }
-        }
-        if network == Network::Tap {
-            for rig in full(rigs) {
-                let row = format!("{via}: connections opened and closed");
-                measured(
-                    rig,
-                    &row,
-                    report,
-                    || churn::run(rig.tcp(ECHO), span),
-                    |seen, add| {
-                        add("", Unit::PerSecond, seen.rate());
-                    },
-                );
-            }
-        }
+        println!("{}: round {} of {}", loads.via(), round + 1, effort.rounds);
+        loads.round();
     }
 }
 
-/// Those that serve more than HTTP.
-fn full<'a, 'b>(rigs: &'a [Rig<'b>]) -> impl Iterator<Item = &'a Rig<'b>> {
-    rigs.iter().filter(|rig| !rig.candidate.http_only)
+impl Loads<'_> {
+    fn via(&self) -> &'static str {
+        match self.network {
+            Network::Tap => "tap",
+            Network::User => "user",
+        }
+    }
+
+    /// Every row once, on everybody in turn.
+    fn round(&mut self) {
+        for connections in HTTP_CONNECTIONS {
+            if self.network == Network::Tap || connections <= MAX_USER_CONNECTIONS {
+                self.http(connections);
+            }
+        }
+        self.echo();
+        self.datagrams();
+        self.bulk("in", SINK, Direction::In);
+        self.bulk("out", SOURCE, Direction::Out);
+        if self.network == Network::Tap {
+            self.churn();
+        }
+    }
+
+    /// Runs a row on every rig that it is for, says so, and keeps what it gave.
+    fn row(&mut self, row: &str, on_all: bool, run: impl Fn(&Rig<'_>, &str, &mut Report)) {
+        let row = format!("{}: {row}", self.via());
+        if !self.report.wants(&row) {
+            return;
+        }
+        println!("  {row}");
+        for rig in self.rigs {
+            if on_all || !rig.candidate.http_only {
+                run(rig, &row, self.report);
+            }
+        }
+        self.report.keep();
+    }
+
+    fn http(&mut self, connections: usize) {
+        let span = self.span;
+        let row = format!("HTTP, {connections} connections");
+        self.row(&row, true, |rig, row, report| {
+            latency(rig, row, || http(rig, connections, span), report);
+        });
+    }
+
+    fn echo(&mut self) {
+        let span = self.span;
+        self.row("echo of 64 B", false, |rig, row, report| {
+            let run = || exchange::alone(rig.tcp(ECHO), Exchange::echo(), span);
+            latency(rig, row, run, report);
+        });
+    }
+
+    fn datagrams(&mut self) {
+        let span = self.span;
+        self.row("UDP echo of 64 B", false, |rig, row, report| {
+            latency(rig, row, || datagrams::run(rig.udp(ECHO), span), report);
+        });
+    }
+
+    fn bulk(&mut self, way: &str, port: u16, direction: Direction) {
+        let span = self.span;
+        self.row(&format!("bulk {way}"), false, |rig, row, report| {
+            let run = || bulk::run(rig.tcp(port), direction, span);
+            measured(rig, row, report, run, |seen, add| {
+                let rate = seen.bytes as f64 / 1e6 / seen.elapsed.as_secs_f64();
+                add("", Unit::MegabytesPerSecond, rate);
+            });
+        });
+    }
+
+    fn churn(&mut self) {
+        let span = self.span;
+        self.row(
+            "connections opened and closed",
+            false,
+            |rig, row, report| {
+                let run = || churn::run(rig.tcp(ECHO), span);
+                measured(rig, row, report, run, |seen, add| {
+                    add("", Unit::PerSecond, seen.rate());
+                });
+            },
+        );
+    }
 }
 
-fn http(rig: &Rig<'_>, row: &str, connections: usize, span: Duration, report: &mut Report) {
+/// Requests on so many connections.
+fn http(rig: &Rig<'_>, connections: usize, span: Duration) -> io::Result<Seen> {
     let request = match rig.candidate.http_only {
         true => HEALTH,
         false => REQUEST,
     };
-    let run = || {
-        let exchange = Exchange::http(rig.http(), request)?;
-        match connections {
-            1 => exchange::alone(rig.http(), exchange, span),
-            many => exchange::many(rig.http(), exchange, many, span),
-        }
-    };
-    latency(rig, row, run, report);
+    let exchange = Exchange::http(rig.http(), request)?;
+    match connections {
+        1 => exchange::alone(rig.http(), exchange, span),
+        many => exchange::many(rig.http(), exchange, many, span),
+    }
 }
 
 /// A row about rates and latencies.
@@ -130,9 +170,6 @@ fn measured(
     run: impl FnOnce() -> io::Result<Seen>,
     describe: impl FnOnce(&Seen, &mut dyn FnMut(&str, Unit, f64)),
 ) {
-    if !report.wants(row) {
-        return;
-    }
     let name = &rig.candidate.name;
     let before = rig.cpu_nanos();
     let seen = match run() {
@@ -157,34 +194,38 @@ fn measured(
 
 /// Rows that need no network: disks, timers, memory, size.
 pub(crate) fn without_network(candidates: &[Candidate], effort: Effort, report: &mut Report) {
-    let full = || candidates.iter().filter(|candidate| !candidate.http_only);
     for round in 0..effort.rounds {
         println!("disk and timer: round {} of {}", round + 1, effort.rounds);
-        for candidate in full() {
+        for candidate in candidates.iter().filter(|candidate| !candidate.http_only) {
+            println!("  {}", candidate.name);
             let measured = disk(candidate, report).and_then(|()| sleep(candidate, report));
             if let Err(error) = measured {
                 report.fail("disk and timer", &candidate.name, &error.to_string());
             }
+            report.keep();
         }
     }
+    println!("image and memory");
     for candidate in candidates.iter().filter(|candidate| !candidate.native) {
-        match candidate.image_bytes() {
-            Ok(bytes) => report.add("image", &candidate.name, Unit::Kib, bytes as f64 / 1024.0),
-            Err(error) => report.fail("image", &candidate.name, &error.to_string()),
-        }
-        match memory::least_for(candidate) {
-            Ok(mib) => report.add(
-                "least memory, 100 connections",
-                &candidate.name,
-                Unit::Mib,
-                mib as f64,
-            ),
-            Err(error) => report.fail(
-                "least memory, 100 connections",
-                &candidate.name,
-                &error.to_string(),
-            ),
-        }
+        println!("  {}", candidate.name);
+        let kib = candidate.image_bytes().map(|bytes| bytes as f64 / 1024.0);
+        figure(IMAGE, candidate, Unit::Kib, kib, report);
+        let mib = memory::least_for(candidate).map(|mib| mib as f64);
+        figure(LEAST_MEMORY, candidate, Unit::Mib, mib, report);
+        report.keep();
+    }
+}
+
+fn figure(
+    row: &str,
+    candidate: &Candidate,
+    unit: Unit,
+    value: io::Result<f64>,
+    report: &mut Report,
+) {
+    match value {
+        Ok(value) => report.add(row, &candidate.name, unit, value),
+        Err(error) => report.fail(row, &candidate.name, &error.to_string()),
     }
 }
 
@@ -204,41 +245,36 @@ fn lines(candidate: &Candidate, mode: &str, disk: Option<&std::path::Path>) -> i
     Ok(launch.start().map_err(io::Error::other)?.wait().log)
 }
 
-fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    line.split_whitespace()
-        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-}
-
 /// Operations a second, of each way that the candidate has.
 fn disk(candidate: &Candidate, report: &mut Report) -> io::Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fill(file.as_file())?;
     for line in lines(candidate, "disk", Some(file.path()))?.lines() {
-        let number = |name| field(line, name)?.parse::<f64>().ok();
-        let Some((kind, way)) = field(line, "disk").zip(field(line, "way")) else {
-            continue;
-        };
-        if let (Some(operations), Some(nanos), Some(depth)) =
-            (number("operations"), number("nanos"), number("depth"))
-        {
-            let size = if kind == "sequential" {
-                "1 MiB"
-            } else {
-                "4 KiB"
-            };
-            let row = format!("disk: {kind} of {size}, {depth} at a time");
-            let rate = operations * 1e9 / nanos;
-            if way != "pool" {
-                report.add(&row, &candidate.name, Unit::PerSecond, rate);
-            }
-            // What programs with `tokio::fs` get, beside what there is here.
-            if way == "pool" || (way == "task" && depth > 1.0) {
-                let row = format!("{row} (tokio's pool)");
-                report.add(&row, &candidate.name, Unit::PerSecond, rate);
-            }
+        for (row, rate) in disk_rates(line).into_iter().flatten() {
+            report.add(&row, &candidate.name, Unit::PerSecond, rate);
         }
     }
     Ok(())
+}
+
+/// The rows to which a line of a worker's adds, and what.
+fn disk_rates(line: &str) -> Option<Vec<(String, f64)>> {
+    let (kind, way) = (text(line, "disk")?, text(line, "way")?);
+    let depth: u64 = number(line, "depth")?;
+    let operations: f64 = number(line, "operations")?;
+    let rate = operations * 1e9 / number::<f64>(line, "nanos")?;
+    let size = match kind {
+        "sequential" => "1 MiB",
+        _ => "4 KiB",
+    };
+    let row = format!("disk: {kind} of {size}, {depth} at a time");
+    // What programs with `tokio::fs` get, beside what there is here.
+    let pool = (format!("{row} (tokio's pool)"), rate);
+    Some(match way {
+        "pool" => vec![pool],
+        "task" if depth > 1 => vec![(row, rate), pool],
+        _ => vec![(row, rate)],
+    })
 }
 
 /// With something in each block, so that none is a hole.
@@ -256,11 +292,39 @@ fn fill(mut file: &std::fs::File) -> io::Result<()> {
 fn sleep(candidate: &Candidate, report: &mut Report) -> io::Result<()> {
     for line in lines(candidate, "sleep", None)?.lines() {
         for (percentile, name) in [("p50", "p50_nanos"), ("p99", "p99_nanos")] {
-            if let Some(nanos) = field(line, name).and_then(|nanos| nanos.parse::<f64>().ok()) {
+            if let Some(nanos) = number::<f64>(line, name) {
                 let row = format!("lateness of a 1 ms sleep {percentile}");
                 report.add(&row, &candidate.name, Unit::Micros, nanos / 1000.0);
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(line: &str) -> Vec<(String, f64)> {
+        disk_rates(line).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_task_stands_beside_both_ways_that_a_peer_has() {
+        let line =
+            |way| format!("bench: disk=read way={way} depth=32 operations=4000 nanos=2000000000");
+        let plain = ("disk: read of 4 KiB, 32 at a time".to_string(), 2000.0);
+        let pool = (format!("{} (tokio's pool)", plain.0), 2000.0);
+        assert_eq!(rows(&line("task")), [plain.clone(), pool.clone()]);
+        assert_eq!(rows(&line("uring")), [plain]);
+        assert_eq!(rows(&line("pool")), [pool]);
+    }
+
+    #[test]
+    fn one_at_a_time_is_nobodys_pool() {
+        let line = "bench: disk=sequential way=task depth=1 operations=256 nanos=256000000";
+        let row = "disk: sequential of 1 MiB, 1 at a time".to_string();
+        assert_eq!(rows(line), [(row, 1000.0)]);
+        assert_eq!(rows("bench: measured"), []);
+    }
 }
