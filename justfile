@@ -81,7 +81,7 @@ test-fuzz SECONDS="60" *TARGETS="":
 
 # Measure everything: the kernel alone, then beside other executors, then beside other guests (an hour)
 [no-exit-message]
-bench: bench-figures bench-exact bench-load bench-micro bench-peers
+bench: bench-figures bench-exact bench-scaling bench-load bench-micro bench-peers
 
 # Print the first figures: instructions and exits to the first poll, size, smallest memory
 [no-exit-message]
@@ -92,6 +92,11 @@ bench-figures: build
 [no-exit-message]
 bench-exact *ARGUMENTS: build
     cargo run --quiet -p benches exact {{ ARGUMENTS }}
+
+# Count how costs grow with the number of connections, tasks and timers, and draw build/bench/scaling.svg
+[no-exit-message]
+bench-scaling: build
+    cargo run --quiet -p benches scaling
 
 # Count what a request costs while requests come from outside, on one and on a hundred connections
 [no-exit-message]

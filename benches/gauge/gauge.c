@@ -25,7 +25,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_MARKS = 16, MAX_LINES = 256 };
+enum { MAX_MARKS = 16, MAX_LINES = 1024 };
 
 /* --- QEMU's interface ---------------------------------------------------------------------------- */
 

@@ -8,10 +8,10 @@ use bundle_tool::machine::Nic;
 use system_tests::vm::config;
 
 use crate::fields::{number, text};
-use crate::gauge::{Counts, Gauge};
+use crate::gauge::{Counts, Gauge, Run};
 
 /// The function that the worker calls at the start and at the end of each phase.
-const MARK: &str = "bench_mark";
+pub(crate) const MARK: &str = "bench_mark";
 
 /// Under the plugin all phases take a few seconds.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -44,13 +44,17 @@ pub(crate) fn count() -> io::Result<Vec<Phase>> {
         "virtio-blk-device,drive=zeroes",
     ]);
     let run = gauge.mark(MARK).run("bench: counted", DEADLINE)?;
+    Ok(phases(&run))
+}
+
+/// The phases of a run in which [`MARK`] was the mark.
+pub(crate) fn phases(run: &Run) -> Vec<Phase> {
     let rounds = run.log.lines().filter_map(read);
     let marks = run.marks.chunks_exact(2);
-    let rounds = rounds.zip(marks).map(|(round, marks)| Phase {
+    best(rounds.zip(marks).map(|(round, marks)| Phase {
         counts: marks[1].since(&marks[0]),
         ..round
-    });
-    Ok(best(rounds))
+    }))
 }
 
 /// Of the rounds of a phase, which follow each other, each counter's smallest value.

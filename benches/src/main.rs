@@ -4,6 +4,7 @@
 //! - `benches load` counts what requests cost while they come from outside;
 //! - `benches exact` counts operations and compares them with the committed baseline;
 //! - `benches exact --update` makes those counts the baseline;
+//! - `benches scaling` counts how costs grow with connections, tasks and timers;
 //! - `benches micro` counts the reactor's operations beside other executors', on the host;
 //! - `benches peers` runs the kernel beside Linux guests and the host's tokio.
 
@@ -18,6 +19,8 @@ mod load;
 mod memory;
 mod micro;
 mod peers;
+mod plot;
+mod scaling;
 mod size;
 mod under_load;
 
@@ -26,7 +29,7 @@ use std::process::ExitCode;
 
 use peers::Effort;
 
-/// What a comparison takes so that its figures can be believed: some twelve minutes.
+/// What a comparison takes so that its figures can be believed: some fourteen minutes.
 const EFFORT: Effort = Effort {
     rounds: 5,
     seconds: 1.0,
@@ -53,13 +56,14 @@ fn main() -> ExitCode {
         [] => measure().map(|figures| print(&figures)),
         ["exact"] => exact::compare(),
         ["exact", "--update"] => exact::update(),
+        ["scaling"] => scaling::run(),
         ["load"] => under_load::run(),
         ["micro"] => micro::run(),
         ["peers"] => peers::run(EFFORT, None),
         ["peers", "--only", text] => peers::run(EFFORT, Some(text)),
         ["peers", "--quick"] => peers::run(QUICK, None),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | load | micro | peers [--quick | --only TEXT]]",
+            "usage: benches [exact [--update] | load | scaling | micro | peers [--quick | --only TEXT]]",
         )),
     };
     match kept {

@@ -3,7 +3,6 @@
 
 mod boot;
 pub(crate) mod candidate;
-mod plot;
 mod report;
 pub(crate) mod rig;
 mod rows;

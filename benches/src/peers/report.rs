@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 use system_tests::guest::repository;
 
-use super::plot::{self, Gain};
+use crate::plot::bars::{self, Gain};
 
 /// Whom everybody is compared with, round by round.
 const REFERENCE: &str = "linux-tiny";
@@ -150,7 +150,7 @@ impl Report {
         std::fs::create_dir_all(&folder)?;
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         std::fs::write(folder.join("peers.json"), text + "\n")?;
-        plot::draw(&folder.join("peers.svg"), &self.gains())
+        bars::draw(&folder.join("peers.svg"), &self.gains())
     }
 
     /// By how much each row is won (more than one) or lost, as far as the reference has it.

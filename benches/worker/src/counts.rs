@@ -3,8 +3,8 @@
 //! here, so the order of the phases is the order of the marks.
 
 mod disk;
-mod network;
-mod tasks;
+pub(crate) mod network;
+pub(crate) mod tasks;
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use ukernel::{Context, Result};
 use crate::mark::bench_mark;
 
 /// How often each operation is repeated while it is counted, and before.
-const REPEATS: u64 = 1000;
+pub(crate) const REPEATS: u64 = 1000;
 const WARM_UP: u64 = 100;
 const ROUNDS: u32 = 3;
 /// Longer than a line of the log takes to leave.
@@ -49,7 +49,7 @@ pub(crate) async fn count(ctx: &Context) -> Result {
 ///
 /// Counted several times over: an interrupt more or less makes a difference, and the best round is the
 /// one that was disturbed least.
-async fn phase<F>(ctx: &Context, name: &str, repeats: u64, mut operation: F) -> Result
+pub(crate) async fn phase<F>(ctx: &Context, name: &str, repeats: u64, mut operation: F) -> Result
 where
     F: AsyncFnMut(u64) -> Result,
 {

@@ -1,5 +1,6 @@
 //! The program in the virtual machine that the benchmarks load. Its first argument says what it does:
-//! `serve`, `disk` and `sleep` (what the peers do as well) or `counts` (what one operation costs).
+//! `serve`, `disk` and `sleep` (what the peers do as well), `counts` (what one operation costs) or `scaling`
+//! (how that grows).
 #![no_std]
 #![no_main]
 
@@ -9,6 +10,7 @@ mod counts;
 mod disk;
 mod http;
 mod mark;
+mod scaling;
 mod services;
 mod sleep;
 
@@ -23,6 +25,7 @@ async fn main(ctx: Context) -> Result {
         "disk" => disk::measure(&ctx).await,
         "sleep" => sleep::measure(&ctx).await,
         "counts" => counts::count(&ctx).await,
+        "scaling" => scaling::measure(&ctx).await,
         other => Err(alloc::format!("bench: unknown mode {other:?}").into()),
     }
 }

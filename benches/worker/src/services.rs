@@ -48,7 +48,7 @@ pub(crate) fn start(ctx: &Context, network: &Stack) -> Result {
 }
 
 /// Accepts for ever, a task a connection.
-fn listen<F, Fut>(
+pub(crate) fn listen<F, Fut>(
     ctx: &Context,
     network: &Stack,
     port: u16,

@@ -39,8 +39,18 @@ pub(super) async fn count_loopback(ctx: &Context) -> Result {
 
 /// From the second network to the first, where there are two.
 pub(super) async fn count_wire(ctx: &Context) -> Result {
-    let [server, client, ..] = ctx.networks() else {
+    if ctx.networks().len() < 2 {
         return Ok(());
+    }
+    let (client, server) = wire(ctx).await?;
+    let names = ["wire_http", "wire_echo", "wire_accept", "wire_udp"];
+    count(ctx, names, client, server).await
+}
+
+/// The second network, and the address of the first.
+pub(crate) async fn wire(ctx: &Context) -> Result<(&Stack, IpAddr)> {
+    let [server, client, ..] = ctx.networks() else {
+        return Err("bench: there are no two networks".into());
     };
     let clock = ctx.clock();
     for network in [server, client] {
@@ -49,21 +59,18 @@ pub(super) async fn count_wire(ctx: &Context) -> Result {
     let addresses = server.addresses();
     let mut addresses = addresses.iter().map(|prefix| prefix.address);
     let server = addresses.find(IpAddr::is_ipv4);
-    let names = ["wire_http", "wire_echo", "wire_accept", "wire_udp"];
-    count(ctx, names, client, server.ok_or("bench: no IPv4 address")?).await
+    Ok((client, server.ok_or("bench: no IPv4 address")?))
 }
 
 async fn count(ctx: &Context, names: [&str; 4], client: &Stack, server: IpAddr) -> Result {
     let [http, echo, accept, udp] = names;
     let address = |port| SocketAddr::new(server, port);
-    let mut stream = TcpStream::connect(client, address(HTTP)).await?;
-    stream.set_nodelay(true);
+    let mut stream = connect(client, address(HTTP)).await?;
     phase(ctx, http, REPEATS, async |count| {
         requests(&mut stream, count).await
     })
     .await?;
-    let mut stream = TcpStream::connect(client, address(ECHO)).await?;
-    stream.set_nodelay(true);
+    let mut stream = connect(client, address(ECHO)).await?;
     phase(ctx, echo, REPEATS, async |count| {
         echoes(&mut stream, count).await
     })
@@ -79,7 +86,14 @@ async fn count(ctx: &Context, names: [&str; 4], client: &Stack, server: IpAddr) 
     .await
 }
 
-async fn requests(stream: &mut TcpStream, count: u64) -> Result {
+/// A connection that sends at once whatever it is given.
+async fn connect(client: &Stack, server: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(client, server).await?;
+    stream.set_nodelay(true);
+    Ok(stream)
+}
+
+pub(crate) async fn requests(stream: &mut TcpStream, count: u64) -> Result {
     let mut answer = [0; ANSWER.len()];
     for _ in 0..count {
         stream.write_all(REQUEST).await?;
@@ -101,7 +115,7 @@ async fn echoes(stream: &mut TcpStream, count: u64) -> Result {
 }
 
 /// Opened, used once, and closed by the client.
-async fn connections(client: &Stack, server: SocketAddr, count: u64) -> Result {
+pub(crate) async fn connections(client: &Stack, server: SocketAddr, count: u64) -> Result {
     for _ in 0..count {
         let mut stream = TcpStream::connect(client, server).await?;
         echoes(&mut stream, 1).await?;

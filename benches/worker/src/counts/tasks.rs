@@ -12,7 +12,7 @@ use ukernel::{Context, Result};
 use super::{REPEATS, phase};
 
 /// Far enough away that it never comes.
-const FAR: Duration = Duration::from_secs(3600);
+pub(crate) const FAR: Duration = Duration::from_secs(3600);
 /// Soon enough that it has come when it is looked at.
 const NEAR: Duration = Duration::from_nanos(1);
 
@@ -45,7 +45,7 @@ async fn yields(count: u64) -> Result {
     Ok(())
 }
 
-async fn spawns(ctx: &Context, count: u64) -> Result {
+pub(crate) async fn spawns(ctx: &Context, count: u64) -> Result {
     for number in 0..count {
         let joined = ctx.spawn(async move { number }).await?;
         assert_eq!(joined, number);
@@ -92,7 +92,7 @@ async fn messages(ctx: &Context, count: u64) -> Result {
 }
 
 /// A deadline is set, and given up because something else came first.
-async fn cancels(ctx: &Context, count: u64) -> Result {
+pub(crate) async fn cancels(ctx: &Context, count: u64) -> Result {
     let clock = ctx.clock();
     for _ in 0..count {
         let sleep = core::pin::pin!(clock.sleep(FAR));
@@ -104,7 +104,7 @@ async fn cancels(ctx: &Context, count: u64) -> Result {
     Ok(())
 }
 
-async fn fires(ctx: &Context, count: u64) -> Result {
+pub(crate) async fn fires(ctx: &Context, count: u64) -> Result {
     let clock = ctx.clock();
     for _ in 0..count {
         clock.sleep(NEAR).await;

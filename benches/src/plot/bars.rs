@@ -5,10 +5,12 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+use super::Area;
+
 /// A row, and by how many times it is better than the reference.
-pub(super) struct Gain {
-    pub(super) row: String,
-    pub(super) gain: f64,
+pub(crate) struct Gain {
+    pub(crate) row: String,
+    pub(crate) gain: f64,
 }
 
 /// Pixels.
@@ -24,19 +26,13 @@ const WON: RGBColor = RGBColor(46, 125, 50);
 const LOST: RGBColor = RGBColor(198, 40, 40);
 
 /// Draws an SVG file.
-pub(super) fn draw(path: &Path, gains: &[Gain]) -> io::Result<()> {
+pub(crate) fn draw(path: &Path, gains: &[Gain]) -> io::Result<()> {
     let height = MARGIN + ROW * gains.len() as u32;
-    let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
-    fill(&area, gains).map_err(|error| io::Error::other(error.to_string()))
+    let title = "times better than a minimal Linux with tokio (logarithmic; left: worse)";
+    super::draw(path, (WIDTH, height), title, |area| fill(area, gains))
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
 fn fill(area: &Area<'_>, gains: &[Gain]) -> Result<(), Box<dyn std::error::Error>> {
-    area.fill(&WHITE)?;
-    let title = "times better than a minimal Linux with tokio (logarithmic; left: worse)";
-    let large = ("sans-serif", 15).into_font();
-    area.draw(&Text::new(title, (10, 10), large))?;
     let small = || ("sans-serif", 12).into_font();
     let middle = LABELS as i32 + (WIDTH - LABELS) as i32 / 3;
     let scale = f64::from(WIDTH as i32 - middle - 60) / MOST;
