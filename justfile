@@ -79,7 +79,7 @@ test-sanitize:
 test-fuzz SECONDS="60" *TARGETS="":
     @tests/fuzz.sh {{ SECONDS }} {{ TARGETS }}
 
-# Measure everything: the kernel alone, then beside other executors, then beside other guests (an hour)
+# Measure everything: the kernel alone, then beside other executors, then beside other guests (40 minutes)
 [no-exit-message]
 bench: bench-figures bench-exact bench-scaling bench-load bench-micro bench-peers
 
@@ -98,10 +98,10 @@ bench-exact *ARGUMENTS: build
 bench-scaling: build
     cargo run --quiet -p benches scaling
 
-# Count what a request costs while requests come from outside, on one and on a hundred connections
+# Count what a request costs while requests come from outside (in a peer's guest: `--peer linux-tiny`)
 [no-exit-message]
-bench-load: build
-    cargo run --quiet -p benches load
+bench-load *ARGUMENTS: build
+    cargo run --quiet -p benches load {{ ARGUMENTS }}
 
 # Time and count the reactor beside other executors, on the host
 [no-exit-message]

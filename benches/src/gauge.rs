@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, Launch, Machine, Plugin, Qemu, VmConfig};
+use bundle_tool::machine::{Accelerator, Launch, Machine, MachineType, Plugin, Qemu, VmConfig};
 use system_tests::guest::repository;
 
 use crate::elf::Elf;
@@ -73,7 +73,8 @@ impl Counts {
 pub(crate) struct Gauge {
     kernel: PathBuf,
     qemu: Qemu,
-    marks: Vec<&'static str>,
+    /// Functions, and the ELF that each is in.
+    marks: Vec<(PathBuf, &'static str)>,
 }
 
 /// What a counted guest left behind.
@@ -99,9 +100,21 @@ impl Gauge {
         self
     }
 
+    /// Chooses the machine.
+    pub(crate) fn machine(mut self, machine: MachineType) -> Gauge {
+        self.qemu = self.qemu.machine(machine);
+        self
+    }
+
     /// Counters are taken whenever the function of this path is called.
-    pub(crate) fn mark(mut self, function: &'static str) -> Gauge {
-        self.marks.push(function);
+    pub(crate) fn mark(self, function: &'static str) -> Gauge {
+        let kernel = self.kernel.clone();
+        self.mark_in(kernel, function)
+    }
+
+    /// The same for a function of a program that runs on the kernel, at the addresses in its ELF.
+    pub(crate) fn mark_in(mut self, elf: PathBuf, function: &'static str) -> Gauge {
+        self.marks.push((elf, function));
         self
     }
 
@@ -119,8 +132,8 @@ impl Gauge {
     ) -> io::Result<Run> {
         let elf = Elf::read(&self.kernel)?;
         let mut options = vec![format!("start={:#x}", elf.pvh_entry()?)];
-        for mark in self.marks {
-            options.push(format!("mark={:#x}", elf.symbol(mark)?));
+        for (elf, function) in self.marks {
+            options.push(format!("mark={:#x}", Elf::read(&elf)?.symbol(function)?));
         }
         let path = compile()?;
         let launch = Launch::new(self.qemu.plugin(Plugin { path, options }));

@@ -45,6 +45,8 @@ struct Measured {
     instructions: BTreeMap<String, Costs>,
     allocations: BTreeMap<String, Costs>,
     bytes: BTreeMap<String, Costs>,
+    /// Sent by either end.
+    frames: BTreeMap<String, Costs>,
 }
 
 /// Prints the costs, draws them, and answers whether none of them grows.
@@ -62,6 +64,7 @@ pub(crate) fn run() -> io::Result<bool> {
     print("instructions", &measured.instructions);
     print("allocations", &measured.allocations);
     print("bytes", &measured.bytes);
+    print("frames", &measured.frames);
     measured.save()?;
     Ok(measured.instructions.values().all(|costs| !grows(costs)))
 }
@@ -70,27 +73,18 @@ impl Measured {
     fn of(phases: &[Phase], log: &str) -> Measured {
         let mut measured = Measured::default();
         for phase in phases {
-            let Some((name, live)) = name_and_number(&phase.name) else {
-                continue;
-            };
             let each = |count| count as f64 / phase.repeats as f64;
-            insert(
-                &mut measured.instructions,
-                name,
-                live,
-                each(phase.counts.instructions),
-            );
-            insert(
-                &mut measured.allocations,
-                name,
-                live,
-                each(phase.allocations),
-            );
+            let (instructions, allocations) = (phase.counts.instructions, phase.allocations);
+            insert(&mut measured.instructions, &phase.name, each(instructions));
+            insert(&mut measured.allocations, &phase.name, each(allocations));
         }
         for line in log.lines() {
-            let name = text(line, "memory").and_then(name_and_number);
-            if let Some(((name, live), bytes)) = name.zip(number(line, "bytes")) {
-                insert(&mut measured.bytes, name, live, bytes);
+            if let Some((name, bytes)) = text(line, "memory").zip(number(line, "bytes")) {
+                insert(&mut measured.bytes, name, bytes);
+            }
+            let sent = number::<f64>(line, "sent").zip(number::<f64>(line, "repeats"));
+            if let Some((name, (sent, repeats))) = text(line, "frames").zip(sent) {
+                insert(&mut measured.frames, name, sent / repeats);
             }
         }
         measured
@@ -118,17 +112,14 @@ impl Measured {
     }
 }
 
-fn insert(table: &mut BTreeMap<String, Costs>, name: &str, live: u64, cost: f64) {
-    table
-        .entry(name.to_string())
-        .or_default()
-        .insert(live, cost);
-}
-
-/// `wake@100` is `wake`, with 100 there.
-fn name_and_number(phase: &str) -> Option<(&str, u64)> {
-    let (name, live) = phase.split_once('@')?;
-    Some((name, live.parse().ok()?))
+/// Adds a point to a curve: `wake@100` is of the curve `wake`, with 100 there. Other names are not of any.
+fn insert(table: &mut BTreeMap<String, Costs>, name: &str, cost: f64) {
+    if let Some((name, live)) = name.split_once('@')
+        && let Ok(live) = live.parse()
+    {
+        let curve = table.entry(name.to_string()).or_default();
+        curve.insert(live, cost);
+    }
 }
 
 /// Whether an operation costs much more where there is most than where there is least.
@@ -192,7 +183,8 @@ mod tests {
             phase("wake@100", 5, 1000),
             phase("other", 1, 1),
         ];
-        let log = "1 INFO bench: memory=task@10 bytes=64\n2 INFO bench: measured";
+        let log = "1 INFO bench: memory=task@10 bytes=64\n\
+            2 INFO bench: frames=http@10 repeats=4 sent=10\n3 INFO bench: measured";
         let measured = Measured::of(&phases, log);
         let wake = Costs::from([(10, 100.0), (100, 200.0)]);
         assert_eq!(
@@ -204,5 +196,6 @@ mod tests {
             Costs::from([(10, 2.0), (100, 2.0)])
         );
         assert_eq!(measured.bytes["task"], Costs::from([(10, 64.0)]));
+        assert_eq!(measured.frames["http"], Costs::from([(10, 2.5)]));
     }
 }

@@ -6,16 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bench_work::http::REQUEST;
-use bench_work::services::{ECHO, HTTP, SERVING};
+use bench_work::services::{ECHO, HTTP, MARK, SERVING};
 use bundle_tool::machine::{Forward, Machine, Nic};
-use system_tests::vm::config;
 
-use crate::gauge::{Counts, Gauge};
+use crate::gauge::Counts;
 use crate::load::exchange::{self, Exchange};
-
-/// Where a datagram is a mark.
-const MARK: u16 = 9;
-const MARK_FUNCTION: &str = "bench_mark";
+use crate::peers::candidate::Candidate;
 
 /// How long each load lasts.
 const SPAN: Duration = Duration::from_secs(2);
@@ -48,15 +44,21 @@ const TARGETS: [Target; 3] = [
     },
 ];
 
-/// Prints what an operation costs beside what it should cost.
-pub(crate) fn run() -> io::Result<bool> {
-    let mut operations = Vec::new();
+/// Prints what an operation costs beside what it should cost: in this kernel's guest, or in that of a peer.
+pub(crate) fn run(peer: &str) -> io::Result<bool> {
+    let candidates = Candidate::all()?;
+    let mut candidates = candidates.iter().filter(|candidate| !candidate.native);
+    let candidate = candidates.find(|candidate| candidate.name == peer);
+    let candidate =
+        candidate.ok_or_else(|| io::Error::other(format!("there is no guest {peer:?}")))?;
     let forwards = [
         Forward::tcp(0, HTTP),
         Forward::tcp(0, ECHO),
         Forward::udp(0, MARK),
     ];
-    let gauge = Gauge::new(config("bench-worker").nic(Nic::user(forwards))).mark(MARK_FUNCTION);
+    let config = candidate.config("serve", "10.0.2.15", "10.0.2.2");
+    let gauge = candidate.gauge(config.nic(Nic::user(forwards)));
+    let mut operations = Vec::new();
     let run = gauge.run_under(SERVING, DEADLINE, |machine| {
         operations = loads(machine)?;
         Ok(())

@@ -8,11 +8,18 @@ use bundle_tool::machine::{MachineType, Qemu, VmConfig};
 use serde::Deserialize;
 use system_tests::guest::{guest, repository};
 
+use crate::counts;
+use crate::gauge::Gauge;
+
 /// A file with further guests, as a JSON list of [`Extra`].
 const EXTRA: &str = "UKERNEL_BENCH_PEERS";
 
 /// The same for everybody, unless a guest needs more.
 const MEMORY_MIB: u32 = 128;
+
+/// The Linux guests' worker with its symbols, and its mark.
+const PROGRAM: &str = "build/peers/worker/x86_64-unknown-linux-gnu/release/peer";
+const PROGRAM_MARK: &str = "peer::mark::bench_mark";
 
 /// What Linux guests are told: to be quiet, to start fast, to trust the processor's clock, whose
 /// frequency they cannot find out on a microvm under TCG.
@@ -142,11 +149,24 @@ impl Candidate {
 
     /// A machine of QEMU's in which it does what `mode` says.
     pub(crate) fn qemu(&self, config: VmConfig) -> Qemu {
-        let machine = match self.dialect {
+        Qemu::new(config).machine(self.machine())
+    }
+
+    /// The machine that it needs.
+    fn machine(&self) -> MachineType {
+        match self.dialect {
             Dialect::Linux => MachineType::MicrovmAcpi,
             Dialect::Ukernel | Dialect::Other(_) => MachineType::Microvm,
-        };
-        Qemu::new(config).machine(machine)
+        }
+    }
+
+    /// A machine of QEMU's under the gauge, which takes its counters at the worker's mark.
+    pub(crate) fn gauge(&self, config: VmConfig) -> Gauge {
+        let gauge = Gauge::new(config).machine(self.machine());
+        match self.dialect {
+            Dialect::Linux => gauge.mark_in(repository().join(PROGRAM), PROGRAM_MARK),
+            Dialect::Ukernel | Dialect::Other(_) => gauge.mark(counts::MARK),
+        }
     }
 
     /// What is in a machine in which it does what `mode` says, at an address of its own.

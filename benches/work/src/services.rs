@@ -9,6 +9,9 @@ pub const SOURCE: u16 = 19;
 /// TCP: answers HTTP.
 pub const HTTP: u16 = 80;
 
+/// UDP: a datagram is a mark for the gauge (`benches/gauge`), and is answered.
+pub const MARK: u16 = 9;
+
 /// Connections that may wait to be accepted: more than a load opens at once.
 pub const BACKLOG: u32 = 1024;
 /// Bytes that one read or write of bulk data moves.

@@ -3,16 +3,13 @@
 use core::net::SocketAddr;
 
 use bench_work::services::{
-    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MAX_DATAGRAM, SERVING, SINK, SOURCE,
+    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MARK, MAX_DATAGRAM, SERVING, SINK, SOURCE,
 };
 use ukernel::net::{ListenOptions, Stack, TcpListener, TcpStream, UdpSocket};
 use ukernel::{Context, Result};
 
 use crate::http;
 use crate::mark::bench_mark;
-
-/// UDP: each datagram is a mark for the gauge, and is answered.
-const MARK: u16 = 9;
 
 /// Buffers of a connection that moves bulk data; the others have the default.
 const BULK_BUFFER: usize = 512 << 10;

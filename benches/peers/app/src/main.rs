@@ -6,6 +6,7 @@
 
 mod disk;
 mod init;
+mod mark;
 mod services;
 mod sleep;
 

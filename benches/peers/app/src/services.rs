@@ -6,10 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bench_work::http::{ANSWER, MAX_HEAD, heads};
 use bench_work::services::{
-    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MAX_DATAGRAM, SERVING, SINK, SOURCE,
+    BACKLOG, BULK_CHUNK, ECHO, ECHO_CHUNK, FILL, HTTP, MARK, MAX_DATAGRAM, SERVING, SINK, SOURCE,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+
+use crate::mark::bench_mark;
 
 /// Serves for ever.
 pub(crate) async fn serve(first_port: u16) {
@@ -20,6 +22,8 @@ pub(crate) async fn serve(first_port: u16) {
     listen(address(SOURCE), source);
     let datagrams = UdpSocket::bind(address(ECHO)).await;
     let datagrams = datagrams.expect("the port is free");
+    let marks = UdpSocket::bind(address(MARK)).await;
+    tokio::spawn(mark_at_datagrams(marks.expect("the port is free")));
     println!("{SERVING}");
     echo_datagrams(datagrams).await;
 }
@@ -86,6 +90,16 @@ async fn source(mut stream: TcpStream) -> io::Result<()> {
     let buffer = vec![FILL; BULK_CHUNK];
     loop {
         stream.write_all(&buffer).await?;
+    }
+}
+
+/// Lets whoever makes the load say when to count.
+async fn mark_at_datagrams(socket: UdpSocket) {
+    loop {
+        if let Ok((_, peer)) = socket.recv_from(&mut [0; 1]).await {
+            bench_mark();
+            let _ = socket.send_to(b"!", peer).await;
+        }
     }
 }
 

@@ -96,6 +96,12 @@ async fn repeat(mut stream: TcpStream, start: &Notify, busy: &Cell<u64>, done: &
     }
 }
 
+/// What both ends have sent so far.
+fn frames(ctx: &Context) -> u64 {
+    let networks = ctx.stats().networks;
+    networks.iter().map(|network| network.frames_sent).sum()
+}
+
 pub(super) async fn measure(ctx: &Context) -> Result {
     services::start(ctx, ctx.network()?)?;
     services::listen(ctx, ctx.network()?, HTTP, SMALL, http::serve)?;
@@ -114,6 +120,10 @@ pub(super) async fn measure(ctx: &Context) -> Result {
             Ok(())
         })
         .await?;
+        let before = frames(ctx);
+        clients.request(open as u64).await;
+        let sent = frames(ctx) - before;
+        log::info!("bench: frames=http_busy@{open} repeats={open} sent={sent}");
         ctx.clock().sleep(QUIET).await;
         let name = format!("http_alone@{open}");
         phase(ctx, &name, REPEATS, async |count| {
