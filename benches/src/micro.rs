@@ -11,7 +11,7 @@ const SYSTEMS: [&str; 5] = ["reactor", "tokio", "async-executor", "embassy", "Lo
 /// A case, and two counts: the difference leaves out what happens once.
 type Case = (&'static str, u64, u64);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     ("yield_1", 10_000, 110_000),
     ("yield_100", 10_000, 110_000),
     ("yield_10000", 10_000, 110_000),
@@ -22,6 +22,7 @@ const CASES: [Case; 13] = [
     ("spawn_join", 1_000, 11_000),
     ("round_trip", 1_000, 11_000),
     ("readiness_10000", 1_000, 11_000),
+    ("look_10000", 1_000, 11_000),
     ("timer_100", 1_000, 11_000),
     ("timer_100000", 1_000, 21_000),
     ("expiry", 1_000, 11_000),

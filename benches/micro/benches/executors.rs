@@ -75,6 +75,16 @@ fn readiness(criterion: &mut Criterion) {
             bencher.iter(|| system.readiness(SOURCES, 100, 100));
         });
     }
+    group.finish();
+    let mut group = criterion.benchmark_group("one task looks at all sources");
+    group
+        .throughput(Throughput::Elements(SOURCES as u64))
+        .sample_size(10);
+    for mut system in systems() {
+        group.bench_function(system.name(), |bencher| {
+            bencher.iter(|| system.looks(SOURCES, 100));
+        });
+    }
 }
 
 fn timers(criterion: &mut Criterion) {

@@ -9,6 +9,7 @@ use event_listener::Event;
 use futures_lite::future::{self, yield_now};
 
 use crate::System;
+use crate::cases::Listened;
 
 #[derive(Default)]
 pub(crate) struct AsyncExecutor(Rc<LocalExecutor<'static>>);
@@ -67,6 +68,18 @@ impl System for AsyncExecutor {
             drop(readiness!(
                 sources, every, rounds, spawn, Rc, Event, listen, notify, yield_now
             )); // which ends the tasks
+        });
+    }
+
+    fn looks(&mut self, sources: usize, rounds: u64) {
+        self.run(|_| async move {
+            looks!(
+                sources,
+                rounds,
+                Listened::default(),
+                Listened::set,
+                Listened::take
+            );
         });
     }
 

@@ -3,6 +3,8 @@
 
 /// Far enough away never to come.
 pub(crate) const FAR: std::time::Duration = std::time::Duration::from_secs(3600);
+/// One in this many sources is ready when a task looks at them.
+pub(crate) const READY: usize = 100;
 /// Tasks that are started before one of them runs.
 pub(crate) const TOGETHER: u64 = 100;
 
@@ -150,6 +152,54 @@ macro_rules! readiness {
         }
         (handles, sources)
     }};
+}
+
+/// The body of `looks`: this task alone waits for all sources, and asks each of them when it looks.
+macro_rules! looks {
+    ($sources:expr, $rounds:expr, $source:expr, $set:expr, $take:expr) => {{
+        let mut sources: Vec<_> = (0..$sources).map(|_| $source).collect();
+        for round in 0..$rounds {
+            let first = round as usize % $crate::cases::READY;
+            let chosen = sources.iter().skip(first).step_by($crate::cases::READY);
+            let count = chosen.map($set).count();
+            let found = std::future::poll_fn(|cx| {
+                let mut found = 0;
+                for source in &mut sources {
+                    found += usize::from($take(source, cx));
+                }
+                match found {
+                    0 => std::task::Poll::Pending,
+                    _ => std::task::Poll::Ready(found),
+                }
+            });
+            assert_eq!(found.await, count);
+        }
+    }};
+}
+
+/// A source of event-listener's, and how it is set and taken.
+pub(crate) struct Listened(event_listener::Event, event_listener::EventListener);
+
+impl Default for Listened {
+    fn default() -> Listened {
+        let event = event_listener::Event::new();
+        let listener = event.listen();
+        Listened(event, listener)
+    }
+}
+
+impl Listened {
+    pub(crate) fn set(&self) {
+        self.0.notify(1);
+    }
+
+    pub(crate) fn take(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+        let told = std::pin::Pin::new(&mut self.1).poll(cx).is_ready();
+        if told {
+            self.1 = self.0.listen();
+        }
+        told
+    }
 }
 
 macro_rules! timers {

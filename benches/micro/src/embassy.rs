@@ -7,8 +7,10 @@
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -234,6 +236,13 @@ impl System for Embassy {
                 join(task).await;
             }
         });
+    }
+
+    fn looks(&mut self, sources: usize, rounds: u64) {
+        type Source = Signal<NoopRawMutex, ()>;
+        let set = |source: &Source| source.signal(());
+        let take = |source: &Source, cx: &mut Context<'_>| pin!(source.wait()).poll(cx).is_ready();
+        self.run(async move { looks!(sources, rounds, Source::new(), set, take) });
     }
 
     /// A task has one place in the queue of timers, for the earliest of its own; nothing takes it back.

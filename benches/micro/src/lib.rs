@@ -34,6 +34,10 @@ pub trait System {
     /// `rounds` times.
     fn readiness(&mut self, sources: usize, every: usize, rounds: u64);
 
+    /// One task waits for all of `sources`, as `io_poll` does: one in a hundred is set, and it asks them all,
+    /// `rounds` times.
+    fn looks(&mut self, sources: usize, rounds: u64);
+
     /// A timer is armed and given up, while `live` others run. False: there are no timers, or not as many.
     fn timers(&mut self, live: usize, count: u64) -> bool;
 
@@ -66,6 +70,7 @@ mod tests {
             system.round_trips(10);
             system.readiness(200, 100, 3);
             system.readiness(1, 1, 3);
+            system.looks(200, 3);
             system.timers(10, 10);
             system.expiries(10, Duration::from_millis(1));
         }

@@ -10,6 +10,7 @@ use futures_util::future::RemoteHandle;
 use futures_util::task::LocalSpawnExt;
 
 use crate::System;
+use crate::cases::Listened;
 
 #[derive(Default)]
 pub(crate) struct Pool(LocalPool);
@@ -71,6 +72,18 @@ impl System for Pool {
             drop(readiness!(
                 sources, every, rounds, spawn, Rc, Event, listen, notify, yield_now
             )); // which ends the tasks
+        });
+    }
+
+    fn looks(&mut self, sources: usize, rounds: u64) {
+        self.run(|_| async move {
+            looks!(
+                sources,
+                rounds,
+                Listened::default(),
+                Listened::set,
+                Listened::take
+            );
         });
     }
 

@@ -20,6 +20,7 @@ const CASES: &[(&str, Case)] = &[
     ("spawn_join", |system, count| system.spawns(count)),
     ("round_trip", |system, count| system.round_trips(count)),
     ("readiness_10000", readiness_of_many),
+    ("look_10000", looks_at_many),
     ("timer_100", |system, count| timers(system, 100, count)),
     ("timer_100000", |system, count| {
         timers(system, 100_000, count);
@@ -40,6 +41,11 @@ fn wake_all_of_many(system: &mut dyn System, count: u64) {
 /// One in a hundred.
 fn readiness_of_many(system: &mut dyn System, count: u64) {
     system.readiness(10_000, 100, count / 100);
+}
+
+/// Counted is each of the sources that are ready.
+fn looks_at_many(system: &mut dyn System, count: u64) {
+    system.looks(10_000, count / 100);
 }
 
 fn timers(system: &mut dyn System, live: usize, count: u64) {

@@ -1,10 +1,13 @@
 //! This project's reactor, on a thread, in real time.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::task::Context;
 use std::time::Duration;
 
 use reactor::Reactor;
-use reactor::sync::{Notify, mpsc};
+use reactor::readiness::{Interest, Pollable, Readiness};
+use reactor::sync::{Notify, WakerSlot, mpsc};
 use reactor::task::{JoinHandle, yield_now};
 use reactor::testing::ThreadPlatform;
 
@@ -20,6 +23,35 @@ impl Default for Ours {
 
 async fn join(handle: JoinHandle<()>) {
     handle.await.expect("it ends");
+}
+
+/// The least that can be waited for behind a handle.
+#[derive(Default)]
+struct Source {
+    ready: Cell<bool>,
+    waiter: WakerSlot,
+}
+
+impl Pollable for Source {
+    fn poll_readiness(&self, _interest: Interest, cx: &mut Context<'_>) -> Readiness {
+        if self.ready.get() {
+            return Readiness::READABLE;
+        }
+        self.waiter.register(cx.waker());
+        Readiness::EMPTY
+    }
+}
+
+impl Source {
+    fn set(&self) {
+        self.ready.set(true);
+        self.waiter.wake();
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>) -> bool {
+        let seen = self.poll_readiness(Interest::READABLE, cx);
+        seen.answers(Interest::READABLE) && self.ready.replace(false)
+    }
 }
 
 impl System for Ours {
@@ -68,6 +100,18 @@ impl System for Ours {
             );
             tasks.iter().for_each(JoinHandle::cancel);
             yield_now().await;
+        });
+    }
+
+    fn looks(&mut self, sources: usize, rounds: u64) {
+        self.0.block_on(async {
+            looks!(
+                sources,
+                rounds,
+                Source::default(),
+                Source::set,
+                Source::take
+            );
         });
     }
 

@@ -1,9 +1,12 @@
 //! tokio's runtime for one thread.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, yield_now};
 
@@ -26,6 +29,30 @@ impl Tokio {
     /// The future given to `block_on` is no task, and costs more: so each case is a task.
     fn run(&self, main: impl Future<Output = ()> + Send + 'static) {
         self.0.block_on(async { join(tokio::spawn(main)).await });
+    }
+}
+
+/// A `Notify` and what waits for it, which has to stay where it is.
+struct Source(Arc<Notify>, Pin<Box<OwnedNotified>>);
+
+impl Default for Source {
+    fn default() -> Source {
+        let notify = Arc::new(Notify::new());
+        Source(notify.clone(), Box::pin(notify.notified_owned()))
+    }
+}
+
+impl Source {
+    fn set(&self) {
+        self.0.notify_one();
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>) -> bool {
+        let told = self.1.as_mut().poll(cx).is_ready();
+        if told {
+            self.1.set(self.0.clone().notified_owned());
+        }
+        told
     }
 }
 
@@ -60,6 +87,18 @@ impl System for Tokio {
                 sources, every, rounds, spawn, Arc, Notify, notified, notify_one, yield_now
             );
             tasks.iter().for_each(JoinHandle::abort);
+        });
+    }
+
+    fn looks(&mut self, sources: usize, rounds: u64) {
+        self.run(async move {
+            looks!(
+                sources,
+                rounds,
+                Source::default(),
+                Source::set,
+                Source::take
+            );
         });
     }
 
