@@ -2,7 +2,7 @@
 
 use crate::pair::{Pair, configs, exchange, pattern};
 use netstack::testing::{Conditions, WireStats};
-use netstack::{ListenOptions, Stats};
+use netstack::{ListenOptions, Stats, TcpStream};
 use reactor::time::{Duration, Instant};
 
 /// What a run can be compared by.
@@ -120,25 +120,55 @@ fn everything_at_once() {
     is_repeatable(conditions, 32 << 10);
 }
 
+const DELAY: Duration = Duration::from_millis(10);
+
+fn slow(loss: u32) -> Conditions {
+    Conditions {
+        delay: DELAY,
+        loss,
+        ..Conditions::default()
+    }
+}
+
+/// How long what the server writes at once takes to the client.
+async fn flight(pair: &Pair, (client, server): (&mut TcpStream, &mut TcpStream)) -> Duration {
+    let start = pair.clock.now();
+    server.write_all(&[7; 14_000]).await.unwrap();
+    let mut waiting = 14_000;
+    let mut buffer = [0; 16_384];
+    while waiting > 0 {
+        waiting -= client.read(&mut buffer).await.unwrap();
+    }
+    pair.clock.now().duration_since(start)
+}
+
 /// RFC 6928: the first flight of a connection is not two small segments.
 #[test]
 fn what_fits_the_send_buffer_leaves_at_once() {
-    let conditions = Conditions {
-        delay: Duration::from_millis(10),
-        ..Conditions::default()
-    };
-    Pair::new(5, conditions).run(async |pair| {
+    Pair::new(5, slow(0)).run(async |pair| {
+        let (mut client, mut server) = pair.connected().await;
+        assert_eq!(flight(pair, (&mut client, &mut server)).await, DELAY);
+    });
+}
+
+/// The next connection has the socket of the last one, but not the congestion control that its losses
+/// began.
+#[test]
+fn losses_do_not_slow_the_next_connection() {
+    Pair::new(5, slow(0)).run(async |pair| {
         let listener = pair.listen(9, ListenOptions::default());
         let mut client = pair.connect(9).await;
         let (mut server, _) = listener.accept().await;
-        let start = pair.clock.now();
-        server.write_all(&[7; 14_000]).await.unwrap();
-        let mut waiting = 14_000;
-        let mut buffer = [0; 16_384];
-        while waiting > 0 {
-            waiting -= client.read(&mut buffer).await.unwrap();
-        }
-        let taken = pair.clock.now().duration_since(start);
-        assert_eq!(taken, Duration::from_millis(10));
+        pair.wire.set_conditions(slow(300));
+        assert!(flight(pair, (&mut client, &mut server)).await > DELAY);
+        assert!(pair.server.stats().retransmits > 0);
+        pair.wire.set_conditions(slow(0));
+        drop((client, server));
+        pair.sleep(Duration::from_secs(120)).await;
+        assert_eq!(pair.server.stats().connections, 0);
+
+        let mut client = pair.connect(9).await;
+        let (mut server, _) = listener.accept().await;
+        assert_eq!(flight(pair, (&mut client, &mut server)).await, DELAY);
     });
 }
