@@ -31,8 +31,9 @@ use crate::udp;
 use crate::wakers::Wakers;
 
 /// Frames taken from the device in one turn; more wait for the next turn, so that tasks run in
-/// between.
-const MAX_INGRESS: usize = 128;
+/// between. As many as the largest receive ring that the kernel makes: a host's queue for us is short, and
+/// an answer may bring two more frames into it, its acknowledgement and the next request.
+const MAX_INGRESS: usize = 256;
 /// Packets to ourselves taken in one turn.
 const MAX_LOOPED: usize = 128;
 /// Frames sent, and connections looked at, in one turn.
@@ -153,8 +154,9 @@ impl Engine {
         self.receive_looped::<D>();
         let local = self.link.has_loopback() || self.tcp.has_marked(true);
         let more = more_received || local || (room && self.has_frames_to_send());
-        // What was received is answered in the next turn: buffers that the device gets back can wait as long.
-        if !more || self.link.stats.frames_sent != sent {
+        // What was received is answered in the next turn: buffers that the device gets back can wait as
+        // long, unless it may have none left.
+        if !more || more_received || self.link.stats.frames_sent != sent {
             device.flush();
         }
         if !self.draining.is_empty() && self.is_drained() {

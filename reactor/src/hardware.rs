@@ -47,7 +47,8 @@ use core::task::{Context, Poll};
 pub trait Hardware {
     /// Tells the device about everything queued since the last call: at most one notification per
     /// queue. The Runner calls it at most once a poll, at its end, and is polled at most once a turn. A
-    /// poll that is followed by another in the next turn may leave it out where nothing is to be sent.
+    /// poll that is followed by another in the next turn may leave it out where nothing is to be sent and the
+    /// device keeps buffers to receive into.
     fn flush(&mut self);
 
     /// Asks whether there may be work in a ring.

@@ -16,6 +16,7 @@ mod memory;
 mod pair;
 mod path_mtu;
 mod raw;
+mod ring;
 mod scale;
 mod segmentation;
 mod streams;
