@@ -28,7 +28,7 @@ use crate::tcp::connection::Connection;
 use crate::tcp::cookie::Cookies;
 use crate::tcp::path_mtu::is_report;
 use crate::udp;
-use crate::wakers::Wakers;
+use reactor::sync::Wakers;
 
 /// Frames taken from the device in one turn; more wait for the next turn, so that tasks run in
 /// between. As many as the largest receive ring that the kernel makes: a host's queue for us is short, and

@@ -37,7 +37,6 @@ mod tcp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod udp;
-mod wakers;
 
 pub use address::BindAddress;
 pub use config::{

@@ -24,7 +24,7 @@ use crate::packet::IpHead;
 use crate::ports::Ports;
 use crate::slots::Slots;
 use crate::stats::DropCause;
-use crate::wakers::Wakers;
+use reactor::sync::Wakers;
 
 /// Datagrams that one socket sends before the next one has its turn.
 const BURST: usize = 16;

@@ -35,7 +35,7 @@ pub(crate) struct RunQueue {
 impl RunQueue {
     /// Appends a task to the list of its priority.
     pub(crate) fn push(&self, task: LocalTask) {
-        let class = &self.classes[task.header().priority as usize];
+        let class = &self.classes[task.header().priority.get() as usize];
         let task = task.into_token();
         match class.last.replace(Some(task)) {
             // SAFETY: a queued task is live, its token is in this queue.

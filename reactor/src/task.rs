@@ -59,7 +59,7 @@ impl From<&Header> for TaskInfo {
         TaskInfo {
             id: header.id,
             name: header.name,
-            priority: header.priority,
+            priority: header.priority.get(),
             polls: header.polls.get(),
             busy: Duration::from_nanos(header.busy_nanos.get()),
         }

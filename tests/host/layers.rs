@@ -12,6 +12,7 @@ use system_tests::guest::repository;
 const LAYERS: &[(&str, &[&str])] = &[
     ("abi", &[]),
     ("reactor", &[]),
+    ("calls", &["abi", "reactor"]),
     ("netstack", &["reactor"]),
     ("drivers", &["reactor"]),
     ("ukernel-build", &[]),

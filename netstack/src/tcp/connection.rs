@@ -14,7 +14,7 @@ use super::observer::Sender;
 use super::spares::Single;
 use crate::convert::{from_smoltcp, to_smoltcp, to_smoltcp_duration};
 use crate::interfaces::Path;
-use crate::wakers::Wakers;
+use reactor::sync::Wakers;
 
 /// Probes that may stay unanswered before a kept-alive connection counts as dead.
 const KEEP_ALIVE_PROBES: u32 = 4;

@@ -15,7 +15,7 @@ use crate::address::BindAddress;
 use crate::engine::Engine;
 use crate::error::BindError;
 use crate::stack::Stack;
-use crate::wakers::Wakers;
+use reactor::sync::Wakers;
 
 /// Sockets that listen at one time.
 const MAX_LISTENERS: usize = 1024;

@@ -12,7 +12,7 @@ use crate::device::LOOPBACK_MTU;
 use crate::engine::Engine;
 use crate::error::{BindError, SendError};
 use crate::stack::Stack;
-use crate::wakers::Wakers;
+use reactor::sync::Wakers;
 
 /// The queues of a UDP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

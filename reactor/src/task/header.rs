@@ -80,7 +80,8 @@ pub(crate) struct Header {
     /// In the injection queue.
     injected: AtomicBool,
     state: Cell<u8>,
-    pub(crate) priority: Priority,
+    /// The class it is queued in from the next time on.
+    pub(crate) priority: Cell<Priority>,
     pub(crate) shared: Arc<Shared>,
     /// The task behind this one in the run queue.
     pub(crate) next_queued: Cell<Option<NonNull<Header>>>,
@@ -110,7 +111,7 @@ impl Header {
             refs: AtomicUsize::new(2),
             injected: AtomicBool::new(false),
             state: Cell::new(QUEUED | JOINABLE),
-            priority,
+            priority: Cell::new(priority),
             shared,
             next_queued: Cell::new(None),
             vtable,

@@ -10,6 +10,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::task::header::{CANCELLED, COMPLETE, JOINABLE, PANICKED, TaskRef};
+use crate::task::{Priority, TaskInfo};
 
 /// Why a task has no output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,16 @@ impl<T> JoinHandle<T> {
     /// The name that the task was spawned with.
     pub fn name(&self) -> &'static str {
         self.task.header().name
+    }
+
+    /// What is known of the task; also when it has ended.
+    pub fn info(&self) -> TaskInfo {
+        TaskInfo::from(self.task.header())
+    }
+
+    /// Changes the class that the task is queued in, from its next wake on.
+    pub fn set_priority(&self, priority: Priority) {
+        self.task.header().priority.set(priority);
     }
 
     pub(crate) fn task(&self) -> &TaskRef {

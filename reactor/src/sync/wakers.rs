@@ -1,22 +1,39 @@
-//! Tasks that wait for one thing, any number of them.
+//! Tasks that wait for one thing, any number of them, to be woken together.
 //!
-//! Connections, listeners, UDP sockets and the address configuration use it, since several tasks may
-//! wait for the same one. Nearly always it is one task, for which nothing is allocated: a peer that
-//! opens connections must not make memory for their waiters grow, too.
+//! Owns [`Wakers`], for objects that several tasks may wait for by polling. Nearly always it is one
+//! task, for which nothing is allocated.
 
 use alloc::vec::Vec;
 use core::task::Waker;
 
 /// Wakers to be woken together, once each.
+///
+/// ```
+/// use core::task::Waker;
+/// use reactor::sync::Wakers;
+/// let mut wakers = Wakers::default();
+/// wakers.register(Waker::noop());
+/// assert!(!wakers.is_empty());
+/// wakers.wake_all();
+/// assert!(wakers.is_empty());
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Wakers {
+pub struct Wakers {
     first: Option<Waker>,
     others: Vec<Waker>,
 }
 
 impl Wakers {
+    /// Nobody waits.
+    pub const fn new() -> Wakers {
+        Wakers {
+            first: None,
+            others: Vec::new(),
+        }
+    }
+
     /// Registers a task; once, however often it asks. Bounded by the tasks there are.
-    pub(crate) fn register(&mut self, waker: &Waker) {
+    pub fn register(&mut self, waker: &Waker) {
         match &self.first {
             None => self.first = Some(waker.clone()),
             Some(first) if first.will_wake(waker) => {}
@@ -25,12 +42,13 @@ impl Wakers {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
     /// Wakes everybody and forgets them; the room stays allocated.
-    pub(crate) fn wake_all(&mut self) {
+    pub fn wake_all(&mut self) {
         if let Some(first) = self.first.take() {
             first.wake();
         }

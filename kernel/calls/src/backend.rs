@@ -1,0 +1,171 @@
+//! What lies behind sockets and files: smoltcp and virtio in the guest, file descriptors on Linux.
+//!
+//! The traits are what the calls need and no more. Objects are shared (`Rc`), because several tasks may wait for one;
+//! none of them is used again after its last `Rc` is gone. Errors are the interface's own.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::net::{IpAddr, SocketAddr};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use abi::Error;
+use reactor::readiness::Pollable;
+use reactor::task::JoinHandle;
+
+use crate::user::{UserIn, UserOut};
+
+/// A future that is made behind a trait.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
+
+/// How a stream is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Connections that may wait to be accepted, at least 1.
+    pub backlog: usize,
+    /// Bytes that can be received before somebody reads.
+    pub receive_buffer: usize,
+    /// Bytes that can be written before they are sent.
+    pub send_buffer: usize,
+}
+
+/// The network, as far as the program's policy lets it be reached.
+pub trait Network {
+    /// Listens. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: the port is taken; [`Error::Invalid`]: not the machine's address; [`Error::Permission`].
+    fn listen(&self, local: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Listener>, Error>;
+
+    /// Begins to connect; [`Stream::poll_connected`] tells how it went.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: no address to connect to; [`Error::Io`]: no way there; [`Error::Permission`].
+    fn connect(&self, remote: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Stream>, Error>;
+
+    /// Binds a datagram socket; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As [`Network::listen`].
+    fn bind(&self, local: SocketAddr) -> Result<Rc<dyn Datagram>, Error>;
+
+    /// The addresses of a name, in the order to try them.
+    fn resolve<'a>(&'a self, name: &'a str) -> Waiting<'a, Vec<IpAddr>>;
+}
+
+/// A connection.
+pub trait Stream: Pollable {
+    /// Whether it is there, or why not.
+    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+    /// At least one byte; 0 at the end, or for an empty buffer.
+    fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Error>>;
+    /// At least one byte; 0 for none.
+    fn poll_write(&self, cx: &mut Context<'_>, from: &[u8]) -> Poll<Result<usize, Error>>;
+    /// Ends sending.
+    ///
+    /// # Errors
+    /// How the connection failed before.
+    fn shutdown_write(&self) -> Result<(), Error>;
+    /// Our end.
+    fn local(&self) -> SocketAddr;
+    /// The peer's end.
+    fn remote(&self) -> SocketAddr;
+    /// Small writes are sent at once, or not.
+    fn set_nodelay(&self, nodelay: bool);
+    /// Asks an idle peer after that time, or never.
+    fn set_keep_alive(&self, interval: Option<Duration>);
+    /// How long the peer may leave data unacknowledged.
+    fn set_timeout(&self, limit: Duration);
+    /// How it failed, if it did.
+    fn error(&self) -> Option<Error>;
+}
+
+/// A port that accepts connections.
+pub trait Listener: Pollable {
+    /// The next connection.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Rc<dyn Stream>, Error>>;
+    /// The address listened on.
+    fn local(&self) -> SocketAddr;
+}
+
+/// A datagram socket.
+pub trait Datagram: Pollable {
+    /// Sends one.
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> Poll<Result<(), Error>>;
+    /// Receives one; what does not fit is lost.
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Result<(usize, SocketAddr), Error>>;
+    /// The address bound to.
+    fn local(&self) -> SocketAddr;
+}
+
+/// What `io_open` opens.
+pub trait Storage {
+    /// Opens what `path` names; `read` and `write` are what was asked for, or neither for whatever there is.
+    ///
+    /// # Errors
+    /// [`Error::NoEntry`], [`Error::Permission`], [`Error::Invalid`].
+    fn open(&self, path: &str, read: bool, write: bool) -> Result<Rc<dyn File>, Error>;
+}
+
+/// Something to read from and write to, at positions.
+pub trait File {
+    /// Bytes it has; `None` where there is no end, and positions mean nothing.
+    fn size(&self) -> Option<u64>;
+    /// What writes must be multiples of.
+    fn block(&self) -> u32;
+    /// Whether it may be read, and written.
+    fn access(&self) -> (bool, bool);
+    /// Reads up to all of `into`. 0 at the end.
+    fn read(&self, position: u64, into: UserOut) -> Waiting<'_, usize>;
+    /// Writes up to all of `from`.
+    fn write(&self, position: u64, from: UserIn) -> Waiting<'_, usize>;
+    /// Waits until what was written is on the medium.
+    fn sync(&self) -> Waiting<'_, ()>;
+}
+
+/// What the program is told about where it runs.
+pub trait Environment {
+    /// An argument, counted from 0, without the program's name.
+    fn argument(&self, index: usize) -> Option<&str>;
+    /// A variable.
+    fn variable(&self, name: &str) -> Option<&str>;
+    /// The time since 1970, where somebody tells it.
+    fn wall_clock(&self) -> Option<Duration>;
+    /// Fills memory from a cryptographic generator.
+    fn random(&self, into: &mut [u8]);
+    /// Ends once the machine is asked to stop.
+    fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>>;
+}
+
+/// Runs the program's tasks, each on a stack of its own.
+pub trait Runner {
+    /// Spawns a reactor task that runs `start` on a new stack, makes its calls those of `task`, and calls
+    /// [`Task::end`](crate::Task::end) when it is over, in whatever way.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: no stack; [`Error::Invalid`]: the entry cannot be code.
+    fn start(&self, task: &Rc<crate::Task>, start: Start) -> Result<JoinHandle<()>, Error>;
+}
+
+/// What a task begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The address of its function, `i32 entry(u64 argument)` in C.
+    pub entry: u64,
+    /// What the function is given.
+    pub argument: u64,
+    /// Bytes of its stack, a multiple of 1024.
+    pub stack: usize,
+}

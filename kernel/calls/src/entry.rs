@@ -1,0 +1,235 @@
+//! The functions that a program links to: numbers in, numbers out. In the submodules, by prefix.
+//!
+//! Each finds the task that calls, checks its capability, turns addresses into checked memory, and calls the
+//! method of [`Task`] with the same name. What waits is handed to the [`Door`]. Nothing of Rust may unwind out of here.
+#![allow(
+    unsafe_code,
+    reason = "says whose contract a program's pointers are under"
+)]
+
+mod io;
+mod ipc;
+mod memory;
+mod net;
+mod program;
+mod tasks;
+
+use alloc::rc::Rc;
+use core::future::Future;
+use core::pin::{Pin, pin};
+
+use abi::capability::Kind;
+use abi::handle::Handle;
+use abi::layout::{IoVec, NetAddressV4, NetAddressV6};
+use abi::number::TASK_CANCELLED;
+use abi::{Error, OK};
+use alloc::vec::Vec;
+use conquer_once::spin::OnceCell;
+use core::net::SocketAddr;
+
+use crate::failure::{Failure, Outcome};
+use crate::task::Task;
+use crate::tasks::MAX_CAPABILITIES;
+use crate::user::{Alleged, Place, Plain, Room, UserIn, UserList, UserOut};
+
+/// How calls find their task, and how its stack sleeps.
+pub trait Door: Sync {
+    /// The task whose stack this is, which is in the kernel from now on; `None` on any other stack.
+    fn enter(&self) -> Option<Rc<Task>>;
+    /// The task goes back to its own code.
+    fn leave(&self);
+    /// Polls a future until it is ready, putting the task to sleep while it is not. `false`: the task was cancelled
+    /// first, and the future is to be dropped.
+    fn wait(&self, task: &Task, future: Pin<&mut dyn Future<Output = ()>>) -> bool;
+    /// Ends the task at once. Nothing on its stack is dropped, so nothing may need to be.
+    fn exit(&self, status: i32) -> !;
+}
+
+static DOOR: OnceCell<&'static dyn Door> = OnceCell::uninit();
+
+/// Says how calls find their task; once, before the first of them.
+pub fn install(door: &'static dyn Door) {
+    DOOR.init_once(|| door);
+}
+
+fn door() -> Option<&'static dyn Door> {
+    DOOR.try_get().ok().copied()
+}
+
+/// A call that does not wait.
+fn call(name: &'static str, kind: Option<Kind>, body: impl FnOnce(&Rc<Task>) -> Outcome) -> u32 {
+    let Some(door) = door() else {
+        return Error::Invalid.code();
+    };
+    let Some(task) = door.enter() else {
+        return Error::Invalid.code();
+    };
+    let outcome = kind
+        .map_or(Ok(()), |kind| task.need(kind))
+        .and_then(|()| body(&task));
+    let code = code_of(name, &task, outcome);
+    drop(task);
+    door.leave();
+    code
+}
+
+/// A call that may wait.
+fn wait<F>(name: &'static str, kind: Option<Kind>, body: impl FnOnce(Rc<Task>) -> F) -> u32
+where
+    F: Future<Output = Outcome>,
+{
+    let Some(door) = door() else {
+        return Error::Invalid.code();
+    };
+    let Some(task) = door.enter() else {
+        return Error::Invalid.code();
+    };
+    let outcome = match kind.map_or(Ok(()), |kind| task.need(kind)) {
+        Ok(()) => wait_for(door, &task, body(Rc::clone(&task))),
+        Err(failure) => Some(Err(failure)),
+    };
+    let code = outcome.map(|outcome| code_of(name, &task, outcome));
+    drop(task);
+    let Some(code) = code else {
+        door.exit(TASK_CANCELLED);
+    };
+    door.leave();
+    code
+}
+
+/// The output of a future; `None`: the task was cancelled meanwhile.
+fn wait_for<T>(door: &dyn Door, task: &Task, future: impl Future<Output = T>) -> Option<T> {
+    let mut output = None;
+    let future = async { output = Some(future.await) };
+    door.wait(task, pin!(future));
+    output
+}
+
+fn code_of(name: &'static str, task: &Task, outcome: Outcome) -> u32 {
+    match outcome {
+        Ok(()) => OK,
+        Err(failure) => {
+            task.failed(name, failure);
+            failure.error.code()
+        }
+    }
+}
+
+/// A range of the calling program.
+fn alleged(argument: u32, address: u64, len: u64) -> Alleged {
+    // SAFETY: these functions' contract with their callers, in the header: memory that is passed to a call
+    // stays what it is until the call returns.
+    unsafe { Alleged::new(argument, address, len) }
+}
+
+fn input(task: &Task, argument: u32, address: u64, len: u64) -> Outcome<UserIn> {
+    alleged(argument, address, len).readable(task.space())
+}
+
+fn output(task: &Task, argument: u32, address: u64, len: u64) -> Outcome<UserOut> {
+    alleged(argument, address, len).writable(task.space())
+}
+
+fn place<T: Plain>(task: &Task, argument: u32, address: u64) -> Outcome<Place<T>> {
+    alleged(argument, address, 0).place(task.space())
+}
+
+fn optional<T: Plain>(task: &Task, argument: u32, address: u64) -> Outcome<Option<Place<T>>> {
+    alleged(argument, address, 0).optional_place(task.space())
+}
+
+fn list<T: Plain>(task: &Task, argument: u32, address: u64, count: u32) -> Outcome<UserList<T>> {
+    alleged(argument, address, 0).list(task.space(), count)
+}
+
+fn room<T: Plain>(task: &Task, argument: u32, address: u64, count: u32) -> Outcome<Room<T>> {
+    alleged(argument, address, 0).room(task.space(), count)
+}
+
+fn handle(bits: u64) -> Handle {
+    Handle::from_bits(bits)
+}
+
+/// Writes a value that the caller may not want.
+fn put<T: Plain>(place: Option<Place<T>>, value: T) {
+    if let Some(place) = place {
+        place.put(value);
+    }
+}
+
+fn capabilities(task: &Task, argument: u32, address: u64, count: u32) -> Outcome<UserList<u64>> {
+    if count > MAX_CAPABILITIES {
+        return Err(Failure::invalid(argument + 1, count.into()));
+    }
+    list(task, argument, address, count)
+}
+
+/// The most pieces of a vectored call.
+const MAX_PIECES: u32 = 64;
+
+/// The pieces of a vectored call, each made by `piece`.
+fn pieces<T>(
+    task: &Task,
+    address: u64,
+    count: u32,
+    piece: impl Fn(IoVec) -> Outcome<T>,
+) -> Outcome<Vec<T>> {
+    if count > MAX_PIECES {
+        return Err(Failure::invalid(3, count.into()));
+    }
+    list::<IoVec>(task, 2, address, count)?
+        .iter()
+        .map(piece)
+        .collect()
+}
+
+fn inputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserIn>> {
+    pieces(task, address, count, |piece| {
+        input(task, 2, piece.ptr, piece.len)
+    })
+}
+
+fn outputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserOut>> {
+    pieces(task, address, count, |piece| {
+        output(task, 2, piece.ptr, piece.len)
+    })
+}
+
+/// Where a program wants an address, and how long the room for it is.
+struct AddressRoom {
+    room: UserOut,
+    len: Place<u32>,
+    failure: Failure,
+}
+
+impl AddressRoom {
+    /// Room for an address of either family: the larger one, as long as nobody knows which it will be.
+    fn new(task: &Task, address: (u32, u64), len: (u32, u64)) -> Outcome<AddressRoom> {
+        let len = place::<u32>(task, len.0, len.1)?;
+        let room = output(task, address.0, address.1, len.get().into())?;
+        Ok(AddressRoom {
+            room,
+            len,
+            failure: Failure::invalid(address.0 + 1, len.get().into()),
+        })
+    }
+
+    /// The same, where both may be left out.
+    fn optional(task: &Task, address: (u32, u64), len: (u32, u64)) -> Outcome<Option<AddressRoom>> {
+        if address.1 == 0 && len.1 == 0 {
+            return Ok(None);
+        }
+        let room = AddressRoom::new(task, address, len)?;
+        // What waits must not lose what it got: the room has to do for both families.
+        if room.room.len() < size_of::<NetAddressV6>()
+            && room.room.len() != size_of::<NetAddressV4>()
+        {
+            return Err(room.failure);
+        }
+        Ok(Some(room))
+    }
+
+    fn put(&self, address: SocketAddr) {
+        crate::sockets::write_address(address, &self.room, &self.len);
+    }
+}

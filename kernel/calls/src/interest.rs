@@ -1,0 +1,324 @@
+//! The calls `interest_*`: handles that are waited for again and again, at the cost of those that are ready.
+//!
+//! Each member has a waker of its own, which puts it into the set's queue and wakes who waits for the set. A wait looks
+//! at what is queued and at nothing else. A member that is found ready stays queued, because readiness is
+//! level-triggered; one that is not has left its waker with the object.
+
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use abi::Error;
+use abi::capability::Kind;
+use abi::handle::{Handle, Tag};
+use abi::layout::IoEvent;
+use crossbeam_queue::SegQueue;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use reactor::readiness::{Interest, Pollable, Readiness};
+use reactor::sync::Wakers;
+use spin::Mutex;
+
+use crate::failure::{Failure, Outcome};
+use crate::object::{Entry, Object};
+use crate::poll::{asked_for, interest_of};
+use crate::task::Task;
+use crate::user::Room;
+use crate::wait::within;
+
+/// The most handles in a set. Beyond, adding one is [`Error::NoMemory`].
+pub const MAX_MEMBERS: usize = 65_536;
+
+/// An interest set.
+#[derive(Default)]
+pub(crate) struct Set {
+    members: RefCell<HashMap<u64, Member, FixedState>>,
+    queue: Arc<Queue>,
+    /// What a wait took out of the queue and did not get to; it comes first next time.
+    taken: RefCell<Vec<Arc<Node>>>,
+    next_round: Cell<u64>,
+}
+
+struct Member {
+    entry: Rc<Entry>,
+    interest: Interest,
+    token: u32,
+    node: Arc<Node>,
+    waker: Waker,
+    /// The wait that last looked at it, so that none looks twice.
+    round: u64,
+}
+
+/// Members to look at, and tasks that wait for some. Reached by wakers, so from any thread.
+#[derive(Default)]
+struct Queue {
+    ready: SegQueue<Arc<Node>>,
+    waiting: Mutex<Wakers>,
+}
+
+/// A member as its waker knows it.
+struct Node {
+    handle: u64,
+    queue: Arc<Queue>,
+    queued: AtomicBool,
+    /// It has left the set.
+    gone: AtomicBool,
+}
+
+impl Node {
+    fn enqueue(self: &Arc<Node>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.queue.ready.push(Arc::clone(self));
+        }
+    }
+}
+
+impl Wake for Node {
+    fn wake(self: Arc<Node>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Node>) {
+        self.enqueue();
+        let mut waiting = core::mem::take(&mut *self.queue.waiting.lock());
+        waiting.wake_all();
+    }
+}
+
+impl Drop for Set {
+    fn drop(&mut self) {
+        // Nodes in the queue hold the queue: without this they would hold each other for good.
+        while self.queue.ready.pop().is_some() {}
+    }
+}
+
+impl Set {
+    fn add(&self, handle: Handle, entry: Rc<Entry>, interest: Interest, token: u32) -> Outcome {
+        let mut members = self.members.borrow_mut();
+        let number = handle.to_bits();
+        if let Some(known) = members.get(&number)
+            && !known.entry.is_closed()
+        {
+            return Err(Failure::of(Error::Busy, 2, number));
+        }
+        if members.len() >= MAX_MEMBERS || members.try_reserve(1).is_err() {
+            return Err(Error::NoMemory.into());
+        }
+        let node = Arc::new(Node {
+            handle: number,
+            queue: Arc::clone(&self.queue),
+            queued: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        });
+        let member = Member {
+            entry,
+            interest,
+            token,
+            waker: Waker::from(Arc::clone(&node)),
+            node: Arc::clone(&node),
+            round: 0,
+        };
+        members.insert(number, member);
+        drop(members);
+        node.wake();
+        Ok(())
+    }
+
+    fn modify(&self, handle: Handle, interest: Interest, token: u32) -> Outcome {
+        let mut members = self.members.borrow_mut();
+        let member = members.get_mut(&handle.to_bits());
+        let member = member.ok_or(Failure::of(Error::NoEntry, 2, handle.to_bits()))?;
+        (member.interest, member.token) = (interest, token);
+        let node = Arc::clone(&member.node);
+        drop(members);
+        node.wake();
+        Ok(())
+    }
+
+    fn remove(&self, handle: Handle) -> Outcome {
+        let member = self.members.borrow_mut().remove(&handle.to_bits());
+        let member = member.ok_or(Failure::of(Error::NoEntry, 2, handle.to_bits()))?;
+        member.node.gone.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The next member to look at.
+    fn next(&self) -> Option<Arc<Node>> {
+        let node = self
+            .taken
+            .borrow_mut()
+            .pop()
+            .or_else(|| self.queue.ready.pop())?;
+        node.queued.store(false, Ordering::Release);
+        Some(node)
+    }
+
+    /// Looks at one member. Empty: it is not ready, and will say when it might be, or it is gone.
+    fn look(&self, node: &Node, round: u64) -> Look {
+        if node.gone.load(Ordering::Acquire) {
+            return Look::Nothing;
+        }
+        let mut members = self.members.borrow_mut();
+        let Some(member) = members.get_mut(&node.handle) else {
+            return Look::Nothing;
+        };
+        if member.round == round {
+            return Look::Seen;
+        }
+        if member.entry.is_closed() {
+            members.remove(&node.handle);
+            return Look::Nothing;
+        }
+        let mut cx = Context::from_waker(&member.waker);
+        let readiness = member.entry.poll(member.interest, &mut cx);
+        let ready = asked_for(readiness.unwrap_or_default(), member.interest);
+        if ready.is_empty() {
+            return Look::Nothing;
+        }
+        member.round = round;
+        Look::Ready(IoEvent {
+            handle: node.handle,
+            events: ready.bits(),
+            reserved: member.token,
+        })
+    }
+
+    /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none.
+    fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> bool {
+        let round = self.next_round.get() + 1;
+        self.next_round.set(round);
+        let mut found = false;
+        // Those found ready go back into the queue when the round is over: level-triggered.
+        let mut again = Vec::new();
+        while let Some(node) = self.next() {
+            match self.look(&node, round) {
+                Look::Nothing => {}
+                Look::Seen => again.push(node),
+                Look::Ready(event) => {
+                    found = true;
+                    let more = take(event);
+                    again.push(node);
+                    if !more {
+                        break;
+                    }
+                }
+            }
+        }
+        for node in again {
+            node.enqueue();
+        }
+        if !found {
+            self.queue.waiting.lock().register(cx.waker());
+            // A waker of another thread may have come in between.
+            if !self.queue.ready.is_empty() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        found
+    }
+}
+
+enum Look {
+    Nothing,
+    /// It was found ready in this very wait.
+    Seen,
+    Ready(IoEvent),
+}
+
+/// A set is readable while one of its members is ready.
+impl Pollable for Set {
+    fn poll_readiness(&self, _: Interest, cx: &mut Context<'_>) -> Readiness {
+        if self.poll(cx, |_| false) {
+            Readiness::READABLE
+        } else {
+            Readiness::EMPTY
+        }
+    }
+}
+
+impl Task {
+    /// `interest_create`.
+    pub fn interest_create(&self) -> Outcome<Handle> {
+        self.need(Kind::Io)?;
+        self.adopt(Object::Set(Rc::default()))
+    }
+
+    /// `interest_add`.
+    pub fn interest_add(&self, set: Handle, handle: Handle, interest: u32, token: u32) -> Outcome {
+        let (set, interest) = self.set_and_interest(set, interest)?;
+        let named = self.named(2, handle)?;
+        match named.entry.object() {
+            Some(Object::Set(_)) => Err(Failure::of(Error::Unsupported, 2, handle.to_bits())),
+            Some(object) if object.pollable().is_some() => {
+                set.add(handle, named.entry, interest, token)
+            }
+            _ => Err(Failure::invalid(2, handle.to_bits())),
+        }
+    }
+
+    /// `interest_modify`.
+    pub fn interest_modify(
+        &self,
+        set: Handle,
+        handle: Handle,
+        interest: u32,
+        token: u32,
+    ) -> Outcome {
+        let (set, interest) = self.set_and_interest(set, interest)?;
+        set.modify(handle, interest, token)
+    }
+
+    /// `interest_remove`.
+    pub fn interest_remove(&self, set: Handle, handle: Handle) -> Outcome {
+        self.need(Kind::Io)?;
+        self.set_of(set)?.1.remove(handle)
+    }
+
+    /// `interest_wait`: how many events were written.
+    pub async fn interest_wait(
+        &self,
+        set: Handle,
+        events: &Room<IoEvent>,
+        timeout: u64,
+    ) -> Outcome<u32> {
+        self.need(Kind::Io)?;
+        let (entry, set) = self.set_of(set)?;
+        if events.is_empty() {
+            return Err(Failure::invalid(3, 0));
+        }
+        within(&self.program().machine.clock, timeout, |cx| {
+            if entry.is_closed() {
+                return Poll::Ready(Err(Error::Closed.into()));
+            }
+            let mut count = 0;
+            let found = set.poll(cx, |event| {
+                events.put(count, event);
+                count += 1;
+                count < events.len()
+            });
+            if found {
+                return Poll::Ready(Ok(count));
+            }
+            entry.on_close(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn set_and_interest(&self, set: Handle, interest: u32) -> Outcome<(Rc<Set>, Interest)> {
+        self.need(Kind::Io)?;
+        let interest = interest_of(3, interest)?;
+        Ok((self.set_of(set)?.1, interest))
+    }
+
+    fn set_of(&self, handle: Handle) -> Outcome<(Rc<Entry>, Rc<Set>)> {
+        match self.find(1, handle, Tag::Set)? {
+            (named, Object::Set(set)) => Ok((named.entry, set)),
+            _ => Err(Failure::invalid(1, handle.to_bits())),
+        }
+    }
+}

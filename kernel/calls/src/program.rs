@@ -1,0 +1,121 @@
+//! A foreign program: what all of its tasks share.
+
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+
+use abi::Error;
+use abi::capability::Kinds;
+use abi::handle::Handle;
+use reactor::{Clock, Spawner};
+
+use crate::backend::{Environment, Network, Runner, Start, Storage};
+use crate::capability::Generations;
+use crate::memory::Heap;
+use crate::object::{Entry, Object};
+use crate::table::Table;
+use crate::task::Task;
+use crate::user::AddressSpace;
+
+/// The most handles of a program at a time. Beyond, whatever makes one gives [`Error::NoMemory`].
+pub const MAX_HANDLES: usize = 65_536;
+/// The most tasks of a program at a time, likewise.
+pub const MAX_TASKS: usize = 16_384;
+/// Bytes of the stack of a task that does not ask for another.
+pub const DEFAULT_STACK: usize = 64 << 10;
+
+/// What a program runs on.
+pub struct Machine {
+    /// The time.
+    pub clock: Clock,
+    /// Where tasks go.
+    pub spawner: Spawner,
+    /// What capabilities there may be.
+    pub policy: Kinds,
+    /// The network, if there is one.
+    pub network: Option<Rc<dyn Network>>,
+    /// What `io_open` opens.
+    pub storage: Rc<dyn Storage>,
+    /// Arguments and the like.
+    pub environment: Rc<dyn Environment>,
+    /// Which memory is the program's.
+    pub space: Rc<dyn AddressSpace>,
+    /// What runs its tasks.
+    pub runner: Rc<dyn Runner>,
+}
+
+/// A program of another language, as all of its tasks share it.
+pub struct Program {
+    pub(crate) machine: Machine,
+    pub(crate) generations: RefCell<Generations>,
+    pub(crate) handles: RefCell<Table<Rc<Entry>>>,
+    pub(crate) heap: Heap,
+    tasks: Cell<usize>,
+    last_task: Cell<u64>,
+}
+
+impl Program {
+    /// A program that has no task yet.
+    pub fn new(machine: Machine) -> Rc<Program> {
+        Rc::new(Program {
+            machine,
+            generations: RefCell::default(),
+            handles: RefCell::new(Table::new(MAX_HANDLES)),
+            heap: Heap::default(),
+            tasks: Cell::new(0),
+            last_task: Cell::new(0),
+        })
+    }
+
+    /// Starts a task that may have what `ceiling` says, and has `active` of it.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: no stack, or [`MAX_TASKS`]; [`Error::Invalid`]: the entry is no code.
+    pub fn start(
+        self: &Rc<Program>,
+        start: Start,
+        ceiling: Kinds,
+        active: Kinds,
+    ) -> Result<Rc<Task>, Error> {
+        if self.tasks.get() >= MAX_TASKS {
+            return Err(Error::NoMemory);
+        }
+        let task = Task::new(self, self.last_task.get() + 1, ceiling, active);
+        let job = self.machine.runner.start(&task, start)?;
+        self.last_task.set(task.id());
+        self.tasks.set(self.tasks.get() + 1);
+        task.runs_as(job);
+        Ok(task)
+    }
+
+    /// What it runs on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub(crate) fn task_ended(&self) {
+        self.tasks.set(self.tasks.get() - 1);
+    }
+
+    /// Puts an object under a handle of its own.
+    pub(crate) fn insert(&self, object: Object) -> Result<(Handle, Rc<Entry>), Error> {
+        let tag = object.tag();
+        let entry = Rc::new(Entry::new(object));
+        let inserted = self.handles.borrow_mut().insert(tag, Rc::clone(&entry));
+        let handle = inserted.map_err(|_| Error::NoMemory)?;
+        Ok((handle, entry))
+    }
+
+    pub(crate) fn entry(&self, handle: Handle) -> Option<Rc<Entry>> {
+        self.handles.borrow().get(handle).cloned()
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("tasks", &self.tasks.get())
+            .field("handles", &self.handles.borrow().len())
+            .finish()
+    }
+}
