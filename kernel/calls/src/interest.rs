@@ -38,9 +38,9 @@ pub const MAX_MEMBERS: usize = 65_536;
 pub(crate) struct Set {
     members: RefCell<HashMap<u64, Member, FixedState>>,
     queue: Arc<Queue>,
-    /// What a wait took out of the queue and did not get to; it comes first next time.
-    taken: RefCell<Vec<Arc<Node>>>,
-    next_round: Cell<u64>,
+    /// Members found ready in a wait, until they go back into the queue; kept for its memory.
+    found: RefCell<Vec<Arc<Node>>>,
+    last_round: Cell<u64>,
 }
 
 struct Member {
@@ -146,17 +146,6 @@ impl Set {
         Ok(())
     }
 
-    /// The next member to look at.
-    fn next(&self) -> Option<Arc<Node>> {
-        let node = self
-            .taken
-            .borrow_mut()
-            .pop()
-            .or_else(|| self.queue.ready.pop())?;
-        node.queued.store(false, Ordering::Release);
-        Some(node)
-    }
-
     /// Looks at one member. Empty: it is not ready, and will say when it might be, or it is gone.
     fn look(&self, node: &Node, round: u64) -> Look {
         if node.gone.load(Ordering::Acquire) {
@@ -189,36 +178,41 @@ impl Set {
 
     /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none.
     fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> bool {
-        let round = self.next_round.get() + 1;
-        self.next_round.set(round);
-        let mut found = false;
-        // Those found ready go back into the queue when the round is over: level-triggered.
-        let mut again = Vec::new();
-        while let Some(node) = self.next() {
-            match self.look(&node, round) {
-                Look::Nothing => {}
-                Look::Seen => again.push(node),
-                Look::Ready(event) => {
-                    found = true;
-                    let more = take(event);
-                    again.push(node);
-                    if !more {
-                        break;
-                    }
-                }
+        let round = self.last_round.get() + 1;
+        self.last_round.set(round);
+        let mut found = self.found.borrow_mut();
+        // What is queued meanwhile is for the next look: an object may wake its waiter whenever it is asked.
+        for _ in 0..self.queue.ready.len() {
+            let Some(node) = self.queue.ready.pop() else {
+                break;
+            };
+            node.queued.store(false, Ordering::Release);
+            let look = self.look(&node, round);
+            if !matches!(look, Look::Nothing) {
+                found.push(node);
+            }
+            if let Look::Ready(event) = look
+                && !take(event)
+            {
+                break;
             }
         }
-        for node in again {
+        let any = !found.is_empty();
+        // Readiness is level-triggered: they are looked at again next time, behind those that had no room.
+        for node in found.drain(..) {
             node.enqueue();
         }
-        if !found {
-            self.queue.waiting.lock().register(cx.waker());
-            // A waker of another thread may have come in between.
-            if !self.queue.ready.is_empty() {
-                cx.waker().wake_by_ref();
-            }
+        if !any {
+            self.wait(cx);
         }
-        found
+        any
+    }
+
+    fn wait(&self, cx: &Context<'_>) {
+        self.queue.waiting.lock().register(cx.waker());
+        if !self.queue.ready.is_empty() {
+            cx.waker().wake_by_ref(); // queued in between
+        }
     }
 }
 
