@@ -36,6 +36,8 @@ mod sockets;
 pub mod table;
 pub mod task;
 mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod time;
 pub mod user;
 mod wait;
