@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod compilers;
 pub mod demo;
 pub mod guest;
 pub mod hosts;
