@@ -176,17 +176,20 @@ impl Set {
         })
     }
 
-    /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none.
-    fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> bool {
+    /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none. Says whether there
+    /// was one, and at how many members it looked.
+    fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> (bool, u64) {
         let round = self.last_round.get() + 1;
         self.last_round.set(round);
         let mut found = self.found.borrow_mut();
         // What is queued meanwhile is for the next look: an object may wake its waiter whenever it is asked.
+        let mut looks = 0;
         for _ in 0..self.queue.ready.len() {
             let Some(node) = self.queue.ready.pop() else {
                 break;
             };
             node.queued.store(false, Ordering::Release);
+            looks += 1;
             let look = self.look(&node, round);
             if !matches!(look, Look::Nothing) {
                 found.push(node);
@@ -205,7 +208,7 @@ impl Set {
         if !any {
             self.wait(cx);
         }
-        any
+        (any, looks)
     }
 
     fn wait(&self, cx: &Context<'_>) {
@@ -226,7 +229,7 @@ enum Look {
 /// A set is readable while one of its members is ready.
 impl Pollable for Set {
     fn poll_readiness(&self, _: Interest, cx: &mut Context<'_>) -> Readiness {
-        if self.poll(cx, |_| false) {
+        if self.poll(cx, |_| false).0 {
             Readiness::READABLE
         } else {
             Readiness::EMPTY
@@ -289,11 +292,13 @@ impl Task {
                 return Poll::Ready(Err(Error::Closed.into()));
             }
             let mut count = 0;
-            let found = set.poll(cx, |event| {
+            let (found, looks) = set.poll(cx, |event| {
                 events.put(count, event);
                 count += 1;
                 count < events.len()
             });
+            let total = &self.program().member_looks;
+            total.set(total.get() + looks);
             if found {
                 return Poll::Ready(Ok(count));
             }

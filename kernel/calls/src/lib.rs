@@ -35,7 +35,7 @@ mod signal;
 mod sockets;
 pub mod table;
 pub mod task;
-mod tasks;
+pub mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;

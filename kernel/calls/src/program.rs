@@ -52,6 +52,7 @@ pub struct Program {
     pub(crate) heap: Heap,
     tasks: Cell<usize>,
     last_task: Cell<u64>,
+    pub(crate) member_looks: Cell<u64>,
 }
 
 impl Program {
@@ -64,6 +65,7 @@ impl Program {
             heap: Heap::default(),
             tasks: Cell::new(0),
             last_task: Cell::new(0),
+            member_looks: Cell::new(0),
         })
     }
 
@@ -86,6 +88,21 @@ impl Program {
         self.tasks.set(self.tasks.get() + 1);
         task.runs_as(job);
         Ok(task)
+    }
+
+    /// How many handles are open.
+    pub fn handle_count(&self) -> usize {
+        self.handles.borrow().len()
+    }
+
+    /// How many tasks have not ended.
+    pub fn task_count(&self) -> usize {
+        self.tasks.get()
+    }
+
+    /// How often waits have looked at a member of an interest set.
+    pub fn member_looks(&self) -> u64 {
+        self.member_looks.get()
     }
 
     /// What it runs on.

@@ -129,6 +129,11 @@ impl Task {
 
     // --- handles ---------------------------------------------------------------------------------
 
+    /// How many handles are its own.
+    pub fn own_handles(&self) -> usize {
+        self.owned.borrow().len()
+    }
+
     /// Puts an object under a handle that this task owns.
     pub(crate) fn adopt(&self, object: Object) -> Outcome<Handle> {
         let mut owned = self.owned.borrow_mut();

@@ -130,6 +130,15 @@ impl Host {
             .expect("the entry is there, and tests start few tasks")
     }
 
+    /// The start of a task that does nothing.
+    pub fn program_start(&self) -> Start {
+        Start {
+            entry: self.functions.add(async |_, _| 0),
+            argument: 0,
+            stack: DEFAULT_STACK,
+        }
+    }
+
     /// Runs everything until `body` is over, which is a task with every capability.
     ///
     /// # Panics
