@@ -54,6 +54,33 @@ fn tasks_of_one_priority_run_in_the_order_they_became_ready() {
 }
 
 #[test]
+fn a_new_priority_holds_from_the_next_wake_on() {
+    let reactor = Reactor::new(VirtualClock::new());
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let spawn = |name: &'static str| {
+        let order = Rc::clone(&order);
+        reactor.spawner().task(name).spawn(async move {
+            for _ in 0..3 {
+                order.borrow_mut().push(name);
+                yield_now().await;
+            }
+        })
+    };
+    let (first, second) = (spawn("first"), spawn("second"));
+    second.set_priority(Priority::High);
+    assert_eq!(second.info().priority, Priority::High);
+    reactor.block_on(async {
+        first.await.unwrap();
+    });
+    // Both were queued when it changed.
+    assert_eq!(
+        *order.borrow(),
+        ["first", "second", "second", "first", "second", "first"]
+    );
+    assert_eq!((second.info().polls, second.is_finished()), (4, true));
+}
+
+#[test]
 fn each_priority_gets_its_batch_in_every_turn() {
     let reactor = Reactor::new(VirtualClock::new());
     let (spawner, trace) = (reactor.spawner(), Trace::default());
