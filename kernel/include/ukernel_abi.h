@@ -174,19 +174,21 @@ enum { MEM_READ = 1 << 0, MEM_WRITE = 1 << 1, MEM_EXEC = 1 << 2, MEM_ZEROED = 1 
 #define MEM_ALIGN(power) (((u32)(power) + 1u) << 8)
 
 /* [MEM] Memory for reading and writing, on this task's account: freed when the task ends, if not before. The contents
- * are whatever was there, unless MEM_ZEROED. MEM_PINNED is always so. MEM_EXEC: ERR_UNSUPPORTED. 0 bytes:
- * ERR_INVALID. Beyond the task's limit: ERR_NOMEM. */
+ * are whatever was there, unless MEM_ZEROED. MEM_PINNED is always so. MEM_EXEC: ERR_UNSUPPORTED. 0 bytes, another
+ * flag, an alignment above: ERR_INVALID. Beyond the task's limit: ERR_NOMEM. */
 result_t mem_alloc(size_t bytes, u32 flags, ptr_t *out_ptr);
-/* [MEM] Gives back what mem_alloc gave to any task of the program. Where it is shared it stays until the last handle is
- * closed. Anything else, null too: ERR_INVALID. */
+/* [MEM] Gives back what mem_alloc gave to any task of the program. Where it is shared it stays, on its
+ * task's account, until the last handle is closed. Anything else, null and what was freed before too: ERR_INVALID. */
 result_t mem_free(ptr_t ptr);
-/* [MEM] There is one address space, and what the program has is mapped. OK where the range lies within one allocation
- * and the flags ask for reading and writing; ERR_INVALID where it does not; ERR_UNSUPPORTED for anything else. */
+/* [MEM] There is one address space, and what the program has is mapped. OK where the range, of
+ * at least a byte, lies within one allocation and the flags ask for reading and writing; ERR_INVALID where it does
+ * not; ERR_UNSUPPORTED for other flags. */
 result_t mem_map(ptr_t ptr, size_t bytes, u32 flags);
-/* [MEM] A handle (HANDLE_MEM) to a part of an allocation, which keeps all of it alive; it can be sent over a channel. The
- * range must lie within one allocation: ERR_INVALID. */
+/* [MEM] A handle (HANDLE_MEM) to a part of an allocation, which keeps all of it alive, also when the task that
+ * allocated it has ended; it can be sent over a channel. The range must have a byte and lie within one
+ * allocation of mem_alloc: ERR_INVALID. */
 result_t mem_share(ptr_t ptr, size_t bytes, handle_t *handle_out);
-/* [MEM] Closes such a handle. */
+/* [MEM] Closes such a handle, but not an arena's. */
 result_t mem_unshare(handle_t shared);
 
 /* --- input and output ---------------------------------------------------------------------------------------- */
@@ -356,12 +358,14 @@ result_t time_wall(u64 *out);
 /* Fills memory from the kernel's cryptographic generator. At most 1 MiB: ERR_INVALID beyond. */
 result_t random_bytes(ptr_t buf_ptr, size_t len);
 
-/* [MEM] What a task has allocated; task 0: this one. */
+/* [MEM] What a task has allocated, shared memory and the pieces that its arenas were made of too; task 0: this one. */
 result_t mem_usage(handle_t task, mem_usage_t *out);
-/* [MEM] [TASK] What a task may have allocated from now on; less than it has is allowed. task 0: this one, whose limit can only
- * sink: ERR_PERMISSION otherwise. */
+/* [MEM] [TASK] What a task may have allocated from now on; less than it has is allowed. task 0: this one. A task starts
+ * with the limit of the one that spawned it, and can give nobody, itself included, more than it has:
+ * ERR_PERMISSION. The task has ended: ERR_CLOSED. */
 result_t mem_set_limit(handle_t task, size_t bytes);
-/* [MEM] An arena (HANDLE_MEM): allocations that are freed together. limit 0: the task's. */
+/* [MEM] An arena (HANDLE_MEM): allocations that are freed together. limit: what they may come to, each rounded up to
+ * 16 bytes; 0: the task's. It stays on this task's account, wherever its handle goes. */
 result_t mem_arena_create(size_t limit, handle_t *handle_out);
 /* [MEM] As mem_alloc, from an arena. mem_free does not take what comes from it. */
 result_t mem_arena_alloc(handle_t arena, size_t bytes, u32 flags, ptr_t *out_ptr);

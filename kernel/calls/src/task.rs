@@ -79,9 +79,9 @@ impl Task {
         &self.program
     }
 
-    /// Which memory is the program's.
+    /// Which memory is the program's, also what it has allocated.
     pub fn space(&self) -> &dyn AddressSpace {
-        &*self.program.machine.space
+        &*self.program
     }
 
     /// What it may enter.

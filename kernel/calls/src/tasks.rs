@@ -104,6 +104,7 @@ impl Task {
             stack: stack_of(spawn.flags)?,
         };
         let task = self.program().start(start, kinds, kinds)?;
+        task.account.set_limit(self.account.limit());
         if spawn.flags & TASK_DETACHED != 0 {
             return Ok(None);
         }

@@ -13,6 +13,7 @@ use core::{ptr, slice};
 use abi::layout;
 
 use crate::failure::{Failure, Outcome};
+use crate::program::Program;
 
 /// Says which addresses are the program's.
 ///
@@ -23,6 +24,14 @@ use crate::failure::{Failure, Outcome};
 pub unsafe trait AddressSpace {
     /// Whether `len` bytes from `address`, at least one, may be read, or also written.
     fn allows(&self, address: usize, len: usize, write: bool) -> bool;
+}
+
+// SAFETY: what the machine allows is its promise; and a block of the heap is raw memory that nobody but the program
+// touches (`memory::block`), until the program frees it.
+unsafe impl AddressSpace for Program {
+    fn allows(&self, address: usize, len: usize, write: bool) -> bool {
+        self.machine().space.allows(address, len, write) || self.heap.contains(address, len)
+    }
 }
 
 /// A range that a program named; nobody has looked at it.

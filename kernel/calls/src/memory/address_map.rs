@@ -1,0 +1,284 @@
+//! Things by address, in order, so that an address inside one finds it.
+//!
+//! A treap: a search tree by address that is a heap by random priorities, which keeps it flat. Its nodes lie in one vector,
+//! because that can say that memory is short; the standard library's ordered map cannot. A node keeps its place for
+//! as long as it is there. Priorities need not be secret: a program that could guess them would slow down itself.
+
+use alloc::vec::Vec;
+
+/// The most things in a map. Beyond, nothing is put in.
+const MAX_NODES: usize = 1 << 24;
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// A place in a map, as long as what was put there is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+/// Things by address.
+#[derive(Debug)]
+pub(crate) struct AddressMap<T> {
+    nodes: Vec<Node<T>>,
+    root: u32,
+    /// Nodes that hold nothing, linked through `lower`.
+    free: u32,
+    last_priority: u32,
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    address: usize,
+    priority: u32,
+    lower: u32,
+    upper: u32,
+    value: Option<T>,
+}
+
+/// What points at a node.
+#[derive(Clone, Copy)]
+enum Link {
+    Root,
+    Lower(u32),
+    Upper(u32),
+}
+
+impl<T> Default for AddressMap<T> {
+    fn default() -> AddressMap<T> {
+        AddressMap {
+            nodes: Vec::new(),
+            root: NONE,
+            free: NONE,
+            last_priority: 1,
+        }
+    }
+}
+
+impl<T> AddressMap<T> {
+    /// Puts something in at an address that has nothing. Gives it back where memory is short.
+    pub(crate) fn insert(&mut self, address: usize, value: T) -> Result<Slot, T> {
+        let Some(slot) = self.free_node() else {
+            return Err(value);
+        };
+        let priority = self.next_priority();
+        let link = self.descend(address, |node| node.priority < priority);
+        let below = self.follow(link);
+        let node = &mut self.nodes[slot as usize];
+        self.free = node.lower;
+        (node.address, node.priority, node.value) = (address, priority, Some(value));
+        self.point(link, slot);
+        self.split(below, slot);
+        Ok(Slot(slot))
+    }
+
+    /// Takes out what is at an address.
+    pub(crate) fn remove(&mut self, address: usize) -> Option<T> {
+        let link = self.descend(address, |node| node.address == address);
+        let slot = self.follow(link);
+        let node = self.nodes.get_mut(slot as usize)?;
+        let (value, lower, upper) = (node.value.take(), node.lower, node.upper);
+        node.lower = core::mem::replace(&mut self.free, slot);
+        self.merge(link, lower, upper);
+        value
+    }
+
+    /// The last thing that begins at an address or before it.
+    pub(crate) fn at_or_below(&self, address: usize) -> Option<(Slot, usize)> {
+        let (mut at, mut best) = (self.root, None);
+        while let Some(node) = self.nodes.get(at as usize) {
+            if node.address <= address {
+                best = Some((Slot(at), node.address));
+                at = node.upper;
+            } else {
+                at = node.lower;
+            }
+        }
+        best
+    }
+
+    /// What is in a place.
+    pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
+        self.nodes.get(slot.0 as usize)?.value.as_ref()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.nodes.get_mut(slot.0 as usize)?.value.as_mut()
+    }
+
+    /// What points at the first node on the way to an address for which `stop` says so, or at nothing.
+    fn descend(&self, address: usize, stop: impl Fn(&Node<T>) -> bool) -> Link {
+        let mut link = Link::Root;
+        loop {
+            let at = self.follow(link);
+            match self.nodes.get(at as usize) {
+                Some(node) if !stop(node) => {
+                    link = if address < node.address {
+                        Link::Lower(at)
+                    } else {
+                        Link::Upper(at)
+                    };
+                }
+                _ => return link,
+            }
+        }
+    }
+
+    /// Hangs a tree below a new node, split at its address.
+    fn split(&mut self, tree: u32, slot: u32) {
+        let address = self.nodes[slot as usize].address;
+        let (mut at, mut lower, mut upper) = (tree, Link::Lower(slot), Link::Upper(slot));
+        while at != NONE {
+            let node = &self.nodes[at as usize];
+            if node.address < address {
+                let next = node.upper;
+                self.point(lower, at);
+                (lower, at) = (Link::Upper(at), next);
+            } else {
+                let next = node.lower;
+                self.point(upper, at);
+                (upper, at) = (Link::Lower(at), next);
+            }
+        }
+        self.point(lower, NONE);
+        self.point(upper, NONE);
+    }
+
+    /// Hangs two trees, the first of which is below the second, where one node was.
+    fn merge(&mut self, mut link: Link, mut lower: u32, mut upper: u32) {
+        while lower != NONE && upper != NONE {
+            let (low, up) = (&self.nodes[lower as usize], &self.nodes[upper as usize]);
+            if low.priority > up.priority {
+                let next = low.upper;
+                self.point(link, lower);
+                (link, lower) = (Link::Upper(lower), next);
+            } else {
+                let next = up.lower;
+                self.point(link, upper);
+                (link, upper) = (Link::Lower(upper), next);
+            }
+        }
+        self.point(link, if lower == NONE { upper } else { lower });
+    }
+
+    fn follow(&self, link: Link) -> u32 {
+        match link {
+            Link::Root => self.root,
+            Link::Lower(slot) => self.nodes[slot as usize].lower,
+            Link::Upper(slot) => self.nodes[slot as usize].upper,
+        }
+    }
+
+    fn point(&mut self, link: Link, to: u32) {
+        match link {
+            Link::Root => self.root = to,
+            Link::Lower(slot) => self.nodes[slot as usize].lower = to,
+            Link::Upper(slot) => self.nodes[slot as usize].upper = to,
+        }
+    }
+
+    /// A node that holds nothing; it stays first among the free ones.
+    fn free_node(&mut self) -> Option<u32> {
+        if self.free == NONE {
+            if self.nodes.len() >= MAX_NODES || self.nodes.try_reserve(1).is_err() {
+                return None;
+            }
+            self.free = self.nodes.len() as u32;
+            self.nodes.push(Node {
+                address: 0,
+                priority: 0,
+                lower: NONE,
+                upper: NONE,
+                value: None,
+            });
+        }
+        Some(self.free)
+    }
+
+    /// Marsaglia's xorshift with 32 bits: never 0, and the same in each run.
+    fn next_priority(&mut self) -> u32 {
+        let mut x = self.last_priority;
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.last_priority = x;
+        x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    impl<T> AddressMap<T> {
+        /// How many things there are.
+        pub(crate) fn len(&self) -> usize {
+            self.nodes
+                .iter()
+                .filter(|node| node.value.is_some())
+                .count()
+        }
+
+        /// The longest way from the root; checks that addresses and priorities are in order.
+        fn depth(&self, at: u32) -> usize {
+            let Some(node) = self.nodes.get(at as usize) else {
+                return 0;
+            };
+            for (child, in_order) in [
+                (node.lower, (|a, b| a < b) as fn(usize, usize) -> bool),
+                (node.upper, |a, b| a > b),
+            ] {
+                if let Some(child) = self.nodes.get(child as usize) {
+                    assert!(in_order(child.address, node.address));
+                    assert!(child.priority <= node.priority);
+                }
+            }
+            1 + self.depth(node.lower).max(self.depth(node.upper))
+        }
+    }
+
+    #[test]
+    fn addresses_in_order_make_a_flat_tree() {
+        let mut map = AddressMap::default();
+        for address in 0..4096 {
+            map.insert(address, ()).unwrap();
+        }
+        // 12 would be a perfect tree; a list would be 4096.
+        let depth = map.depth(map.root);
+        assert!(depth < 40, "{depth}");
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut map = AddressMap::default();
+        for round in 0..100 {
+            map.insert(round, round).unwrap();
+            assert_eq!(map.remove(round), Some(round));
+            assert_eq!(map.remove(round), None);
+        }
+        assert_eq!(map.nodes.len(), 1);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+        #[test]
+        fn agrees_with_an_ordered_map(steps in proptest::collection::vec((0u8..3, 0usize..64), 0..200)) {
+            let (mut map, mut model) = (AddressMap::default(), BTreeMap::new());
+            for (action, address) in steps {
+                match action {
+                    0 if !model.contains_key(&address) => {
+                        let slot = map.insert(address, address * 2).unwrap();
+                        assert_eq!(map.get(slot), Some(&(address * 2)));
+                        model.insert(address, slot);
+                    }
+                    1 => assert_eq!(map.remove(address), model.remove(&address).map(|_| address * 2)),
+                    _ => {
+                        let expected = model.range(..=address).next_back();
+                        assert_eq!(map.at_or_below(address), expected.map(|(at, slot)| (*slot, *at)));
+                    }
+                }
+                map.depth(map.root);
+            }
+        }
+    }
+}
