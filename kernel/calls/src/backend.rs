@@ -16,8 +16,6 @@ use abi::Error;
 use reactor::readiness::Pollable;
 use reactor::task::JoinHandle;
 
-use crate::user::{UserIn, UserOut};
-
 /// A future that is made behind a trait.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
@@ -33,30 +31,54 @@ pub struct StreamOptions {
 }
 
 /// The network, as far as the program's policy lets it be reached.
+///
+/// Of the unspecified addresses `0.0.0.0` is every IPv4 address of the machine, and `[::]` every address of both
+/// families. IPv4 addresses are never given as IPv6 ones.
 pub trait Network {
-    /// Listens. Port 0 takes a free one.
+    /// Takes a port for a stream; port 0 takes a free one. Nobody is listening there yet.
     ///
     /// # Errors
-    /// [`Error::Busy`]: the port is taken; [`Error::Invalid`]: not the machine's address; [`Error::Permission`].
-    fn listen(&self, local: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Listener>, Error>;
+    /// [`Error::Busy`]: the port is taken; [`Error::Invalid`]: not the machine's address; [`Error::Permission`];
+    /// [`Error::NoMemory`].
+    fn reserve(&self, local: SocketAddr) -> Result<Rc<dyn Port>, Error>;
 
-    /// Begins to connect; [`Stream::poll_connected`] tells how it went.
+    /// Begins to connect from a free port; [`Stream::poll_connected`] tells how it went.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: no address to connect to; [`Error::Io`]: no way there; [`Error::Permission`].
+    /// [`Error::Invalid`]: no address to connect to; [`Error::Io`]: no way there; [`Error::Permission`];
+    /// [`Error::NoMemory`].
     fn connect(&self, remote: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Stream>, Error>;
 
     /// Binds a datagram socket; port 0 takes a free one.
     ///
     /// # Errors
-    /// As [`Network::listen`].
+    /// As [`Network::reserve`].
     fn bind(&self, local: SocketAddr) -> Result<Rc<dyn Datagram>, Error>;
 
     /// The addresses of a name, in the order to try them.
     fn resolve<'a>(&'a self, name: &'a str) -> Waiting<'a, Vec<IpAddr>>;
 }
 
-/// A connection.
+/// A port taken for a stream, and its address.
+pub trait Port {
+    /// The address.
+    fn local(&self) -> SocketAddr;
+
+    /// Accepts connections there from now on. To be called once.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::NoMemory`]. The port stays taken.
+    fn listen(&self, options: StreamOptions) -> Result<Rc<dyn Listener>, Error>;
+
+    /// Begins to connect from there. The port is to be kept as long as the stream.
+    ///
+    /// # Errors
+    /// As [`Network::connect`]; [`Error::Busy`]: a connection between these two addresses is there already, or its
+    /// last segments may be.
+    fn connect(&self, remote: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Stream>, Error>;
+}
+
+/// A connection. What is asked of it before it is there waits until it is.
 pub trait Stream: Pollable {
     /// Whether it is there, or why not.
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
@@ -93,7 +115,12 @@ pub trait Listener: Pollable {
 
 /// A datagram socket.
 pub trait Datagram: Pollable {
-    /// Sends one.
+    /// Hears from this peer only, from now on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: no address of a peer; [`Error::Io`]: no way there; [`Error::Permission`].
+    fn connect(&self, peer: SocketAddr) -> Result<(), Error>;
+    /// Sends one. [`Error::Invalid`]: it is too long, or that is no address.
     fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -119,18 +146,19 @@ pub trait Storage {
     fn open(&self, path: &str, read: bool, write: bool) -> Result<Rc<dyn File>, Error>;
 }
 
-/// Something to read from and write to, at positions.
-pub trait File {
+/// Something to read from and write to, at positions. Ready when a transfer would not have to wait for somebody else to
+/// make room or send something; a disk always is.
+pub trait File: Pollable {
     /// Bytes it has; `None` where there is no end, and positions mean nothing.
     fn size(&self) -> Option<u64>;
     /// What writes must be multiples of.
     fn block(&self) -> u32;
     /// Whether it may be read, and written.
     fn access(&self) -> (bool, bool);
-    /// Reads up to all of `into`. 0 at the end.
-    fn read(&self, position: u64, into: UserOut) -> Waiting<'_, usize>;
-    /// Writes up to all of `from`.
-    fn write(&self, position: u64, from: UserIn) -> Waiting<'_, usize>;
+    /// Reads at least one byte, at most `most`, which is not 0. None at the end.
+    fn read(&self, position: u64, most: usize) -> Waiting<'_, Vec<u8>>;
+    /// Writes at least one byte, from the first on. Whole blocks at a block's edge, inside what it has.
+    fn write(&self, position: u64, bytes: Vec<u8>) -> Waiting<'_, usize>;
     /// Waits until what was written is on the medium.
     fn sync(&self) -> Waiting<'_, ()>;
 }

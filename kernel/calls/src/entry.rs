@@ -20,7 +20,7 @@ use core::pin::{Pin, pin};
 
 use abi::capability::Kind;
 use abi::handle::Handle;
-use abi::layout::{IoVec, NetAddressV4, NetAddressV6};
+use abi::layout::IoVec;
 use abi::number::TASK_CANCELLED;
 use abi::{Error, OK};
 use alloc::vec::Vec;
@@ -195,38 +195,42 @@ fn outputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserOut>> {
     })
 }
 
-/// Where a program wants an address, and how long the room for it is.
+/// Where a program wants an address of a socket, and how long the room for it is. It is enough: a call that finds too
+/// little says so before it takes anything, with the length that is needed.
 struct AddressRoom {
     room: UserOut,
     len: Place<u32>,
-    failure: Failure,
 }
 
 impl AddressRoom {
-    /// Room for an address of either family: the larger one, as long as nobody knows which it will be.
-    fn new(task: &Task, address: (u32, u64), len: (u32, u64)) -> Outcome<AddressRoom> {
-        let len = place::<u32>(task, len.0, len.1)?;
-        let room = output(task, address.0, address.1, len.get().into())?;
-        Ok(AddressRoom {
-            room,
-            len,
-            failure: Failure::invalid(address.0 + 1, len.get().into()),
-        })
+    fn new(
+        task: &Task,
+        socket: u64,
+        address: (u32, u64),
+        len: (u32, u64),
+    ) -> Outcome<AddressRoom> {
+        let needed = task.address_size(handle(socket))?;
+        let place = place::<u32>(task, len.0, len.1)?;
+        let given = place.get();
+        if given < needed {
+            place.put(needed);
+            return Err(Failure::invalid(len.0, given.into()));
+        }
+        let room = output(task, address.0, address.1, needed.into())?;
+        Ok(AddressRoom { room, len: place })
     }
 
     /// The same, where both may be left out.
-    fn optional(task: &Task, address: (u32, u64), len: (u32, u64)) -> Outcome<Option<AddressRoom>> {
+    fn optional(
+        task: &Task,
+        socket: u64,
+        address: (u32, u64),
+        len: (u32, u64),
+    ) -> Outcome<Option<AddressRoom>> {
         if address.1 == 0 && len.1 == 0 {
             return Ok(None);
         }
-        let room = AddressRoom::new(task, address, len)?;
-        // What waits must not lose what it got: the room has to do for both families.
-        if room.room.len() < size_of::<NetAddressV6>()
-            && room.room.len() != size_of::<NetAddressV4>()
-        {
-            return Err(room.failure);
-        }
-        Ok(Some(room))
+        AddressRoom::new(task, socket, address, len).map(Some)
     }
 
     fn put(&self, address: SocketAddr) {

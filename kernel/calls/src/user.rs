@@ -7,6 +7,7 @@
     reason = "the one place where numbers from a program become memory"
 )]
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::{ptr, slice};
 
@@ -180,6 +181,29 @@ impl Alleged {
         })
     }
 
+    /// The text that begins here, up to a zero byte, which is not part of it. At most `most` bytes, whatever length was
+    /// named; each is checked before it is read, as nobody knows how many there are.
+    ///
+    /// # Errors
+    /// [`abi::Error::Invalid`]: the program may not read it up to its end, or it is longer.
+    pub fn text(&self, space: &dyn AddressSpace, most: u64) -> Outcome<Vec<u8>> {
+        let mut text = Vec::new();
+        for offset in 0..=most {
+            let address = self.address.checked_add(offset);
+            let byte = Alleged {
+                address: address.ok_or(self.refused())?,
+                len: 1,
+                ..*self
+            };
+            let byte = byte.readable(space).map_err(|_| self.refused())?;
+            match byte.with(|bytes| bytes[0]) {
+                0 => return Ok(text),
+                byte => text.push(byte),
+            }
+        }
+        Err(self.refused())
+    }
+
     fn checked(&self, space: &dyn AddressSpace, write: bool) -> Outcome<(usize, usize)> {
         let (address, len) = (self.address as usize, self.len as usize);
         if len == 0 {
@@ -197,9 +221,14 @@ impl Alleged {
     }
 
     fn refused(&self) -> Failure {
+        self.failure(abi::Error::Invalid)
+    }
+
+    /// A failure that is about this argument.
+    pub const fn failure(&self, error: abi::Error) -> Failure {
         Failure {
             length: self.len,
-            ..Failure::invalid(self.argument, self.address)
+            ..Failure::of(error, self.argument, self.address)
         }
     }
 }

@@ -228,7 +228,10 @@ fn a_higher_priority_runs_first_in_every_turn() {
         let kind = task.cap_acquire(Kind::Task as u32).unwrap();
         let caps = host.memory.numbers(&[kind.to_bits()]);
         let mut children = Vec::new();
-        for (entry, priority) in entries.into_iter().zip(TASK_PRIORITY_LOW..=TASK_PRIORITY_HIGH) {
+        for (entry, priority) in entries
+            .into_iter()
+            .zip(TASK_PRIORITY_LOW..=TASK_PRIORITY_HIGH)
+        {
             let child = task
                 .task_spawn(&spawn_of(entry, &caps, 0))
                 .unwrap()

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn net_accept(
 ) -> u32 {
     wait("net_accept", Some(Kind::Net), |task| async move {
         let out = place::<u64>(&task, 3, out)?;
-        let address = AddressRoom::optional(&task, (4, address_out), (5, address_len))?;
+        let address = AddressRoom::optional(&task, socket, (4, address_out), (5, address_len))?;
         let (accepted, peer) = task.net_accept(handle(socket), flags).await?;
         out.put(accepted.to_bits());
         if let Some(address) = address {
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn net_recv_from(
     wait("net_recv_from", Some(Kind::Net), |task| async move {
         let read_out = place::<u64>(&task, 5, read_out)?;
         let into = output(&task, 2, buffer, len)?;
-        let address = AddressRoom::optional(&task, (6, address_out), (7, address_len))?;
+        let address = AddressRoom::optional(&task, socket, (6, address_out), (7, address_len))?;
         let (read, peer) = task.net_recv_from(handle(socket), into, flags).await?;
         read_out.put(read as u64);
         if let Some(address) = address {
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn net_get_option(socket: u64, option: u32, out: u64) -> u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn net_local_address(socket: u64, address_out: u64, address_len: u64) -> u32 {
     call("net_local_address", Some(Kind::Net), |task| {
-        let address = AddressRoom::new(task, (2, address_out), (3, address_len))?;
+        let address = AddressRoom::new(task, socket, (2, address_out), (3, address_len))?;
         address.put(task.net_local_address(handle(socket))?);
         Ok(())
     })
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn net_local_address(socket: u64, address_out: u64, addres
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn net_peer_address(socket: u64, address_out: u64, address_len: u64) -> u32 {
     call("net_peer_address", Some(Kind::Net), |task| {
-        let address = AddressRoom::new(task, (2, address_out), (3, address_len))?;
+        let address = AddressRoom::new(task, socket, (2, address_out), (3, address_len))?;
         address.put(task.net_peer_address(handle(socket))?);
         Ok(())
     })
