@@ -8,7 +8,7 @@ use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
@@ -40,7 +40,6 @@ pub(crate) struct Set {
     queue: Arc<Queue>,
     /// Members found ready in a wait, until they go back into the queue; kept for its memory.
     found: RefCell<Vec<Arc<Node>>>,
-    last_round: Cell<u64>,
 }
 
 struct Member {
@@ -49,8 +48,6 @@ struct Member {
     token: u32,
     node: Arc<Node>,
     waker: Waker,
-    /// The wait that last looked at it, so that none looks twice.
-    round: u64,
 }
 
 /// Members to look at, and tasks that wait for some. Reached by wakers, so from any thread.
@@ -65,8 +62,6 @@ struct Node {
     handle: u64,
     queue: Arc<Queue>,
     queued: AtomicBool,
-    /// It has left the set.
-    gone: AtomicBool,
 }
 
 impl Node {
@@ -112,7 +107,6 @@ impl Set {
             handle: number,
             queue: Arc::clone(&self.queue),
             queued: AtomicBool::new(false),
-            gone: AtomicBool::new(false),
         });
         let member = Member {
             entry,
@@ -120,7 +114,6 @@ impl Set {
             token,
             waker: Waker::from(Arc::clone(&node)),
             node: Arc::clone(&node),
-            round: 0,
         };
         members.insert(number, member);
         drop(members);
@@ -141,35 +134,25 @@ impl Set {
 
     fn remove(&self, handle: Handle) -> Outcome {
         let member = self.members.borrow_mut().remove(&handle.to_bits());
-        let member = member.ok_or(Failure::of(Error::NoEntry, 2, handle.to_bits()))?;
-        member.node.gone.store(true, Ordering::Release);
+        member.ok_or(Failure::of(Error::NoEntry, 2, handle.to_bits()))?;
         Ok(())
     }
 
-    /// Looks at one member. Empty: it is not ready, and will say when it might be, or it is gone.
-    fn look(&self, node: &Node, round: u64) -> Look {
-        if node.gone.load(Ordering::Acquire) {
-            return Look::Nothing;
-        }
+    /// Looks at one member. `None`: it is not ready, and will say when it might be, or it is gone.
+    fn look(&self, node: &Arc<Node>) -> Option<IoEvent> {
         let mut members = self.members.borrow_mut();
-        let Some(member) = members.get_mut(&node.handle) else {
-            return Look::Nothing;
-        };
-        if member.round == round {
-            return Look::Seen;
+        let member = members.get_mut(&node.handle)?;
+        if !Arc::ptr_eq(&member.node, node) {
+            return None; // taken out and added anew: the new node is queued by itself
         }
         if member.entry.is_closed() {
             members.remove(&node.handle);
-            return Look::Nothing;
+            return None;
         }
         let mut cx = Context::from_waker(&member.waker);
         let readiness = member.entry.poll(member.interest, &mut cx);
         let ready = asked_for(readiness.unwrap_or_default(), member.interest);
-        if ready.is_empty() {
-            return Look::Nothing;
-        }
-        member.round = round;
-        Look::Ready(IoEvent {
+        (!ready.is_empty()).then(|| IoEvent {
             handle: node.handle,
             events: ready.bits(),
             reserved: member.token,
@@ -179,8 +162,6 @@ impl Set {
     /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none. Says whether there
     /// was one, and at how many members it looked.
     fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> (bool, u64) {
-        let round = self.last_round.get() + 1;
-        self.last_round.set(round);
         let mut found = self.found.borrow_mut();
         // What is queued meanwhile is for the next look: an object may wake its waiter whenever it is asked.
         let mut looks = 0;
@@ -190,14 +171,11 @@ impl Set {
             };
             node.queued.store(false, Ordering::Release);
             looks += 1;
-            let look = self.look(&node, round);
-            if !matches!(look, Look::Nothing) {
+            if let Some(event) = self.look(&node) {
                 found.push(node);
-            }
-            if let Look::Ready(event) = look
-                && !take(event)
-            {
-                break;
+                if !take(event) {
+                    break;
+                }
             }
         }
         let any = !found.is_empty();
@@ -217,13 +195,6 @@ impl Set {
             cx.waker().wake_by_ref(); // queued in between
         }
     }
-}
-
-enum Look {
-    Nothing,
-    /// It was found ready in this very wait.
-    Seen,
-    Ready(IoEvent),
 }
 
 /// A set is readable while one of its members is ready.
@@ -319,5 +290,23 @@ impl Task {
             (named, Object::Set(set)) => Ok((named.entry, set)),
             _ => Err(Failure::invalid(1, handle.to_bits())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Signal;
+
+    #[test]
+    fn a_set_that_is_dropped_with_queued_members_is_gone() {
+        let set = Set::default();
+        let entry = Rc::new(Entry::new(Object::Signal(Rc::new(Signal::default()))));
+        set.add(Handle::object(Tag::Io, 1, 1), entry, Interest::READABLE, 0)
+            .unwrap();
+        let queue = Arc::downgrade(&set.queue);
+        assert_eq!(set.queue.ready.len(), 1);
+        drop(set);
+        assert!(queue.upgrade().is_none());
     }
 }

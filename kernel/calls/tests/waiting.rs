@@ -143,6 +143,41 @@ fn closing_wakes_who_waits() {
 }
 
 #[test]
+fn the_end_of_a_handle_s_owner_wakes_who_waits() {
+    let host = Host::new();
+    let given = Rc::new(std::cell::Cell::new(Handle::NONE));
+    let gives = Rc::clone(&given);
+    host.spawn(async move |task: Rc<Task>| {
+        gives.set(task.time_deadline(u64::MAX - 1)?);
+        task.task_sleep(10).await
+    });
+    host.run(async |task| {
+        task.task_yield().await.unwrap();
+        let waited = task.io_wait(given.get(), IO_READABLE, FOREVER).await;
+        assert_eq!(waited, Err(Error::Closed.into()));
+        assert_eq!(task.time_now(), Ok(10));
+    });
+}
+
+#[test]
+fn closing_a_deadline_ends_its_timer() {
+    let host = Host::new();
+    host.run(async |task| {
+        let before = host.reactor.stats();
+        let deadline = task.time_deadline(u64::MAX - 1).unwrap();
+        task.task_yield().await.unwrap();
+        assert_eq!(host.reactor.stats().timers_live, before.timers_live + 1);
+        task.io_close(deadline).unwrap();
+        task.task_yield().await.unwrap();
+        let after = host.reactor.stats();
+        assert_eq!(
+            (after.timers_live, after.tasks_live),
+            (before.timers_live, before.tasks_live)
+        );
+    });
+}
+
+#[test]
 fn a_wait_polls_only_when_something_happened() {
     let host = Host::new();
     host.run(async |task| {
@@ -242,6 +277,15 @@ fn a_set_tells_what_is_ready_with_its_token() {
         assert_eq!(
             wait(&host, &task, set, 4, 0).await,
             Err(Error::WouldBlock.into())
+        );
+        task.interest_remove(set, early).unwrap();
+        task.interest_add(set, early, IO_READABLE, 5).unwrap();
+        task.interest_remove(set, early).unwrap();
+        task.interest_add(set, early, IO_READABLE, 6).unwrap();
+        assert_eq!(
+            wait(&host, &task, set, 4, 0).await,
+            Ok(vec![(early.to_bits(), 6)]),
+            "once"
         );
         task.interest_remove(set, early).unwrap();
         assert_eq!(
