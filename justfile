@@ -10,7 +10,10 @@ hard_float := "--config kernel/hard-float.toml --target x86_64-unknown-linux-mus
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
     kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/computing/Cargo.toml tests/linux-entry/Cargo.toml`
-not_guests := replace(guests, "-p ", "--exclude ")
+# The kernel as a library for programs in C. It is built by itself: beside others it would give them what only C
+# programs need.
+c_library := "-p c"
+not_guests := replace(guests + c_library, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
     sed -n '/^name = /{s/name = "\(.*\)"/-p \1/p;q}' "${lib%src/lib.rs}Cargo.toml"; done | tr '\n' ' '`
@@ -123,6 +126,17 @@ build:
     kernel/build/guests.sh --quiet {{ guests }}
     cargo build --quiet --profile guest {{ hard_float }}
 
+# Build a program in C: build/c/NAME from the sources FILES
+[no-exit-message]
+build-c NAME +FILES:
+    @kernel/build/c.sh {{ NAME }} {{ FILES }}
+
+# Boot a program that `build-c` built; arguments go to `ukernel run`
+[no-exit-message]
+run-c NAME *ARGUMENTS:
+    @cargo build --quiet -p bundle-tool
+    @{{ quote(target_folder / "debug/ukernel") }} run --kernel build/c/{{ NAME }} {{ ARGUMENTS }}
+
 # Format all sources
 fmt:
     cargo fmt
@@ -138,9 +152,10 @@ lint:
     cargo clippy --quiet --workspace {{ not_guests }} --all-targets -- -D warnings
     cargo clippy --quiet --lib {{ guest_libraries }} --profile test -- -D warnings
     cargo clippy --quiet --target {{ guest_target }} {{ guests }} -- -D warnings
+    cargo clippy --quiet --target {{ guest_target }} {{ c_library }} -- -D warnings
     cargo clippy --quiet {{ hard_float }} -- -D warnings
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
-    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel --features foreign
 
 # Remove everything that was built, the private tools too
 clean:

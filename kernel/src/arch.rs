@@ -7,6 +7,8 @@ mod cpu;
 mod descriptors;
 pub mod devices;
 mod exceptions;
+#[cfg(feature = "foreign")]
+mod float;
 pub mod interrupts;
 mod keyboard;
 mod lapic;
@@ -23,6 +25,10 @@ mod traps;
 mod watchdog;
 
 pub(crate) use backtrace::write_here as write_backtrace;
+#[cfg(feature = "foreign")]
+pub(crate) use backtrace::{Frames, frame_pointer, instruction_pointer, stack_pointer};
+#[cfg(feature = "foreign")]
+pub(crate) use float::FloatControl;
 pub use platform::Machine;
 pub use shutdown::shut_down;
 

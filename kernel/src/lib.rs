@@ -25,6 +25,7 @@
 //! | disks | [`block`] |
 //! | tasks, and what they wait for each other with | [`task`], [`sync`] |
 //! | sleeping, timeouts, intervals | [`time`] |
+//! | programs in C | `foreign` (feature `foreign`) |
 //! | a machine for its tests on the host | `testing` (feature `testing`) |
 //!
 //! Errors travel with `?` into [`Error`]; what `main` returns becomes the machine's exit status
@@ -48,6 +49,8 @@ pub mod entropy;
 pub mod exclusive;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod exit;
+#[cfg(all(feature = "foreign", any(target_os = "none", ukernel_hard_float)))]
+pub mod foreign;
 pub mod input_ring;
 pub mod interrupt_causes;
 pub mod log;

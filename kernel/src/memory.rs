@@ -15,6 +15,8 @@ pub mod fault;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod heap;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
+pub(crate) mod image;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod mapping;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod region;
@@ -35,7 +37,11 @@ pub const LOWEST_ADDRESS: u64 = 64 << 10;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod machine {
     use super::frames::{FrameAllocator, FrameRange};
+    #[cfg(feature = "foreign")]
+    use super::range_set::Range;
     use super::range_set::RangeSet;
+    #[cfg(feature = "foreign")]
+    use super::{fault, image};
     use crate::exclusive::Exclusive;
 
     pub use super::heap::{HeapStats, failed_allocation};
@@ -87,6 +93,21 @@ mod machine {
                 frames.free(range);
             }
         });
+    }
+
+    /// Whether a foreign program may read `range`, or also write it: RAM that is mapped, but the kernel's stack and first
+    /// tables; code and constants for reading only.
+    #[cfg(feature = "foreign")]
+    pub fn may_touch(range: Range, write: bool) -> bool {
+        let image = image::all();
+        if range.overlaps(image) {
+            let read_only = range.overlaps(image::text()) || range.overlaps(image::constants());
+            let kernels = range.overlaps(image::boot()) || fault::touches_static_guard(range);
+            if write && read_only || kernels {
+                return false;
+            }
+        }
+        RAM.try_with(|ram| ram.covers(range)) == Some(true)
     }
 
     /// Asks something about the machine's RAM.

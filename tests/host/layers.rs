@@ -19,8 +19,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ukernel-macros", &[]),
     (
         "ukernel",
-        &["abi", "reactor", "netstack", "drivers", "ukernel-macros"],
+        &[
+            "abi",
+            "reactor",
+            "calls",
+            "netstack",
+            "drivers",
+            "ukernel-macros",
+        ],
     ),
+    ("c", &["ukernel"]),
     ("bundle-tool", &["abi"]),
     ("system-tests", &["abi", "bundle-tool", "drivers"]),
     ("bench-work", &[]),

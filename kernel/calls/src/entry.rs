@@ -7,12 +7,12 @@
     reason = "says whose contract a program's pointers are under"
 )]
 
-mod io;
-mod ipc;
-mod memory;
-mod net;
-mod program;
-mod tasks;
+pub mod io;
+pub mod memory;
+pub mod net;
+pub mod poll;
+pub mod program;
+pub mod tasks;
 
 use alloc::rc::Rc;
 use core::future::Future;
@@ -20,12 +20,9 @@ use core::pin::{Pin, pin};
 
 use abi::capability::Kind;
 use abi::handle::Handle;
-use abi::layout::IoVec;
 use abi::number::TASK_CANCELLED;
 use abi::{Error, OK};
-use alloc::vec::Vec;
 use conquer_once::spin::OnceCell;
-use core::net::SocketAddr;
 
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
@@ -162,78 +159,4 @@ fn capabilities(task: &Task, argument: u32, address: u64, count: u32) -> Outcome
         return Err(Failure::invalid(argument + 1, count.into()));
     }
     list(task, argument, address, count)
-}
-
-/// The most pieces of a vectored call.
-const MAX_PIECES: u32 = 64;
-
-/// The pieces of a vectored call, each made by `piece`.
-fn pieces<T>(
-    task: &Task,
-    address: u64,
-    count: u32,
-    piece: impl Fn(IoVec) -> Outcome<T>,
-) -> Outcome<Vec<T>> {
-    if count > MAX_PIECES {
-        return Err(Failure::invalid(3, count.into()));
-    }
-    list::<IoVec>(task, 2, address, count)?
-        .iter()
-        .map(piece)
-        .collect()
-}
-
-fn inputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserIn>> {
-    pieces(task, address, count, |piece| {
-        input(task, 2, piece.ptr, piece.len)
-    })
-}
-
-fn outputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserOut>> {
-    pieces(task, address, count, |piece| {
-        output(task, 2, piece.ptr, piece.len)
-    })
-}
-
-/// Where a program wants an address of a socket, and how long the room for it is. It is enough: a call that finds too
-/// little says so before it takes anything, with the length that is needed.
-struct AddressRoom {
-    room: UserOut,
-    len: Place<u32>,
-}
-
-impl AddressRoom {
-    fn new(
-        task: &Task,
-        socket: u64,
-        address: (u32, u64),
-        len: (u32, u64),
-    ) -> Outcome<AddressRoom> {
-        let needed = task.address_size(handle(socket))?;
-        let place = place::<u32>(task, len.0, len.1)?;
-        let given = place.get();
-        if given < needed {
-            place.put(needed);
-            return Err(Failure::invalid(len.0, given.into()));
-        }
-        let room = output(task, address.0, address.1, needed.into())?;
-        Ok(AddressRoom { room, len: place })
-    }
-
-    /// The same, where both may be left out.
-    fn optional(
-        task: &Task,
-        socket: u64,
-        address: (u32, u64),
-        len: (u32, u64),
-    ) -> Outcome<Option<AddressRoom>> {
-        if address.1 == 0 && len.1 == 0 {
-            return Ok(None);
-        }
-        AddressRoom::new(task, socket, address, len).map(Some)
-    }
-
-    fn put(&self, address: SocketAddr) {
-        crate::sockets::write_address(address, &self.room, &self.len);
-    }
 }

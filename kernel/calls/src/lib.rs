@@ -23,6 +23,7 @@ extern crate std;
 pub mod backend;
 pub mod capability;
 mod channel;
+pub mod entry;
 mod environment;
 pub mod failure;
 mod files;

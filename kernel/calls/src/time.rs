@@ -32,7 +32,7 @@ impl Task {
         let clock = self.program().machine.clock.clone();
         let deadline = Instant::from_nanos(at);
         self.signal(clock.now() >= deadline, async move {
-            clock.sleep_until(deadline).await
+            clock.sleep_until(deadline).await;
         })
     }
 

@@ -3,17 +3,12 @@
 //! before it is checked.
 #![allow(unsafe_code, reason = "reads frames by their addresses")]
 
-use crate::memory::is_mapped;
+use crate::memory::{image, is_mapped};
 use abi::serial::FRAME_PREFIX;
 use core::fmt::Write;
 
 /// The longest backtrace; deeper callers are left out.
 const MAX_FRAMES: usize = 48;
-
-unsafe extern "C" {
-    static __kernel_start: u8;
-    static __text_end: u8;
-}
 
 /// Writes one line per frame: first `instruction`, if given, then the callers from frame pointer
 /// `frame` on. An address on a line lies inside the instruction that called, not behind it.
@@ -27,11 +22,35 @@ pub(super) fn write(out: &mut impl Write, instruction: Option<u64>, frame: u64) 
 
 /// The frame pointer of the function that calls this one.
 #[inline(always)]
-pub(super) fn frame_pointer() -> u64 {
+pub(crate) fn frame_pointer() -> u64 {
     let frame;
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack)) };
     frame
+}
+
+/// The stack pointer of the function that calls this one.
+#[cfg(feature = "foreign")]
+#[inline(always)]
+pub(crate) fn stack_pointer() -> u64 {
+    let pointer;
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    };
+    pointer
+}
+
+/// An instruction of the function that calls this one.
+#[cfg(feature = "foreign")]
+#[inline(always)]
+pub(crate) fn instruction_pointer() -> u64 {
+    let pointer;
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("lea {}, [rip]", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    };
+    pointer
 }
 
 /// The addresses of the calls on a stack, innermost first.
@@ -52,8 +71,39 @@ fn read_frame(frame: u64) -> Option<(u64, u64)> {
     }
     // SAFETY: the two words are mapped and aligned; whatever they hold is a number.
     let [next, address] = unsafe { (frame as *const [u64; 2]).read_volatile() };
-    let text = &raw const __kernel_start as u64..&raw const __text_end as u64;
-    text.contains(&address).then_some((next, address))
+    image::text().contains(address).then_some((next, address))
+}
+
+/// A backtrace that is written later.
+#[cfg(feature = "foreign")]
+#[derive(Debug)]
+pub(crate) struct Frames {
+    addresses: [u64; MAX_KEPT_FRAMES],
+    len: usize,
+}
+
+/// The frames that are kept of a longer backtrace.
+#[cfg(feature = "foreign")]
+const MAX_KEPT_FRAMES: usize = 16;
+
+#[cfg(feature = "foreign")]
+impl Frames {
+    /// The instruction, and the callers from frame pointer `frame` on.
+    pub(crate) fn collect(instruction: u64, frame: u64) -> Frames {
+        let mut addresses = [0; MAX_KEPT_FRAMES];
+        let mut len = 0;
+        let known = core::iter::once(instruction).chain(callers(frame));
+        for (slot, address) in addresses.iter_mut().zip(known) {
+            *slot = address;
+            len += 1;
+        }
+        Frames { addresses, len }
+    }
+
+    /// The addresses, innermost first, as [`write`] writes them.
+    pub(crate) fn addresses(&self) -> &[u64] {
+        &self.addresses[..self.len]
+    }
 }
 
 /// Writes the callers of the function that calls this one.

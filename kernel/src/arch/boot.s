@@ -115,7 +115,7 @@ boot_mxcsr:
 boot_pml4: .skip 4096
 boot_pdpt: .skip 4096
 boot_pd:   .skip 4096
-.global boot_stack_guard, boot_stack_top
+.global boot_pml4, boot_stack_guard, boot_stack_top
 boot_stack_guard: .skip 4096       # unmapped by memory::init
     .skip {boot_stack_size}
 boot_stack_top:

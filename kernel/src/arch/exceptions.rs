@@ -63,7 +63,53 @@ pub(super) extern "C" fn handle(registers: *mut Registers) {
         },
         vector => (EXCEPTION, NAMES[vector as usize % NAMES.len()]),
     };
+    #[cfg(feature = "foreign")]
+    if status == EXCEPTION && goes_on_elsewhere(registers, what, cr2) {
+        return;
+    }
     panic::die(status, |report| write_report(report, registers, what, cr2))
+}
+
+/// Lets the code of a foreign program that made a fault go on where that is ended.
+#[cfg(feature = "foreign")]
+fn goes_on_elsewhere(registers: &mut Registers, what: &'static str, cr2: u64) -> bool {
+    use crate::foreign::fault::{Interrupted, divert};
+    use corosensei::trap::TrapHandlerRegs;
+
+    /// What no code does: NMI, double fault, machine check.
+    const OF_THE_MACHINE: [u64; 3] = [2, 8, 18];
+    /// Interrupts on, all else at rest (Intel SDM vol. 1, section 3.4.3).
+    const FLAGS: u64 = 0x202;
+    const INTERRUPTS: u64 = 1 << 9;
+
+    // Handlers of interrupts run on top of a program, with interrupts off.
+    if registers.rflags & INTERRUPTS == 0 || OF_THE_MACHINE.contains(&registers.vector) {
+        return false;
+    }
+    let elsewhere = divert(Interrupted {
+        what,
+        instruction: registers.rip,
+        frame: registers.rbp,
+        stack: registers.rsp,
+        address: (registers.vector == PAGE_FAULT).then_some(cr2),
+    });
+    let Some(elsewhere) = elsewhere else {
+        return false;
+    };
+    let TrapHandlerRegs {
+        rip,
+        rsp,
+        rbp,
+        rdi,
+        rsi,
+    } = elsewhere;
+    registers.rip = rip;
+    registers.rsp = rsp;
+    registers.rbp = rbp;
+    registers.rdi = rdi;
+    registers.rsi = rsi;
+    registers.rflags = FLAGS;
+    true
 }
 
 fn resolve(registers: &mut Registers, cr2: u64) -> Outcome {

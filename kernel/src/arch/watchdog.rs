@@ -62,9 +62,10 @@ pub(super) fn check(frame: &InterruptFrame) {
         now,
         Level::Warn,
         format_args!(
-            "watchdog: task does not return task={} id={} running_ms={}",
+            "watchdog: task does not return task={} id={}{} running_ms={}",
             task.name,
             task.id,
+            program_task(),
             taken.as_millis() as u64
         ),
     );
@@ -72,4 +73,18 @@ pub(super) fn check(frame: &InterruptFrame) {
     serial::emergency(b"\n");
     serial::emergency(line.as_bytes());
     backtrace::write(&mut serial::Emergency, Some(frame.rip), frame.rbp);
+}
+
+/// The number by which a foreign program knows its task that runs.
+#[cfg(feature = "foreign")]
+fn program_task() -> impl core::fmt::Display {
+    core::fmt::from_fn(|f| match crate::foreign::running_task() {
+        Some(number) => write!(f, " number={number}"),
+        None => Ok(()),
+    })
+}
+
+#[cfg(not(feature = "foreign"))]
+fn program_task() -> &'static str {
+    ""
 }

@@ -89,15 +89,26 @@ impl Log for SerialLog {
             return;
         }
         let now = time::now();
-        let line = Line::format(now, record);
-        RING.try_with(|ring| push(ring, &line, now));
-        let sender = SENDER.try_with(|sender| sender.take()).flatten();
-        if let Some(sender) = sender {
-            sender.wake();
-        }
+        add(&Line::format(now, record), now);
     }
 
     fn flush(&self) {}
+}
+
+/// Logs a line as it is, at level error: one of a backtrace, which the host looks for.
+#[cfg(feature = "foreign")]
+pub(crate) fn plain(text: core::fmt::Arguments<'_>) {
+    if log::max_level() >= LevelFilter::Error {
+        add(&Line::plain(text), time::now());
+    }
+}
+
+fn add(line: &Line, now: Instant) {
+    RING.try_with(|ring| push(ring, line, now));
+    let sender = SENDER.try_with(|sender| sender.take()).flatten();
+    if let Some(sender) = sender {
+        sender.wake();
+    }
 }
 
 /// Adds a line, and before it the number of lines that were lost, once there is room for that.

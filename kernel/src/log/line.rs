@@ -42,11 +42,7 @@ impl Line {
 
     /// The line for a message.
     pub fn compose(now: Instant, level: Level, message: fmt::Arguments) -> Line {
-        let mut line = Line {
-            bytes: [0; MAX_LINE],
-            len: 0,
-            cut: false,
-        };
+        let mut line = Line::empty();
         let micros = now.as_nanos() / 1000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         // Writing into a `Line` cannot fail; a message whose formatting does is cut there.
@@ -54,6 +50,22 @@ impl Line {
         let _ = line.write_fmt(message);
         line.finish();
         line
+    }
+
+    /// A line without time and level.
+    pub fn plain(message: fmt::Arguments) -> Line {
+        let mut line = Line::empty();
+        let _ = line.write_fmt(message); // as in `compose`
+        line.finish();
+        line
+    }
+
+    fn empty() -> Line {
+        Line {
+            bytes: [0; MAX_LINE],
+            len: 0,
+            cut: false,
+        }
     }
 
     /// The text, with its line break.

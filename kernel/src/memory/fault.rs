@@ -7,6 +7,8 @@
 use super::PAGE_SIZE;
 use super::mapping;
 use super::page_table::Access;
+#[cfg(feature = "foreign")]
+use super::range_set::Range;
 use super::region::{Backing, region_at};
 use crate::exclusive::Exclusive;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -118,4 +120,11 @@ fn back(address: u64, access: Access) -> Outcome {
 fn is_static_guard(address: u64) -> bool {
     let page = address & !(PAGE_SIZE - 1);
     page != 0 && GUARDS.try_with(|guards| guards.contains(&page)) == Some(true)
+}
+
+/// Whether `range` touches the guard page of a stack in the image.
+#[cfg(feature = "foreign")]
+pub(super) fn touches_static_guard(range: Range) -> bool {
+    let guard = |page: &u64| *page != 0 && range.overlaps(Range::with_size(*page, PAGE_SIZE));
+    GUARDS.try_with(|guards| guards.iter().any(guard)) != Some(false)
 }

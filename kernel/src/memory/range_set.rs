@@ -52,6 +52,11 @@ impl Range {
         self.start < other.end && other.start < self.end
     }
 
+    /// Whether all of `other`'s addresses are in it.
+    pub const fn covers(self, other: Range) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
     /// Whether `address` is in it.
     pub const fn contains(self, address: u64) -> bool {
         self.start <= address && address < self.end
@@ -112,6 +117,11 @@ impl RangeSet {
     /// Whether some address of `range` is in the set.
     pub fn overlaps(&self, range: Range) -> bool {
         self.as_slice().iter().any(|known| known.overlaps(range))
+    }
+
+    /// Whether all addresses of `range`, which has some, are in the set.
+    pub fn covers(&self, range: Range) -> bool {
+        self.as_slice().iter().any(|known| known.covers(range))
     }
 
     /// Adds the addresses of `range`. In a full set a range that touches no other is left out.

@@ -61,6 +61,30 @@ pub(super) fn region_at(address: u64) -> Option<TouchedRegion> {
     })?
 }
 
+/// Whether a foreign program may read `range`, or also write it: pages of one region that have frames.
+#[cfg(feature = "foreign")]
+pub fn may_touch(range: Range, write: bool) -> bool {
+    if !WINDOW.covers(range) {
+        return false;
+    }
+    let found =
+        REGIONS.try_with(|regions| regions.find(range.start).map(|(all, kind)| (all, *kind)));
+    let Some((all, kind)) = found.flatten() else {
+        return false;
+    };
+    let allowed = match kind.access {
+        Access::Write => true,
+        Access::Read | Access::Execute => !write,
+        Access::Device => false,
+    };
+    let pages = range.grow_to(PAGE_SIZE);
+    allowed
+        && Range::new(all.start + PAGE_SIZE, all.end).covers(range)
+        && (pages.start..pages.end)
+            .step_by(PAGE_SIZE as usize)
+            .all(mapping::is_mapped)
+}
+
 /// Why a region could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionError {

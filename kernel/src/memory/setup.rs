@@ -9,15 +9,11 @@ use super::frames::{Chunk, FrameAllocator};
 use super::mapping::{self, Tables};
 use super::page_table::{Access, AddressSpace, MapError};
 use super::range_set::{Range, RangeSet};
-use super::{FRAMES, LOWEST_ADDRESS, PAGE_SIZE, RAM, fault};
+use super::{FRAMES, LOWEST_ADDRESS, PAGE_SIZE, RAM, fault, image};
 use crate::boot::LoaderInfo;
 use core::mem::MaybeUninit;
 
 unsafe extern "C" {
-    static __kernel_start: u8;
-    static __text_end: u8;
-    static __rodata_end: u8;
-    static __kernel_end: u8;
     static __boot_mapped_end: u8;
 }
 
@@ -59,7 +55,7 @@ pub(crate) fn init(
         ram.insert(range.shrink_to(PAGE_SIZE));
     }
     ram.remove(Range::new(0, LOWEST_ADDRESS));
-    let kernel = image(&raw const __kernel_start, &raw const __kernel_end);
+    let kernel = image::all();
     if !info.modules_are_usable(&ram, kernel) {
         return Err(SetupError::BadModule);
     }
@@ -83,17 +79,12 @@ pub(crate) fn init(
     Ok(setup)
 }
 
-/// The part of the image between two symbols of the linker script.
-fn image(start: *const u8, end: *const u8) -> Range {
-    Range::new(start as u64, end as u64)
-}
-
 /// Takes the frame allocator's records out of `ram`: behind the kernel, in memory that the boot code
 /// has mapped, which is enough for hundreds of GiB.
 fn take_records(ram: &mut RangeSet) -> Option<&'static mut [MaybeUninit<Chunk>]> {
     let count = FrameAllocator::records_for(ram);
     let bytes = (count * size_of::<Chunk>()) as u64;
-    let reachable = image(&raw const __kernel_end, &raw const __boot_mapped_end);
+    let reachable = Range::new(image::all().end, &raw const __boot_mapped_end as u64);
     let place = ram
         .as_slice()
         .iter()
@@ -120,12 +111,11 @@ fn build_space(
 ) -> Result<AddressSpace, MapError> {
     let space = AddressSpace::new(&mut Tables, gigabyte_pages).ok_or(MapError::OutOfMemory)?;
     let map = |range: Range, access| space.map(&mut Tables, range, range.start, access);
-    let text = image(&raw const __kernel_start, &raw const __text_end);
-    let constants = image(&raw const __text_end, &raw const __rodata_end);
+    let (text, constants) = (image::text(), image::constants());
     map(text, Access::Execute)?;
     map(constants, Access::Read)?;
     let mut writable = ram.clone();
-    writable.insert(image(&raw const __rodata_end, &raw const __kernel_end));
+    writable.insert(image::data());
     writable.remove(text);
     writable.remove(constants);
     for &range in writable.as_slice() {

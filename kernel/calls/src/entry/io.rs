@@ -1,17 +1,19 @@
-//! The functions `io_*` and `interest_*`.
+//! The functions `io_*` but those that wait for several handles.
 #![allow(
     unsafe_code,
     reason = "functions with C's calling convention and names"
 )]
 
-use crate::failure::Failure;
-use abi::Error;
-use abi::capability::Kind;
-use abi::layout;
+use alloc::vec::Vec;
 
-use super::{
-    alleged, call, handle, input, inputs, list, optional, output, outputs, place, put, room, wait,
-};
+use abi::capability::Kind;
+use abi::layout::{self, IoVec};
+
+use crate::failure::{Failure, Outcome};
+use crate::task::Task;
+use crate::user::{UserIn, UserOut};
+
+use super::{alleged, call, handle, input, list, optional, output, place, put, wait};
 
 /// `io_open` of the header.
 ///
@@ -128,118 +130,33 @@ pub unsafe extern "C" fn io_info(io: u64, out: u64) -> u32 {
     })
 }
 
-/// `io_poll` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn io_poll(
-    handles: u64,
+/// The most pieces of a vectored call.
+const MAX_PIECES: u32 = 64;
+
+/// The pieces of a vectored call, each made by `piece`.
+fn pieces<T>(
+    task: &Task,
+    address: u64,
     count: u32,
-    timeout: u64,
-    events: u64,
-    count_out: u64,
-) -> u32 {
-    wait("io_poll", Some(Kind::Io), |task| async move {
-        let count_out = optional::<u32>(&task, 5, count_out)?;
-        let handles = list::<u64>(&task, 1, handles, count)?;
-        let events = room(&task, 4, events, count)?;
-        let ready = task.io_poll(&handles, timeout, &events).await;
-        if let Err(Failure {
-            error: Error::Timeout | Error::WouldBlock,
-            ..
-        }) = ready
-        {
-            put(count_out, 0);
-        }
-        put(count_out, ready?);
-        Ok(())
+    piece: impl Fn(IoVec) -> Outcome<T>,
+) -> Outcome<Vec<T>> {
+    if count > MAX_PIECES {
+        return Err(Failure::invalid(3, count.into()));
+    }
+    list::<IoVec>(task, 2, address, count)?
+        .iter()
+        .map(piece)
+        .collect()
+}
+
+fn inputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserIn>> {
+    pieces(task, address, count, |piece| {
+        input(task, 2, piece.ptr, piece.len)
     })
 }
 
-/// `io_wait` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn io_wait(io: u64, interest: u32, timeout: u64, out: u64) -> u32 {
-    wait("io_wait", Some(Kind::Io), |task| async move {
-        let out = place::<u32>(&task, 4, out)?;
-        out.put(task.io_wait(handle(io), interest, timeout).await?);
-        Ok(())
-    })
-}
-
-/// `interest_create` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interest_create(out: u64) -> u32 {
-    call("interest_create", Some(Kind::Io), |task| {
-        let out = place::<u64>(task, 1, out)?;
-        out.put(task.interest_create()?.to_bits());
-        Ok(())
-    })
-}
-
-/// `interest_add` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interest_add(set: u64, member: u64, interest: u32, token: u32) -> u32 {
-    call("interest_add", Some(Kind::Io), |task| {
-        task.interest_add(handle(set), handle(member), interest, token)
-    })
-}
-
-/// `interest_modify` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interest_modify(set: u64, member: u64, interest: u32, token: u32) -> u32 {
-    call("interest_modify", Some(Kind::Io), |task| {
-        task.interest_modify(handle(set), handle(member), interest, token)
-    })
-}
-
-/// `interest_remove` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interest_remove(set: u64, member: u64) -> u32 {
-    call("interest_remove", Some(Kind::Io), |task| {
-        task.interest_remove(handle(set), handle(member))
-    })
-}
-
-/// `interest_wait` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interest_wait(
-    set: u64,
-    events: u64,
-    capacity: u32,
-    timeout: u64,
-    count_out: u64,
-) -> u32 {
-    wait("interest_wait", Some(Kind::Io), |task| async move {
-        let count_out = place::<u32>(&task, 5, count_out)?;
-        let events = room(&task, 2, events, capacity)?;
-        let ready = task.interest_wait(handle(set), &events, timeout).await;
-        if let Err(Failure {
-            error: Error::Timeout | Error::WouldBlock,
-            ..
-        }) = ready
-        {
-            count_out.put(0);
-        }
-        count_out.put(ready?);
-        Ok(())
+fn outputs(task: &Task, address: u64, count: u32) -> Outcome<Vec<UserOut>> {
+    pieces(task, address, count, |piece| {
+        output(task, 2, piece.ptr, piece.len)
     })
 }

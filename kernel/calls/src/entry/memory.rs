@@ -7,7 +7,7 @@
 use abi::capability::Kind;
 use abi::layout;
 
-use super::{call, handle, place, put};
+use super::{call, handle, place};
 
 /// `mem_alloc` of the header.
 ///

@@ -4,9 +4,15 @@
     reason = "functions with C's calling convention and names"
 )]
 
+use core::net::SocketAddr;
+
 use abi::capability::Kind;
 
-use super::{AddressRoom, alleged, call, handle, input, optional, output, place, put, room, wait};
+use crate::failure::{Failure, Outcome};
+use crate::task::Task;
+use crate::user::{Place, UserOut};
+
+use super::{alleged, call, handle, input, optional, output, place, put, room, wait};
 
 /// `net_socket` of the header.
 ///
@@ -260,4 +266,42 @@ pub unsafe extern "C" fn net_close(socket: u64) -> u32 {
     call("net_close", Some(Kind::Net), |task| {
         task.net_close(handle(socket))
     })
+}
+
+/// Where a program wants an address of a socket, and how long the room for it is. It is enough: a call that finds too
+/// little says so before it takes anything, with the length that is needed.
+struct AddressRoom {
+    room: UserOut,
+    len: Place<u32>,
+}
+
+impl AddressRoom {
+    fn new(task: &Task, socket: u64, address: (u32, u64), len: (u32, u64)) -> Outcome<AddressRoom> {
+        let needed = task.address_size(handle(socket))?;
+        let place = place::<u32>(task, len.0, len.1)?;
+        let given = place.get();
+        if given < needed {
+            place.put(needed);
+            return Err(Failure::invalid(len.0, given.into()));
+        }
+        let room = output(task, address.0, address.1, needed.into())?;
+        Ok(AddressRoom { room, len: place })
+    }
+
+    /// The same, where both may be left out.
+    fn optional(
+        task: &Task,
+        socket: u64,
+        address: (u32, u64),
+        len: (u32, u64),
+    ) -> Outcome<Option<AddressRoom>> {
+        if address.1 == 0 && len.1 == 0 {
+            return Ok(None);
+        }
+        AddressRoom::new(task, socket, address, len).map(Some)
+    }
+
+    fn put(&self, address: SocketAddr) {
+        crate::sockets::write_address(address, &self.room, &self.len);
+    }
 }

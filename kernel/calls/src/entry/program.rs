@@ -1,4 +1,4 @@
-//! The functions `abi_*`, `err_*`, `handle_close`, `cap_*`, `log_*`, `trace_*`, `sys_*` and `random_bytes`.
+//! The functions `abi_*`, `err_*`, `handle_close`, `cap_*`, `log_*`, `sys_*` and `random_bytes`.
 #![allow(
     unsafe_code,
     reason = "functions with C's calling convention and names"
@@ -8,7 +8,7 @@ use crate::environment;
 use abi::capability::Kind;
 use abi::layout;
 
-use super::{call, capabilities, handle, input, output, place, put};
+use super::{call, capabilities, handle, input, output, place};
 
 /// `abi_version` of the header.
 ///
@@ -153,65 +153,6 @@ pub unsafe extern "C" fn random_bytes(buffer: u64, len: u64) -> u32 {
 pub unsafe extern "C" fn log_write(level: u32, text: u64, len: u64) -> u32 {
     call("log_write", Some(Kind::Log), |task| {
         task.log_write(level, input(task, 2, text, len)?)
-    })
-}
-
-/// `trace_span_begin` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trace_span_begin(name: u64, name_len: u64, out: u64) -> u32 {
-    call("trace_span_begin", Some(Kind::Trace), |task| {
-        let out = place::<u64>(task, 3, out)?;
-        out.put(
-            task.trace_span_begin(input(task, 1, name, name_len)?)?
-                .to_bits(),
-        );
-        Ok(())
-    })
-}
-
-/// `trace_span_end` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trace_span_end(span: u64) -> u32 {
-    call("trace_span_end", Some(Kind::Trace), |task| {
-        task.trace_span_end(handle(span))
-    })
-}
-
-/// `trace_event` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trace_event(
-    span: u64,
-    name: u64,
-    name_len: u64,
-    text: u64,
-    text_len: u64,
-) -> u32 {
-    call("trace_event", Some(Kind::Trace), |task| {
-        task.trace_event(
-            handle(span),
-            input(task, 2, name, name_len)?,
-            input(task, 4, text, text_len)?,
-        )
-    })
-}
-
-/// `trace_enable` of the header.
-///
-/// # Safety
-/// The header's contract: memory that the program passes stays what it is until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn trace_enable(on: u32) -> u32 {
-    call("trace_enable", Some(Kind::Trace), |task| {
-        task.trace_enable(on)
     })
 }
 

@@ -1,0 +1,144 @@
+//! A program's life: its machine, its first task, its end.
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::ffi::{c_char, c_int};
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::ptr;
+use core::task::Poll;
+use core::time::Duration;
+
+use abi::Error;
+use abi::capability::Kinds;
+use calls::backend::{Environment, File, Start, Storage};
+use calls::{Machine, Program, Task};
+use rand_core::Rng;
+use reactor::readiness::{Interest, Pollable};
+
+use super::coroutine::Stacks;
+use super::door;
+use super::space::Guest;
+use crate::{Context, ExitCode};
+
+/// A program's `main`, as C has it.
+pub type Main = extern "C" fn(argc: c_int, argv: *const *const c_char) -> c_int;
+
+/// The number of the task that runs `main`.
+pub(super) const FIRST_TASK: u64 = 1;
+/// Bytes of its stack: what people expect of `main` is more than of a thread.
+const FIRST_STACK: usize = 256 << 10;
+/// What `main` is told it is called.
+const NAME: &str = "program";
+/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status. Its other
+/// tasks are cancelled then. `main` is given the words behind ` -- ` on the kernel's command line as arguments.
+///
+/// Called from the workload's `main`, once in a machine.
+pub async fn run(context: Context, main: Main) -> ExitCode {
+    door::open();
+    let program = Program::new(machine(&context));
+    let arguments = Arguments::of(&context, main);
+    let start = Start {
+        entry: first as *const () as u64,
+        argument: ptr::from_ref(arguments) as u64,
+        stack: FIRST_STACK,
+    };
+    let policy = program.machine().policy;
+    let task = match program.start(start, policy, Kinds::EMPTY) {
+        Ok(task) => task,
+        Err(error) => {
+            log::error!("program: does not start error=\"{error}\"");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = ended(&task).await;
+    ExitCode::from(status as u8)
+}
+
+/// What `main` is called with. Lives as long as the machine: C programs keep pointers into their arguments.
+struct Arguments {
+    main: Main,
+    count: c_int,
+    texts: *const *const c_char,
+}
+
+impl Arguments {
+    fn of(context: &Context, main: Main) -> &'static Arguments {
+        let words = core::iter::once(&NAME).chain(context.args());
+        // A word of the command line has no zero byte in it: that would have been its end.
+        let texts = words.filter_map(|word| CString::new(*word).ok());
+        let mut texts: Vec<*const c_char> =
+            texts.map(|text| text.into_raw().cast_const()).collect();
+        let count = texts.len() as c_int;
+        texts.push(ptr::null());
+        Box::leak(Box::new(Arguments {
+            main,
+            count,
+            texts: texts.leak().as_ptr(),
+        }))
+    }
+}
+
+/// Where the first task begins.
+extern "C" fn first(arguments: &Arguments) -> c_int {
+    (arguments.main)(arguments.count, arguments.texts)
+}
+
+/// Waits for a task's end.
+async fn ended(task: &Task) -> i32 {
+    poll_fn(|cx| match task.status() {
+        Some(status) => Poll::Ready(status),
+        None => {
+            task.poll_readiness(Interest::READABLE, cx);
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+fn machine(context: &Context) -> Machine {
+    Machine {
+        clock: context.clock(),
+        spawner: context.spawner(),
+        policy: Kinds::ALL,
+        network: None,
+        storage: Rc::new(Nothing),
+        environment: Rc::new(Surroundings(context.clone())),
+        space: Rc::new(Guest),
+        runner: Rc::new(Stacks),
+    }
+}
+
+struct Nothing;
+
+impl Storage for Nothing {
+    fn open(&self, _: &str, _: bool, _: bool) -> Result<Rc<dyn File>, Error> {
+        Err(Error::NoEntry)
+    }
+}
+
+struct Surroundings(Context);
+
+impl Environment for Surroundings {
+    fn argument(&self, index: usize) -> Option<&str> {
+        self.0.args().get(index).copied()
+    }
+
+    fn variable(&self, _: &str) -> Option<&str> {
+        None
+    }
+
+    fn wall_clock(&self) -> Option<Duration> {
+        self.0.wall_clock()
+    }
+
+    fn random(&self, into: &mut [u8]) {
+        self.0.random().fill_bytes(into);
+    }
+
+    fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>> {
+        self.0.shutdown().into_future()
+    }
+}

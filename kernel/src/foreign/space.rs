@@ -1,0 +1,22 @@
+//! Which memory a program may name in its calls.
+#![allow(unsafe_code, reason = "says which addresses may be dereferenced")]
+
+use calls::user::AddressSpace;
+
+use super::running::running;
+use crate::memory::range_set::Range;
+use crate::memory::{self, region};
+
+/// The guest's one address space, less what is known not to be the program's: what is not mapped, the kernel's stack and
+/// tables, and, for writing, code and constants. The heap is everybody's.
+pub(super) struct Guest;
+
+// SAFETY: all of RAM stays mapped, and so does a region that says it is backed, until it is dropped; a stack is dropped
+// when its task is over, and the program's part of the promise is not to pass on pointers to one (the header).
+unsafe impl AddressSpace for Guest {
+    fn allows(&self, address: usize, len: usize, write: bool) -> bool {
+        let range = Range::with_size(address as u64, len as u64);
+        let own_stack = running().is_some_and(|running| running.stack().covers(range));
+        own_stack || memory::may_touch(range, write) || region::may_touch(range, write)
+    }
+}
