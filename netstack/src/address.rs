@@ -1,6 +1,9 @@
 //! What a socket is bound to.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// What stands for every IPv4 address.
+pub(crate) const EVERY_IPV4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A port, and an address or all of them.
 ///
@@ -12,13 +15,26 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindAddress {
-    /// `None`: every address of ours, of both families.
+    /// `None`: every address of ours, of both families. `0.0.0.0`: every IPv4 address.
     pub address: Option<IpAddr>,
     /// 0: a free ephemeral one.
     pub port: u16,
 }
 
 impl BindAddress {
+    /// A port on every IPv4 address, and on no other; a [`SocketAddr`] cannot say that.
+    pub fn ipv4(port: u16) -> BindAddress {
+        BindAddress {
+            address: Some(EVERY_IPV4),
+            port,
+        }
+    }
+
+    /// The one address that it is about, if it is.
+    pub(crate) fn single(&self) -> Option<IpAddr> {
+        self.address.filter(|address| *address != EVERY_IPV4)
+    }
+
     /// As a socket address with this port; every address is written `[::]`.
     pub(crate) fn unspecified(&self, port: u16) -> SocketAddr {
         let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);

@@ -13,6 +13,7 @@ use message::{Answer, Name, Query};
 use smoltcp::wire::DnsQueryType;
 
 use crate::error::ResolveError;
+use crate::policy::Access;
 use crate::stack::Stack;
 use crate::udp::{UdpOptions, UdpSocket};
 
@@ -36,6 +37,9 @@ impl Stack {
     ///
     /// Waits up to six seconds for each server. Dropping the future frees everything.
     pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        if !self.allows(Access::Resolve) {
+            return Err(ResolveError::Forbidden);
+        }
         if let Ok(address) = name.parse() {
             return Ok([address].into());
         }
@@ -50,7 +54,11 @@ impl Stack {
         let mut failure = ResolveError::TimedOut;
         for round in 1..=ROUNDS {
             for server in servers.iter().take(MAX_SERVERS) {
-                match self.ask(&name, *server, TIMEOUT * round).await {
+                match self
+                    .unrestricted()
+                    .ask(&name, *server, TIMEOUT * round)
+                    .await
+                {
                     Err(error @ (ResolveError::ServerFailed | ResolveError::TimedOut)) => {
                         failure = error;
                     }

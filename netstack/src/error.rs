@@ -16,6 +16,8 @@ pub enum BindError {
     NoPort,
     /// The stack's limit on sockets is reached, or there is no memory for the queues.
     OutOfMemory,
+    /// The [`Policy`](crate::Policy) of the stack's handle does not allow it.
+    Forbidden,
 }
 
 /// Why `connect` failed.
@@ -32,6 +34,10 @@ pub enum ConnectError {
     InvalidAddress,
     /// No ephemeral port is free.
     NoPort,
+    /// The socket is bound, and a connection between these two addresses is there, or was a moment ago.
+    InUse,
+    /// The [`Policy`](crate::Policy) of the stack's handle does not allow it.
+    Forbidden,
     /// The limit on connections is reached, or there is no memory for the buffers.
     OutOfMemory,
 }
@@ -60,6 +66,8 @@ pub enum SendError {
     InvalidAddress,
     /// There is no address of ours or no route to reach it from.
     Unreachable,
+    /// The [`Policy`](crate::Policy) of the stack's handle does not allow it.
+    Forbidden,
 }
 
 /// Why a name was not resolved.
@@ -78,6 +86,8 @@ pub enum ResolveError {
     TimedOut,
     /// The sockets or routes needed to ask are not there.
     Unreachable,
+    /// The [`Policy`](crate::Policy) of the stack's handle does not allow it.
+    Forbidden,
 }
 
 macro_rules! messages {
@@ -97,6 +107,7 @@ messages! {
         NotOurs => "the address is not one of ours",
         NoPort => "no ephemeral port is free",
         OutOfMemory => "too many sockets, or no memory for another",
+        Forbidden => "the policy forbids it",
     }
     ConnectError {
         Refused => "connection refused",
@@ -104,6 +115,8 @@ messages! {
         Unreachable => "no route to the peer",
         InvalidAddress => "not the address of a peer",
         NoPort => "no ephemeral port is free",
+        InUse => "a connection between these addresses is there already",
+        Forbidden => "the policy forbids it",
         OutOfMemory => "too many connections, or no memory for another",
     }
     StreamError {
@@ -116,6 +129,7 @@ messages! {
         TooLarge => "the datagram is too large",
         InvalidAddress => "not the address of a peer",
         Unreachable => "no route to the peer",
+        Forbidden => "the policy forbids it",
     }
     ResolveError {
         InvalidName => "not a domain name",
@@ -124,6 +138,7 @@ messages! {
         ServerFailed => "the DNS server failed",
         TimedOut => "no DNS server answered",
         Unreachable => "no way to ask a DNS server",
+        Forbidden => "the policy forbids it",
     }
 }
 

@@ -27,6 +27,7 @@ mod interfaces;
 mod io;
 mod link;
 mod packet;
+mod policy;
 mod ports;
 mod runner;
 mod slaac;
@@ -44,11 +45,13 @@ pub use config::{
 };
 pub use error::{BindError, ConnectError, ResolveError, SendError, StreamError};
 pub use link::route::AddressPrefix;
+pub use policy::{Access, Policy, PortRange, Protocol, Rule};
 pub use runner::Runner;
 pub use stack::Stack;
 pub use stats::{DropCause, Stats};
 pub use tcp::{
-    ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpStream, WriteHalf,
+    ListenOptions, OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpListener, TcpSocket, TcpStream,
+    WriteHalf,
 };
 
 pub use udp::{UdpOptions, UdpSocket};

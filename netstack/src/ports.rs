@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::address::BindAddress;
+use crate::address::{BindAddress, EVERY_IPV4};
 
 #[derive(Debug)]
 struct Bound {
@@ -39,9 +39,11 @@ impl Ports {
         self.on(port).iter().find(same).map(|bound| bound.key)
     }
 
-    /// Who hears of a packet: who is bound to exactly this address, else to any.
+    /// Who hears of a packet: who is bound to exactly this address, else to any of its family, else to any.
     pub(crate) fn find(&self, address: IpAddr, port: u16) -> Option<usize> {
+        let every = address.is_ipv4().then_some(EVERY_IPV4);
         self.bound_to(Some(address), port)
+            .or_else(|| self.bound_to(Some(every?), port))
             .or_else(|| self.bound_to(None, port))
     }
 
@@ -82,6 +84,21 @@ mod tests {
         assert_eq!(ports.find(ONE, 80), Some(1));
         ports.remove(1);
         assert_eq!((ports.find(ONE, 80), ports.is_used(80)), (None, false));
+    }
+
+    #[test]
+    fn every_ipv4_address_is_less_than_every_address() {
+        let mut ports = Ports::default();
+        let localhost = IpAddr::from(core::net::Ipv6Addr::LOCALHOST);
+        ports.insert(BindAddress::ipv4(80), 1);
+        assert_eq!(ports.find(localhost, 80), None);
+        ports.insert(at(None, 80), 2);
+        assert_eq!(
+            (ports.find(ONE, 80), ports.find(localhost, 80)),
+            (Some(1), Some(2))
+        );
+        ports.insert(at(Some(ONE), 80), 3);
+        assert_eq!(ports.find(ONE, 80), Some(3));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use reactor::Clock;
 
 use crate::engine::Engine;
 use crate::link::route::AddressPrefix;
+use crate::policy::{Access, Policy};
 use crate::stats::Stats;
 
 /// A network stack. Cheap to clone; names no device; all calls are for task context.
@@ -46,36 +47,93 @@ pub struct Stack {
 }
 
 struct Shared {
+    core: Rc<Core>,
+    /// With what it was restricted from; `None`: everything is allowed.
+    restriction: Option<(Policy, Stack)>,
+}
+
+struct Core {
     engine: RefCell<Engine>,
     clock: Clock,
 }
 
 impl Stack {
     pub(crate) fn new(engine: Engine, clock: Clock) -> Stack {
+        let core = Rc::new(Core {
+            engine: RefCell::new(engine),
+            clock,
+        });
         Stack {
             shared: Rc::new(Shared {
-                engine: RefCell::new(engine),
-                clock,
+                core,
+                restriction: None,
             }),
         }
+    }
+
+    /// The same stack for somebody who may only do what `policy` allows, and what this handle may do itself. Ports,
+    /// connections and sockets made with it are theirs to use and to pass on.
+    ///
+    /// ```
+    /// # use netstack::testing::{Conditions, Wire, random};
+    /// # use reactor::{Reactor, testing::VirtualClock};
+    /// use netstack::{BindError, Config, Policy, UdpSocket};
+    /// # let reactor = Reactor::new(VirtualClock::new());
+    /// # let clock = reactor.clock();
+    /// # let (_wire, device, _) = Wire::new(&clock, 1, Conditions::default());
+    /// # let config = Config::new([2, 0, 0, 0, 0, 1]);
+    /// # let (stack, _runner) = netstack::new(device, config, clock, random(1)).unwrap();
+    /// let nothing = stack.restricted(Policy::default());
+    /// assert_eq!(UdpSocket::bind(&nothing, 53).err(), Some(BindError::Forbidden));
+    /// assert!(UdpSocket::bind(&stack, 53).is_ok());
+    /// ```
+    #[must_use]
+    pub fn restricted(&self, policy: Policy) -> Stack {
+        Stack {
+            shared: Rc::new(Shared {
+                core: Rc::clone(&self.shared.core),
+                restriction: Some((policy, self.clone())),
+            }),
+        }
+    }
+
+    /// Whether the holder of this handle may do something.
+    pub fn allows(&self, access: Access) -> bool {
+        let mut stack = self;
+        while let Some((policy, wider)) = &stack.shared.restriction {
+            if !policy.allows(access) {
+                return false;
+            }
+            stack = wider;
+        }
+        true
+    }
+
+    /// The handle that everything is allowed to, for what the stack itself does.
+    pub(crate) fn unrestricted(&self) -> &Stack {
+        let mut stack = self;
+        while let Some((_, wider)) = &stack.shared.restriction {
+            stack = wider;
+        }
+        stack
     }
 
     /// Borrowed for single calls only, never across an await; wakers queue tasks and run nothing,
     /// so no call can begin within another.
     pub(crate) fn engine(&self) -> RefMut<'_, Engine> {
-        self.shared.engine.borrow_mut()
+        self.shared.core.engine.borrow_mut()
     }
 
     /// As [`engine`](Self::engine), for calls to which the time matters: between turns the engine
     /// knows the time of the last one.
     pub(crate) fn engine_now(&self) -> RefMut<'_, Engine> {
         let mut engine = self.engine();
-        engine.link.now = self.shared.clock.now();
+        engine.link.now = self.shared.core.clock.now();
         engine
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.shared.clock
+        &self.shared.core.clock
     }
 
     /// Waits until there is an address to be reached at: an IPv4 one where IPv4 is configured,

@@ -16,12 +16,14 @@ pub(crate) mod observer;
 pub(crate) mod path_mtu;
 mod segments;
 mod siphash;
+mod socket;
 mod spares;
 mod stream;
 mod time_wait;
 
 pub use half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use listener::{ListenOptions, TcpListener};
+pub use socket::TcpSocket;
 pub use stream::TcpStream;
 
 use agenda::Agenda;
@@ -327,7 +329,13 @@ impl Table {
 
     /// The listener for a destination.
     fn listener_for(&self, destination: SocketAddr) -> Option<usize> {
-        self.ports.find(destination.ip(), destination.port())
+        let bound = self.ports.find(destination.ip(), destination.port());
+        bound.filter(|key| self.listeners[*key].is_open())
+    }
+
+    /// Whether there is a connection with these ends, or late segments of one may come.
+    fn is_known(&self, flow: &Flow) -> bool {
+        self.by_flow.contains_key(flow)
     }
 
     /// A free local port to reach `remote` from. Ports in use towards other peers are free.

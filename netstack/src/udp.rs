@@ -37,6 +37,8 @@ type Queue = PacketBuffer<'static, SocketAddr>;
 pub(crate) struct Socket {
     address: Option<IpAddr>,
     port: u16,
+    /// Who alone is heard, if it is one peer.
+    peer: Option<SocketAddr>,
     /// With the sender's address.
     received: Queue,
     /// With the receiver's address.
@@ -47,6 +49,16 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// The one address of ours that it is bound to, if it is.
+    fn source(&self) -> Option<IpAddr> {
+        let (address, port) = (self.address, self.port);
+        BindAddress { address, port }.single()
+    }
+
+    fn hears(&self, from: SocketAddr) -> bool {
+        self.peer.is_none_or(|peer| peer == from)
+    }
+
     /// Of both queues.
     fn bytes(&self) -> usize {
         queue_bytes(
@@ -167,7 +179,9 @@ impl Engine {
         if !(routes.is_own(to) || routes.is_broadcast(to) || to.is_multicast()) {
             return self.link.stats.count_drop(DropCause::OtherAddress);
         }
-        let Some(key) = self.udp.ports.find(to, destination) else {
+        let from = SocketAddr::new(head.source, source);
+        let bound = self.udp.ports.find(to, destination);
+        let Some(key) = bound.filter(|key| self.udp.sockets[*key].hears(from)) else {
             return self.receive_stray(head, packet, token, local);
         };
         let ignored = ChecksumCapabilities::ignored();
@@ -180,7 +194,6 @@ impl Engine {
             return self.link.stats.count_drop(DropCause::UdpMalformed);
         };
         let socket = &mut self.udp.sockets[key];
-        let from = SocketAddr::new(head.source, source);
         match socket.received.enqueue(payload.len(), from) {
             Ok(buffer) => {
                 buffer.copy_from_slice(payload);
@@ -233,7 +246,7 @@ impl Engine {
             if token.is_none() && !local {
                 return Sent::Full;
             }
-            let from = (socket.address, socket.port);
+            let from = (socket.source(), socket.port);
             let Ok((peer, payload)) = socket.to_send.dequeue() else {
                 return Sent::Done;
             };

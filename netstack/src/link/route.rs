@@ -27,7 +27,7 @@ impl core::fmt::Display for AddressPrefix {
 }
 
 impl AddressPrefix {
-    fn contains(&self, other: IpAddr) -> bool {
+    pub(crate) fn contains(&self, other: IpAddr) -> bool {
         match (self.address, other) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let distinct = own.to_bits() ^ other.to_bits();

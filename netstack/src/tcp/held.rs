@@ -4,7 +4,7 @@
 //! a packet.
 
 use core::future::poll_fn;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll, ready};
 use reactor::readiness::{Interest, Readiness};
 use smoltcp::socket::tcp::{RecvError, SendError, Socket, State};
@@ -183,7 +183,7 @@ fn send(socket: &mut Socket<'_>, bytes: &[u8]) -> Result<usize, SendError> {
 }
 
 impl Connection {
-    fn error(&self) -> Option<StreamError> {
+    pub(super) fn error(&self) -> Option<StreamError> {
         self.end.map(|end| match end {
             End::Refused | End::Reset => StreamError::Reset,
             End::TimedOut => StreamError::TimedOut,
@@ -220,8 +220,10 @@ impl Connection {
 
 /// What streams ask of the engine.
 impl Engine {
+    /// From `local`, whose address or port, or both, may be unspecified; a port is the caller's.
     pub(super) fn connect(
         &mut self,
+        local: SocketAddr,
         peer: SocketAddr,
         options: Options,
     ) -> Result<usize, ConnectError> {
@@ -230,28 +232,28 @@ impl Engine {
         if remote.port() == 0 || !(is_host(remote.ip()) || loopback) {
             return Err(ConnectError::InvalidAddress);
         }
-        let routes = &self.link.routes;
-        let source = routes
-            .source_for(remote.ip())
-            .filter(|_| self.link.has_route(remote.ip()));
-        let source: IpAddr = source.ok_or(ConnectError::Unreachable)?;
-        let local = self.link.is_local(remote.ip());
-        let Some(options) = self.tcp.admit(options, local) else {
+        let source = self.source_for(local.ip(), remote.ip());
+        let source = source.ok_or(ConnectError::Unreachable)?;
+        let own = self.link.is_local(remote.ip());
+        let Some(options) = self.tcp.admit(options, own) else {
             return Err(self.no_memory());
         };
         let (random, seed) = (self.random(), self.random());
-        let port = self
-            .tcp
-            .free_port(source, remote, random)
-            .ok_or(ConnectError::NoPort)?;
+        let port = match local.port() {
+            0 => self.tcp.free_port(source, remote, random),
+            port => Some(port),
+        };
         let flow = Flow {
-            local: SocketAddr::new(source, port),
+            local: SocketAddr::new(source, port.ok_or(ConnectError::NoPort)?),
             remote,
         };
+        if self.tcp.is_known(&flow) {
+            return Err(ConnectError::InUse);
+        }
         let Some(socket) = self.tcp.socket(options) else {
             return Err(self.no_memory());
         };
-        let mut connection = Connection::new(flow, Path::new(local), Role::Stream, socket);
+        let mut connection = Connection::new(flow, Path::new(own), Role::Stream, socket);
         connection.set_handshake_timeout(self.config.timeouts.connect);
         connection.set_unacknowledged_timeout(self.config.timeouts.unacknowledged);
         let interface = self.reseed(connection.path, seed);
@@ -264,6 +266,21 @@ impl Engine {
         self.tcp.mark(key);
         self.notify();
         Ok(key)
+    }
+
+    /// The address of ours to reach a peer from; `local` if that is one.
+    fn source_for(&self, local: IpAddr, remote: IpAddr) -> Option<IpAddr> {
+        if !self.link.has_route(remote) {
+            return None;
+        }
+        let source = self.link.routes.source_for(remote)?;
+        let family = local.is_ipv4() == source.is_ipv4();
+        match local {
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Some(source),
+            _ if !family => None,
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Some(source),
+            local => self.link.routes.is_own(local).then_some(local),
+        }
     }
 
     fn no_memory(&mut self) -> ConnectError {

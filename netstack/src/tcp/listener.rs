@@ -14,6 +14,7 @@ use super::stream::TcpStream;
 use crate::address::BindAddress;
 use crate::engine::Engine;
 use crate::error::BindError;
+use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
 use reactor::sync::Wakers;
 
@@ -73,14 +74,35 @@ impl TcpListener {
         address: impl Into<BindAddress>,
         options: ListenOptions,
     ) -> Result<TcpListener, BindError> {
-        let mut engine = stack.engine();
-        let (key, local) = engine.listen(address.into(), options)?;
-        drop(engine);
+        let address = address.into();
+        if !stack.allows(Access::Listen(Protocol::Tcp, address.port)) {
+            return Err(BindError::Forbidden);
+        }
+        let listener = TcpListener::reserve(stack, address)?;
+        listener.open(options);
+        Ok(listener)
+    }
+
+    /// Takes a port without accepting anything. The caller asks the policy.
+    pub(super) fn reserve(stack: &Stack, address: BindAddress) -> Result<TcpListener, BindError> {
+        let (key, local) = stack.engine().reserve(address)?;
         Ok(TcpListener {
             stack: stack.clone(),
             key,
             local,
         })
+    }
+
+    /// Accepts what comes from now on.
+    pub(super) fn open(&self, options: ListenOptions) {
+        let mut engine = self.stack.engine();
+        let listener = &mut engine.tcp.listeners[self.key];
+        listener.backlog = options.backlog.max(1);
+        listener.options = options.options();
+    }
+
+    pub(super) fn stack(&self) -> &Stack {
+        &self.stack
     }
 
     /// Waits for the next connection. Several tasks may wait; each connection goes to one of them.
@@ -138,6 +160,7 @@ impl Pollable for TcpListener {
 /// A bound port.
 #[derive(Debug)]
 pub(crate) struct Listener {
+    /// 0 until somebody listens.
     pub(crate) backlog: usize,
     pub(crate) options: Options,
     /// Handshakes under way.
@@ -148,6 +171,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// Somebody listens.
+    pub(crate) fn is_open(&self) -> bool {
+        self.backlog > 0
+    }
+
     /// As many wait to be accepted as may.
     pub(crate) fn is_full(&self) -> bool {
         self.ready.len() >= self.backlog
@@ -166,16 +194,12 @@ impl Listener {
 }
 
 impl Engine {
-    fn listen(
-        &mut self,
-        wanted: BindAddress,
-        options: ListenOptions,
-    ) -> Result<(usize, SocketAddr), BindError> {
+    fn reserve(&mut self, wanted: BindAddress) -> Result<(usize, SocketAddr), BindError> {
         if self.tcp.listeners.len() >= MAX_LISTENERS {
             return Err(BindError::OutOfMemory);
         }
         if wanted
-            .address
+            .single()
             .is_some_and(|address| !self.link.routes.is_own(address))
         {
             return Err(BindError::NotOurs);
@@ -195,8 +219,8 @@ impl Engine {
         };
         let address = wanted.address;
         let listener = Listener {
-            backlog: options.backlog.max(1),
-            options: options.options(),
+            backlog: 0,
+            options: ListenOptions::default().options(),
             half_open: 0,
             ready: VecDeque::new(),
             wakers: Wakers::default(),

@@ -2,7 +2,7 @@
 
 use alloc::rc::Rc;
 use core::future::poll_fn;
-use core::net::SocketAddr;
+use core::net::{Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use reactor::readiness::{Interest, Pollable, Readiness};
@@ -11,6 +11,7 @@ use super::half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::held::Held;
 use super::listener::ListenOptions;
 use crate::error::{ConnectError, StreamError};
+use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
 
 /// A TCP connection.
@@ -43,10 +44,47 @@ impl TcpStream {
         peer: SocketAddr,
         options: ListenOptions,
     ) -> Result<TcpStream, ConnectError> {
-        let key = stack.engine_now().connect(peer, options.options())?;
-        let stream = TcpStream::new(stack.clone(), key);
-        poll_fn(|cx| stream.held.poll_connected(cx)).await?;
+        let stream = TcpStream::begin_connect(stack, peer, options)?;
+        poll_fn(|cx| stream.poll_connected(cx)).await?;
         Ok(stream)
+    }
+
+    /// Begins to connect, for who waits with [`poll_connected`](Self::poll_connected). Does not wait. The stream can
+    /// neither be read nor written before it is connected. Dropping it gives the attempt up.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), but for what only the peer can tell.
+    pub fn begin_connect(
+        stack: &Stack,
+        peer: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<TcpStream, ConnectError> {
+        let anywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        TcpStream::begin_connect_from(stack, anywhere, peer, options)
+    }
+
+    pub(super) fn begin_connect_from(
+        stack: &Stack,
+        local: SocketAddr,
+        peer: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<TcpStream, ConnectError> {
+        if !stack.allows(Access::Connect(Protocol::Tcp, peer)) {
+            return Err(ConnectError::Forbidden);
+        }
+        let key = stack.engine_now().connect(local, peer, options.options())?;
+        Ok(TcpStream::new(stack.clone(), key))
+    }
+
+    /// Whether a stream of [`begin_connect`](Self::begin_connect) is connected, or why not. Not to be asked again once it
+    /// has been: a connection that is over is not connected either.
+    pub fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        self.held.poll_connected(cx)
+    }
+
+    /// How the connection came to its end, where it was not by closing.
+    pub fn error(&self) -> Option<StreamError> {
+        self.held.with(|connection| connection.error())
     }
 
     /// Reads what has arrived, at least one byte; 0 at the end, or for an empty buffer.

@@ -1,5 +1,6 @@
 //! What the workload holds: a UDP socket.
 
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
@@ -11,6 +12,7 @@ use crate::address::BindAddress;
 use crate::device::LOOPBACK_MTU;
 use crate::engine::Engine;
 use crate::error::{BindError, SendError};
+use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
 use reactor::sync::Wakers;
 
@@ -37,6 +39,8 @@ impl Default for UdpOptions {
 pub struct UdpSocket {
     stack: Stack,
     key: usize,
+    /// It may talk with anybody, not only to those whom the policy lets it connect to.
+    listens: bool,
 }
 
 impl UdpSocket {
@@ -46,17 +50,45 @@ impl UdpSocket {
         UdpSocket::bind_with(stack, address, UdpOptions::default())
     }
 
+    /// Hears from `peer` only, from now on; what others have sent and nobody has received is dropped. Whom to send to is
+    /// still said each time. May be called again for another peer.
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to); nothing has changed then.
+    pub fn connect(&self, peer: SocketAddr) -> Result<(), SendError> {
+        self.check_peer(peer)?;
+        let mut engine = self.stack.engine();
+        engine.check_datagram(self.key, 0, peer)?;
+        engine.udp.sockets[self.key].connect(peer);
+        Ok(())
+    }
+
     /// As [`bind`](Self::bind) with queues of other sizes.
     pub fn bind_with(
         stack: &Stack,
         address: impl Into<BindAddress>,
         options: UdpOptions,
     ) -> Result<UdpSocket, BindError> {
-        let key = stack.engine().bind_udp(address.into(), options)?;
+        let address = address.into();
+        let listens = stack.allows(Access::Listen(Protocol::Udp, address.port));
+        let connects = address.port == 0 && stack.allows(Access::ConnectSomewhere(Protocol::Udp));
+        if !listens && !connects {
+            return Err(BindError::Forbidden);
+        }
+        let key = stack.engine().bind_udp(address, options)?;
         Ok(UdpSocket {
             stack: stack.clone(),
             key,
+            listens,
         })
+    }
+
+    fn check_peer(&self, peer: SocketAddr) -> Result<(), SendError> {
+        if self.listens || self.stack.allows(Access::Connect(Protocol::Udp, peer)) {
+            Ok(())
+        } else {
+            Err(SendError::Forbidden)
+        }
     }
 
     /// Sends a datagram to `peer`, which may be a broadcast or multicast address. Waits while the
@@ -101,6 +133,7 @@ impl UdpSocket {
         bytes: &[u8],
         peer: SocketAddr,
     ) -> Poll<Result<(), SendError>> {
+        self.check_peer(peer)?;
         let mut engine = self.stack.engine();
         if let Err(error) = engine.check_datagram(self.key, bytes.len(), peer) {
             return Poll::Ready(Err(error));
@@ -162,13 +195,30 @@ impl Pollable for UdpSocket {
     }
 }
 
+impl Socket {
+    fn connect(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
+        let mut kept = Vec::new();
+        while let Ok((from, bytes)) = self.received.dequeue() {
+            if from == peer {
+                kept.push(Vec::from(bytes));
+            }
+        }
+        for bytes in kept {
+            if let Ok(room) = self.received.enqueue(bytes.len(), peer) {
+                room.copy_from_slice(&bytes);
+            }
+        }
+    }
+}
+
 impl Engine {
     fn bind_udp(&mut self, wanted: BindAddress, options: UdpOptions) -> Result<usize, BindError> {
         if self.udp.sockets.len() >= self.config.limits.udp_sockets {
             return Err(BindError::OutOfMemory);
         }
         if wanted
-            .address
+            .single()
             .is_some_and(|address| !self.link.routes.is_own(address))
         {
             return Err(BindError::NotOurs);
@@ -189,6 +239,7 @@ impl Engine {
         Ok(self.udp.insert(Socket {
             address: wanted.address,
             port,
+            peer: None,
             received: queue().ok_or(BindError::OutOfMemory)?,
             to_send: queue().ok_or(BindError::OutOfMemory)?,
             readers: Wakers::default(),
@@ -209,8 +260,9 @@ impl Engine {
         }
         let family = |address: IpAddr| address.is_ipv4() == peer.is_ipv4();
         let source = socket
-            .address
-            .or_else(|| self.link.routes.source_for(peer.ip()));
+            .source()
+            .or_else(|| self.link.routes.source_for(peer.ip()))
+            .filter(|_| socket.address.is_none_or(family));
         if !source.is_some_and(family) || !self.link.has_route(peer.ip()) {
             return Err(SendError::Unreachable);
         }

@@ -1,6 +1,7 @@
 //! Whole stacks on a wire, in virtual time: deterministic, and hours take milliseconds.
 #![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 
+mod bound;
 mod datagrams;
 mod dhcp;
 mod dns;
@@ -15,6 +16,7 @@ mod loss;
 mod memory;
 mod pair;
 mod path_mtu;
+mod policy;
 mod raw;
 mod ring;
 mod scale;
