@@ -1,7 +1,8 @@
 //! The kernel's command line: what the person who starts the machine chooses.
 //!
 //! `kernel options -- workload arguments`. The options are `log=`, `net=` (and `net1=`, `net2=`, …
-//! for further interfaces) and `hostname=`; the README of the examples shows them at work. Called
+//! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](crate::policy))
+//! and `env=NAME=VALUE` (a variable for the workload); the README of the examples shows them at work. Called
 //! once by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
 //! finds can be set before its [warnings](CommandLine::warnings) are said.
 //!
@@ -25,6 +26,8 @@ use core::str::FromStr;
 
 use log::LevelFilter;
 
+use crate::policy::Policy;
+
 /// Longest command line that is read, in bytes: Firecracker's limit. What lies behind it is cut off
 /// at a word, with a warning.
 pub const MAX_LENGTH: usize = 2048;
@@ -32,6 +35,8 @@ pub const MAX_LENGTH: usize = 2048;
 pub const MAX_NETWORKS: usize = 8;
 /// Most name servers of one interface; further ones make the option malformed.
 pub const MAX_NAME_SERVERS: usize = 3;
+/// Most variables; further ones are warned about and ignored.
+pub const MAX_VARIABLES: usize = 32;
 /// Most warnings that are kept; further ones are only counted.
 pub const MAX_WARNINGS: usize = 16;
 
@@ -69,6 +74,10 @@ pub struct CommandLine<'a> {
     pub log: Option<LevelFilter>,
     /// The name to give to a DHCP server, if one was given.
     pub hostname: Option<&'a str>,
+    /// What the workload may do.
+    pub policy: Policy,
+    /// Variables and their values, each name once: the last word about it counts.
+    pub variables: Vec<(&'a str, &'a str)>,
     /// What follows ` -- `, word by word, without device announcements.
     pub arguments: Vec<&'a str>,
     /// Words for Linux, which mean nothing here; named at debug level.
@@ -150,10 +159,12 @@ impl<'a> CommandLine<'a> {
     /// Reads a command line. Never fails: what it cannot use becomes a [warning](Self::warnings).
     pub fn parse(text: &'a str) -> Self {
         let mut line = CommandLine::default();
-        let mut words = line.cut(text).split_ascii_whitespace();
+        let kept = line.cut(text);
+        let mut words = kept.split_ascii_whitespace();
         for word in words.by_ref().take_while(|word| *word != "--") {
             line.take_option(word);
         }
+        line.limit_by_what_is_lost(kept, text);
         let arguments = words.filter(|word| !word.starts_with(DEVICE_PREFIX));
         line.arguments.extend(arguments);
         line
@@ -192,6 +203,16 @@ impl<'a> CommandLine<'a> {
         kept
     }
 
+    /// A word `allow=` that is cut off allows nothing, and still is one.
+    fn limit_by_what_is_lost(&mut self, kept: &str, text: &str) {
+        let is_option = |words: &str| !words.split_ascii_whitespace().any(|word| word == "--");
+        let lost = text.get(kept.len()..).unwrap_or_default();
+        let allows = |word: &str| word.starts_with("allow=");
+        if is_option(kept) && lost.split_ascii_whitespace().any(allows) {
+            self.policy.limit();
+        }
+    }
+
     fn warn(&mut self, word: &'a str, problem: &'static str) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(Warning { word, problem });
@@ -208,6 +229,8 @@ impl<'a> CommandLine<'a> {
         let result = match (name, name.strip_prefix("net")) {
             ("log", _) => self.take_log(value),
             ("hostname", _) => self.take_hostname(value),
+            ("allow", _) => self.policy.allow(value),
+            ("env", _) => self.take_variable(value),
             (_, Some(number)) => self.take_network(number, value),
             _ if is_for_linux(name, word) => {
                 self.linux_options.push(word);
@@ -234,6 +257,21 @@ impl<'a> CommandLine<'a> {
             return Err("a host name has 1 to 63 letters, digits and hyphens");
         }
         self.hostname = Some(value);
+        Ok(())
+    }
+
+    fn take_variable(&mut self, text: &'a str) -> Result<(), &'static str> {
+        let (name, value) = text.split_once('=').ok_or("expected env=NAME=VALUE")?;
+        if name.is_empty() {
+            return Err("expected env=NAME=VALUE");
+        }
+        if let Some(known) = self.variables.iter_mut().find(|known| known.0 == name) {
+            known.1 = value;
+        } else if self.variables.len() < MAX_VARIABLES {
+            self.variables.push((name, value));
+        } else {
+            return Err("there are at most 32 variables");
+        }
         Ok(())
     }
 

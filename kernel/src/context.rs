@@ -13,6 +13,7 @@ use netstack::Stack;
 use reactor::task::{JoinHandle, TaskBuilder};
 use reactor::{Clock, Spawner};
 
+use crate::policy::{DiskAccess, NetworkAccess, Policy};
 use crate::random::Random;
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, Stats};
@@ -40,14 +41,18 @@ pub struct Context(Rc<Parts>);
 pub struct Parts {
     /// The network stacks, in the order of their devices.
     pub networks: Vec<Stack>,
-    /// The disks, in the order of their devices.
-    pub disks: Vec<Disk>,
+    /// The disks, in the order of their devices; `None`: one that the policy does not allow.
+    pub disks: Vec<Option<Disk>>,
     /// The reactor's clock.
     pub clock: Clock,
     /// The reactor's tasks.
     pub spawner: Spawner,
+    /// What the workload may do. Networks and disks that are handed out can do no more.
+    pub policy: Policy,
     /// The workload's arguments.
     pub arguments: Vec<&'static str>,
+    /// The workload's variables and their values.
+    pub variables: Vec<(&'static str, &'static str)>,
     /// The boot modules.
     pub modules: &'static [&'static [u8]],
     /// The random source.
@@ -58,12 +63,20 @@ pub struct Parts {
     pub gauges: Gauges,
 }
 
-/// There is no device of that number.
+/// There is no device of that number, or the policy does not allow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoDevice {
     kind: &'static str,
     number: usize,
-    count: usize,
+    /// How many the machine has; `None`: it does not matter, the policy forbids this one.
+    count: Option<usize>,
+}
+
+impl NoDevice {
+    /// Whether it is the policy (`allow=`) that forbids it.
+    pub fn is_forbidden(&self) -> bool {
+        self.count.is_none()
+    }
 }
 
 impl fmt::Display for NoDevice {
@@ -73,28 +86,56 @@ impl fmt::Display for NoDevice {
             number,
             count,
         } = self;
-        write!(f, "there is no {kind} {number}: the machine has {count}")
+        match count {
+            Some(count) => write!(f, "there is no {kind} {number}: the machine has {count}"),
+            None => write!(f, "the policy does not allow {kind} {number}"),
+        }
     }
 }
 
 impl core::error::Error for NoDevice {}
 
 impl Context {
-    /// Puts a context together. A workload is given one; this is for `runtime` and for tests.
-    pub fn new(parts: Parts) -> Self {
+    /// Puts a context together, and takes from it what the policy does not allow. A workload is given one; this is for
+    /// `runtime` and for tests.
+    pub fn new(mut parts: Parts) -> Self {
+        match parts.policy.network() {
+            NetworkAccess::All => {}
+            NetworkAccess::None => parts.networks.clear(),
+            NetworkAccess::Some(rules) => {
+                for stack in &mut parts.networks {
+                    *stack = stack.restricted(rules.clone());
+                }
+            }
+        }
+        for (number, slot) in parts.disks.iter_mut().enumerate() {
+            *slot = slot
+                .take()
+                .and_then(|disk| match parts.policy.disk(number) {
+                    DiskAccess::None => None,
+                    DiskAccess::ReadOnly => Some(disk.read_only_view()),
+                    DiskAccess::ReadWrite => Some(disk),
+                });
+        }
         Context(Rc::new(parts))
+    }
+
+    /// What the workload may do.
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
     }
 
     /// The first network. It may still be without an address: binding works at once, and
     /// `wait_config_up` waits for one.
     ///
     /// # Errors
-    /// The machine has no network interface, or none that is used.
+    /// The machine has no network interface, or none that is used, or the policy allows nothing there.
     pub fn network(&self) -> Result<&Stack, NoDevice> {
+        let forbidden = self.0.policy.network() == NetworkAccess::None;
         let missing = NoDevice {
             kind: "network",
             number: 0,
-            count: 0,
+            count: (!forbidden).then_some(0),
         };
         self.0.networks.first().ok_or(missing)
     }
@@ -107,20 +148,21 @@ impl Context {
     /// Disk `number`, counted from 0 in the order of their devices.
     ///
     /// # Errors
-    /// The machine has no such disk.
+    /// The machine has no such disk, or the policy does not allow it.
     pub fn disk(&self, number: usize) -> Result<Disk, NoDevice> {
         let disks = &self.0.disks;
-        let missing = NoDevice {
+        let missing = |count| NoDevice {
             kind: "disk",
             number,
-            count: disks.len(),
+            count,
         };
-        disks.get(number).cloned().ok_or(missing)
+        let disk = disks.get(number).ok_or(missing(Some(disks.len())))?;
+        disk.clone().ok_or(missing(None))
     }
 
-    /// All disks, in the order of their devices.
-    pub fn disks(&self) -> &[Disk] {
-        &self.0.disks
+    /// All disks that the policy allows, in the order of their devices.
+    pub fn disks(&self) -> impl Iterator<Item = &Disk> {
+        self.0.disks.iter().flatten()
     }
 
     /// Time since boot, and everything that waits for it.
@@ -152,6 +194,12 @@ impl Context {
     /// The words behind ` -- ` on the kernel's command line.
     pub fn args(&self) -> &[&'static str] {
         &self.0.arguments
+    }
+
+    /// The value of a variable, which `env=NAME=VALUE` on the kernel's command line has set.
+    pub fn variable(&self, name: &str) -> Option<&'static str> {
+        let mut variables = self.0.variables.iter();
+        variables.find(|known| known.0 == name).map(|known| known.1)
     }
 
     /// The boot modules (what QEMU and Firecracker call the initrd), where the loader put them.
@@ -188,7 +236,10 @@ impl Context {
             log_lines_dropped: (gauges.log_lines_dropped)(),
             serial: (gauges.serial)(),
             networks: networks.iter().map(Stack::stats).collect(),
-            disks: disks.iter().map(Disk::stats).collect(),
+            disks: disks.iter().flatten().map(Disk::stats).collect(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

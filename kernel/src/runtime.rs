@@ -214,14 +214,16 @@ fn context(
                 log::info!("disk{number}: up bytes={bytes} read_only={read_only}");
                 runner.run().await;
             });
-            disk
+            Some(disk)
         });
     Context::new(Parts {
         networks,
         disks: disks.collect(),
         clock: reactor.clock(),
         spawner: reactor.spawner(),
+        policy: command_line.policy,
         arguments: command_line.arguments,
+        variables: command_line.variables,
         modules,
         random,
         shutdown,

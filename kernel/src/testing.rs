@@ -1,5 +1,5 @@
-//! A machine for tests of workloads on the host: virtual time, no devices but a network, and at the
-//! other end of the wire a peer to talk to the workload from.
+//! A machine for tests of workloads on the host: virtual time, no devices but a network and disks in memory, and at
+//! the other end of the wire a peer to talk to the workload from.
 //!
 //! Time moves only when everything waits, so a test of an hour takes no time, and a hang fails as
 //! "nothing can wake". Needs the feature `testing`, which needs std; not part of a kernel.
@@ -20,15 +20,23 @@
 //! assert!(done.is_ok());
 //! ```
 
+use alloc::rc::Rc;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddr};
 
+use drivers::block::{self, Disk, DiskConfig};
+use drivers::testing::FakeBlock;
+use drivers::virtio::Features;
 use netstack::testing::{Conditions, Wire, WireEnd, random};
 use netstack::{Config, Ipv4Config, Stack, StaticIpv4};
 use reactor::Reactor;
+use reactor::platform::Platform;
 use reactor::testing::VirtualClock;
 
 use crate::Context;
+use crate::command_line::CommandLine;
 use crate::context::Parts;
 use crate::random::Random;
 use crate::shutdown::Shutdown;
@@ -62,15 +70,52 @@ impl Machine {
 
     /// A machine whose kernel was given arguments for its workload.
     pub fn with_arguments(arguments: &[&'static str]) -> Self {
-        let reactor = Reactor::new(VirtualClock::new());
+        let mut command_line = CommandLine::default();
+        command_line.arguments = arguments.into();
+        Self::start(command_line, Vec::new())
+    }
+
+    /// A machine whose kernel was given this command line, with disks that have these contents, in whole sectors. Of the
+    /// command line counts what is for the workload: what it is allowed, its variables and arguments.
+    ///
+    /// ```
+    /// use ukernel::testing::Machine;
+    /// let machine = Machine::booted("allow=io:disk:0:ro env=MODE=fast -- now", &[&[7; 512]]);
+    /// let ctx = machine.context();
+    /// assert_eq!((ctx.variable("MODE"), ctx.args()), (Some("fast"), &["now"][..]));
+    /// assert!(ctx.network().is_err_and(|error| error.is_forbidden()));
+    /// let disk = ctx.disk(0).unwrap();
+    /// assert!(disk.read_only());
+    /// assert_eq!(machine.block_on(disk.read(0, 2)).unwrap(), [7, 7]);
+    /// ```
+    ///
+    /// # Panics
+    /// Where the kernel would warn about a word, and where a disk is no disk.
+    pub fn booted(command_line: &'static str, disks: &[&[u8]]) -> Self {
+        let command_line = CommandLine::parse(command_line);
+        let warnings = command_line.warnings();
+        assert!(warnings.is_empty(), "the kernel would ignore {warnings:?}");
+        Self::start(
+            command_line,
+            disks.iter().map(|disk| disk.to_vec()).collect(),
+        )
+    }
+
+    fn start(command_line: CommandLine<'static>, disks: Vec<Vec<u8>>) -> Self {
+        let clock = VirtualClock::new();
+        let reactor = Reactor::new(clock.clone());
+        let disks = (0..).zip(disks);
+        let disks = disks.map(|(line, contents)| Some(disk(&reactor, &clock, line, contents)));
         let (_, near, far) = Wire::new(&reactor.clock(), 1, Conditions::default());
         let shutdown = Shutdown::new();
         let context = Context::new(Parts {
             networks: [stack(&reactor, near, ADDRESS)].into(),
-            disks: Vec::new(),
+            disks: disks.collect(),
             clock: reactor.clock(),
             spawner: reactor.spawner(),
-            arguments: arguments.into(),
+            policy: command_line.policy,
+            arguments: command_line.arguments,
+            variables: command_line.variables,
             modules: &[],
             random: Random::from_seed([1; 32]),
             shutdown: shutdown.clone(),
@@ -124,6 +169,22 @@ impl Default for Machine {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A disk whose device serves at once.
+fn disk(reactor: &Reactor, clock: &Arc<VirtualClock>, line: u8, contents: Vec<u8>) -> Disk {
+    let platform: Arc<dyn Platform> = clock.clone();
+    let device = FakeBlock::new(platform, line, Features::VERSION_1, contents);
+    let (transport, irq) = (device.bus().transport(), reactor.irq_event(line));
+    let (disk, runner) = block::new(transport, irq, reactor.clock(), DiskConfig::default())
+        .expect("a fake disk starts");
+    let spawner = reactor.spawner();
+    spawner.task("disk").spawn(runner.run());
+    let device = Rc::new(RefCell::new(device));
+    spawner
+        .task("disk device")
+        .spawn(FakeBlock::serve_all(device));
+    disk
 }
 
 fn stack(reactor: &Reactor, device: WireEnd, address: Ipv4Addr) -> Stack {

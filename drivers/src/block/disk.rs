@@ -44,6 +44,14 @@ impl Disk {
         self.geometry.read_only
     }
 
+    /// The same disk for somebody who may not write it.
+    #[must_use]
+    pub fn read_only_view(&self) -> Disk {
+        let mut view = self.clone();
+        view.geometry.read_only = true;
+        view
+    }
+
     /// Figures of the disk, over all clones of the handle.
     pub fn stats(&self) -> DiskStats {
         self.table.with(|table| table.stats())

@@ -120,6 +120,21 @@ fn a_device_that_does_not_start_is_reset() {
     assert_eq!(device.bus().model().status(), 0);
 }
 
+/// Its clones as well; the handle that it was made from writes on.
+#[test]
+fn a_read_only_view_writes_nothing() {
+    let bench = bench(FIRECRACKER, 2);
+    bench.served(async {
+        let view = bench.disk.read_only_view();
+        assert!(view.read_only() && !bench.disk.read_only());
+        let written = view.clone().write_at(0, &[9; 512]).await;
+        assert_eq!(written, Err(DiskError::ReadOnly));
+        assert_eq!(view.read(0, 512).await.unwrap(), expected(0, 512));
+        assert_eq!(bench.disk.write_at(0, &[9; 512]).await, Ok(()));
+        assert_eq!(view.read(0, 512).await.unwrap(), [9; 512]);
+    });
+}
+
 async fn settle() {
     for _ in 0..4 {
         yield_now().await;

@@ -45,6 +45,45 @@ fn reads_every_option() {
 }
 
 #[test]
+fn reads_variables_and_the_last_word_counts() {
+    let line = CommandLine::parse("env=A=1 env=B= env=A=x=y env= env==z env=C -- env=D=4");
+    assert_eq!(line.variables, [("A", "x=y"), ("B", "")]);
+    assert_eq!(line.warnings().len(), 3);
+    assert_eq!(line.arguments, ["env=D=4"]);
+    let many: String = (0..=MAX_VARIABLES)
+        .map(|n| alloc::format!("env=V{n}=x "))
+        .collect();
+    let line = CommandLine::parse(&many);
+    assert_eq!(
+        (line.variables.len(), line.warnings().len()),
+        (MAX_VARIABLES, 1)
+    );
+}
+
+#[test]
+fn reads_what_is_allowed() {
+    let line = CommandLine::parse("allow=log,time allow=net:lisen allow=mem -- allow=all");
+    let names = |policy: &Policy| policy.kinds().bits();
+    assert_eq!(names(&line.policy), 0b1011);
+    assert_eq!(
+        warnings("allow=net:lisen"),
+        ["option=allow=net:lisen problem=\"the items of net are listen, connect, resolve\""]
+    );
+    assert_eq!(names(&CommandLine::parse("allow=net:lisen").policy), 0);
+    assert_eq!(names(&CommandLine::parse("-- allow=log").policy), 0xff);
+}
+
+#[test]
+fn a_policy_that_is_cut_off_allows_nothing() {
+    let filling = "quiet ".repeat(MAX_LENGTH / 6);
+    let kinds = |text: &str| CommandLine::parse(text).policy.kinds().bits();
+    assert_eq!(kinds(&alloc::format!("{filling} allow=all")), 0);
+    assert_eq!(kinds(&alloc::format!("allow=log {filling} allow=all")), 1);
+    assert_eq!(kinds(&alloc::format!("{filling} more words")), 0xff);
+    assert_eq!(kinds(&alloc::format!("-- {filling} allow=log")), 0xff);
+}
+
+#[test]
 fn reads_ipv6() {
     let options: NetworkOptions = "dhcp,ip6=fd00::2/64,gw6=fe80::1".parse().unwrap();
     assert_eq!(options.ipv4, Ipv4Options::Dhcp);

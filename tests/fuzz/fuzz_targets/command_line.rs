@@ -4,10 +4,13 @@
 use demo::settings::Settings;
 use libfuzzer_sys::fuzz_target;
 use ukernel::command_line::CommandLine;
+use ukernel::policy::Policy;
 
 fuzz_target!(|text: &str| {
     let parsed = CommandLine::parse(text);
     assert!(parsed.arguments.iter().all(|argument| !argument.is_empty()));
+    let limited = text.split_ascii_whitespace().any(|word| word.starts_with("allow="));
+    assert!(limited || parsed.policy == Policy::default(), "nobody asked for less");
     Settings::parse(&parsed.arguments, |_| {});
     let mut end_of_last = Vec::new();
     for slot in drivers::virtio::probe(text) {

@@ -1,0 +1,323 @@
+//! What the workload may do: the words `allow=` of the command line, until an image brings a manifest along.
+//!
+//! Without any such word everything is allowed. With the first of them only what is listed is, in all of them together:
+//!
+//! ```text
+//! allow=ITEM[,ITEM]...
+//! ITEM     all | none | log | time | task | mem | io | ipc | net | trace
+//!          io:serial               the console as a file
+//!          io:disk[:N][:ro]        disk N, or every disk; only for reading
+//!          net:listen[:PROTOCOL[:PORTS]]
+//!          net:connect[:PROTOCOL[:PEERS[:PORTS]]]
+//!          net:resolve             asking for names
+//! PROTOCOL tcp | udp               both where it is left out
+//! PORTS    PORT | FIRST-LAST       0: the wish for any free port
+//! PEERS    * | ADDRESS/PREFIX
+//! ```
+//!
+//! `net:listen:udp:53` also allows to answer from that port, to anybody. An item that is part of a kind makes the kind
+//! available. A word with a mistake allows nothing of what it lists, and is warned about.
+//!
+//! Enforced at one place for native workloads and for programs in C: [`Context::new`](crate::Context::new) hands out
+//! networks and disks that can do no more. The kinds `log`, `time`, `task`, `mem`, `ipc` and `trace` are about the calls of
+//! foreign programs; Rust code holds those as values or as its own language.
+//!
+//! ```
+//! use abi::capability::Kind;
+//! use ukernel::policy::{DiskAccess, Policy};
+//!
+//! let mut policy = Policy::default();
+//! assert!(policy.kinds().contains(Kind::Net));
+//! policy.allow("log,net:listen:tcp:80-90,io:disk:0:ro").unwrap();
+//! assert_eq!(policy.disk(0), DiskAccess::ReadOnly);
+//! assert_eq!(policy.disk(1), DiskAccess::None);
+//! assert!(policy.kinds().contains(Kind::Io) && !policy.kinds().contains(Kind::Time));
+//! assert_eq!(policy.allow("net:lisen"), Err("the items of net are listen, connect, resolve"));
+//! ```
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use abi::capability::{Kind, Kinds};
+use netstack::{AddressPrefix, PortRange, Protocol, Rule};
+
+/// The most rules about the network; an item beyond is a mistake. Each connection asks all of them.
+pub const MAX_RULES: usize = 32;
+/// Disks that an item can name are numbered below this.
+pub const MAX_DISKS: usize = 16;
+
+/// What the workload may do with a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskAccess {
+    /// Nothing: to it the disk is not there.
+    #[default]
+    None,
+    /// Read it.
+    ReadOnly,
+    /// Whatever the disk lets itself be done to.
+    ReadWrite,
+}
+
+/// What the workload may do with the networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkAccess {
+    /// Nothing: to it there are none.
+    None,
+    /// What these rules say.
+    Some(netstack::Policy),
+    /// Everything.
+    All,
+}
+
+/// What the workload may do. The default is everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// There was an `allow=`.
+    limited: bool,
+    kinds: Kinds,
+    whole_network: bool,
+    rules: Vec<Rule>,
+    every_disk: DiskAccess,
+    disks: [DiskAccess; MAX_DISKS],
+    serial: bool,
+}
+
+/// Why a word allows nothing.
+type Problem = &'static str;
+
+impl Default for Policy {
+    fn default() -> Policy {
+        let mut policy = Policy::nothing();
+        policy.allow_everything();
+        policy.limited = false;
+        policy
+    }
+}
+
+impl Policy {
+    fn nothing() -> Policy {
+        Policy {
+            limited: true,
+            kinds: Kinds::EMPTY,
+            whole_network: false,
+            rules: Vec::new(),
+            every_disk: DiskAccess::None,
+            disks: [DiskAccess::None; MAX_DISKS],
+            serial: false,
+        }
+    }
+
+    /// Takes everything away that was not listed so far: where a word may have been lost.
+    pub fn limit(&mut self) {
+        if !self.limited {
+            *self = Policy::nothing();
+        }
+    }
+
+    /// Adds the items of a word `allow=`; the first one also takes away what is not listed.
+    ///
+    /// # Errors
+    /// What is wrong with the word. None of its items is allowed then.
+    pub fn allow(&mut self, items: &str) -> Result<(), Problem> {
+        self.limit();
+        let mut wider = self.clone();
+        for item in items.split(',') {
+            wider.allow_item(item)?;
+        }
+        *self = wider;
+        Ok(())
+    }
+
+    /// The kinds of capabilities that a foreign program may have.
+    pub fn kinds(&self) -> Kinds {
+        self.kinds
+    }
+
+    /// What is allowed of the networks.
+    pub fn network(&self) -> NetworkAccess {
+        if self.whole_network {
+            NetworkAccess::All
+        } else if self.rules.is_empty() {
+            NetworkAccess::None
+        } else {
+            NetworkAccess::Some(netstack::Policy::new(self.rules.iter().copied()))
+        }
+    }
+
+    /// What is allowed of disk `number`, counted from 0.
+    pub fn disk(&self, number: usize) -> DiskAccess {
+        let named = self.disks.get(number).copied().unwrap_or_default();
+        named.max(self.every_disk)
+    }
+
+    /// Whether the console may be opened as a file.
+    pub fn serial(&self) -> bool {
+        self.serial
+    }
+
+    fn allow_everything(&mut self) {
+        for kind in Kind::ALL {
+            self.allow_kind(kind);
+        }
+    }
+
+    fn allow_kind(&mut self, kind: Kind) {
+        self.kinds = self.kinds.with(kind);
+        match kind {
+            Kind::Net => self.whole_network = true,
+            Kind::Io => (self.every_disk, self.serial) = (DiskAccess::ReadWrite, true),
+            _ => {}
+        }
+    }
+
+    fn allow_item(&mut self, item: &str) -> Result<(), Problem> {
+        match item.split_once(':') {
+            Some(("io", what)) => {
+                self.kinds = self.kinds.with(Kind::Io);
+                self.allow_io(what)
+            }
+            Some(("net", what)) => {
+                self.kinds = self.kinds.with(Kind::Net);
+                self.allow_network(what)
+            }
+            _ => self.allow_word(item),
+        }
+    }
+
+    fn allow_word(&mut self, word: &str) -> Result<(), Problem> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word);
+        match (word, kind) {
+            ("all", _) => self.allow_everything(),
+            ("none", _) => {}
+            (_, Some(kind)) => self.allow_kind(kind),
+            _ => return Err("the items are all, none, log, time, task, mem, io, ipc, net, trace"),
+        }
+        Ok(())
+    }
+
+    fn allow_io(&mut self, what: &str) -> Result<(), Problem> {
+        let (what, read_only) = match what.strip_suffix(":ro") {
+            Some(what) => (what, true),
+            None => (what, false),
+        };
+        let access = if read_only {
+            DiskAccess::ReadOnly
+        } else {
+            DiskAccess::ReadWrite
+        };
+        let disk = match what.split_once(':') {
+            None if what == "serial" && !read_only => {
+                self.serial = true;
+                return Ok(());
+            }
+            None if what == "disk" => &mut self.every_disk,
+            Some(("disk", number)) => number
+                .parse::<usize>()
+                .ok()
+                .and_then(|number| self.disks.get_mut(number))
+                .ok_or("disks are numbered 0 to 15")?,
+            _ => return Err("the items of io are serial, disk, disk:N, with :ro behind a disk"),
+        };
+        *disk = access.max(*disk);
+        Ok(())
+    }
+
+    fn allow_network(&mut self, what: &str) -> Result<(), Problem> {
+        let (verb, rest) = split(what);
+        let (protocol, rest) = match rest.map(split) {
+            Some((protocol, rest)) => (Some(protocol_of(protocol)?), rest),
+            None => (None, None),
+        };
+        match verb {
+            "listen" => {
+                let ports = rest.map_or(Ok(PortRange::ALL), ports_of)?;
+                self.add_rules(protocol, |protocol| Rule::Listen { protocol, ports })
+            }
+            "connect" => {
+                let (to, ports) = rest.map_or(Ok((None, PortRange::ALL)), peers_of)?;
+                self.add_rules(protocol, |protocol| Rule::Connect {
+                    protocol,
+                    to,
+                    ports,
+                })
+            }
+            "resolve" if what == verb => self.add_rule(Rule::Resolve),
+            _ => Err("the items of net are listen, connect, resolve"),
+        }
+    }
+
+    /// Adds a rule for one protocol, or for both.
+    fn add_rules(
+        &mut self,
+        protocol: Option<Protocol>,
+        rule: impl Fn(Protocol) -> Rule,
+    ) -> Result<(), Problem> {
+        for each in [Protocol::Tcp, Protocol::Udp] {
+            if protocol.is_none_or(|protocol| protocol == each) {
+                self.add_rule(rule(each))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_rule(&mut self, rule: Rule) -> Result<(), Problem> {
+        if self.rules.len() == MAX_RULES {
+            return Err("there are at most 32 rules about the network");
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
+}
+
+/// What stands before the first colon, and what behind it.
+fn split(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(':') {
+        Some((head, rest)) => (head, Some(rest)),
+        None => (text, None),
+    }
+}
+
+fn protocol_of(text: &str) -> Result<Protocol, Problem> {
+    match text {
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        _ => Err("the protocols are tcp and udp"),
+    }
+}
+
+fn ports_of(text: &str) -> Result<PortRange, Problem> {
+    const EXPECTED: Problem = "expected a port or FIRST-LAST";
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().map_err(|_| EXPECTED);
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last {
+        return Err(EXPECTED);
+    }
+    Ok(PortRange { first, last })
+}
+
+/// Reads `*` or `ADDRESS/PREFIX`, and the ports behind a further colon. IPv6 addresses have colons, too, so the slash
+/// comes first.
+fn peers_of(text: &str) -> Result<(Option<AddressPrefix>, PortRange), Problem> {
+    const EXPECTED: Problem = "expected * or ADDRESS/PREFIX";
+    let (to, ports) = match text.split_once('/') {
+        None => match split(text) {
+            ("*", ports) => (None, ports),
+            _ => return Err(EXPECTED),
+        },
+        Some((address, rest)) => {
+            let (prefix, ports) = split(rest);
+            let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.parse().map_err(|_| EXPECTED)?;
+            if prefix > longest {
+                return Err("the prefix is longer than the address");
+            }
+            (Some(AddressPrefix { address, prefix }), ports)
+        }
+    };
+    Ok((to, ports.map_or(Ok(PortRange::ALL), ports_of)?))
+}
+
+#[cfg(test)]
+mod tests;
