@@ -232,15 +232,19 @@ enum { IPC_NONBLOCK = 1 << 0 };
 /* The flag for another capacity than 16 messages: 1 to 4096. */
 #define IPC_CAPACITY(messages) ((u32)(messages) << 16)
 
-/* [IPC] A channel of messages, through one handle for both ends. */
+/* [IPC] A channel of messages, through one handle for both ends. Another flag or capacity: ERR_INVALID. */
 result_t ipc_channel_create(u32 flags, handle_t *handle_out);
 /* [IPC] Sends one message of 0 to 65536 bytes (longer: ERR_INVALID). Waits while the channel is full; IPC_NONBLOCK:
- * ERR_WOULD_BLOCK instead. Nobody can receive any more: ERR_CLOSED. Only for receiving: ERR_PERMISSION. */
+ * ERR_WOULD_BLOCK instead. The receiving end is closed: ERR_CLOSED. The handle is for receiving: ERR_PERMISSION. Several
+ * tasks may wait, with one handle too; each has its turn in the order they came. */
 result_t ipc_send(handle_t ch, ptr_t buf_ptr, size_t len, u32 flags);
-/* [IPC] Receives one whole message. Waits. A message longer than len stays, and the call gives ERR_INVALID with its length in
- * read_out. Nobody can send any more and none waits: ERR_CLOSED. */
+/* [IPC] Receives one whole message, in the order they were sent. Waits; IPC_NONBLOCK: ERR_WOULD_BLOCK instead. A message
+ * longer than len stays, and the call gives ERR_INVALID with its length in read_out. The sending end is closed and no
+ * message waits: ERR_CLOSED. The handle is for sending: ERR_PERMISSION. Several tasks may wait, as in ipc_send. What a
+ * task was given that is cancelled in that moment comes first again. */
 result_t ipc_recv(handle_t ch, ptr_t buf_ptr, size_t len, size_t *read_out, u32 flags);
-/* [IPC] Closes this end. What was sent can still be received through other handles. */
+/* [IPC] Closes an end. What was sent before the sending end is closed can still be received; what waits when the receiving
+ * end is closed is dropped. */
 result_t ipc_close(handle_t ch);
 
 /* --- network ------------------------------------------------------------------------------------------------- */
@@ -400,13 +404,17 @@ result_t interest_remove(handle_t set, handle_t handle);
  * room comes first in the next call. Several tasks may wait for one set. */
 result_t interest_wait(handle_t set, io_event_t *events_out, u32 capacity, time_ns timeout, u32 *count_out);
 
-/* [IPC] A channel with an end for sending and one for receiving. Closing either tells the other. */
+/* [IPC] A channel with an end for sending and one for receiving. Closing either tells the other. Flags as in
+ * ipc_channel_create. */
 result_t ipc_channel_pair(u32 flags, handle_t *sender_out, handle_t *receiver_out);
-/* [IPC] As ipc_send, and the message takes up to 8 handles along: of any kind but HANDLE_CAP, HANDLE_SPAN, HANDLE_TASK and this channel, none twice. They
- * belong to the message then, are invalid until they are received, and are closed with a message that nobody receives. */
+/* [IPC] As ipc_send, and the message takes up to 8 handles along: of any kind but HANDLE_CAP, HANDLE_SPAN, HANDLE_TASK and
+ * this channel, none twice (else ERR_INVALID). They belong to the message from when it is in the channel: whoever waits
+ * with them gets ERR_CLOSED, and they are closed with a message that nobody receives. A receiving end that is itself in a
+ * message takes no message with receiving ends, and one that holds such messages cannot be sent: ERR_BUSY. */
 result_t ipc_send_handles(handle_t ch, ptr_t buf_ptr, size_t len, handle_t *handles, u32 count, u32 flags);
-/* [IPC] As ipc_recv, with the handles of the message, under new numbers, of which the calling task is the owner. More than capacity: the message stays,
- * ERR_INVALID. ipc_recv itself closes them. */
+/* [IPC] As ipc_recv, with the handles of the message, under new numbers, of which the calling task is the owner. More than
+ * capacity: the message stays, and the call gives ERR_INVALID with their number in count_out. No room for them among the
+ * program's handles: it stays, ERR_NOMEM. ipc_recv itself closes them. */
 result_t ipc_recv_handles(handle_t ch, ptr_t buf_ptr, size_t len, size_t *read_out, handle_t *handles_out, u32 capacity,
                           u32 *count_out, u32 flags);
 

@@ -286,6 +286,16 @@ impl UserOut {
         fill(unsafe { slice::from_raw_parts_mut(start, self.len) })
     }
 
+    /// Copies as much as there is, and room for; says how much. The two may overlap.
+    pub fn copy_from(&self, from: UserIn) -> usize {
+        let len = self.len.min(from.len);
+        let source = ptr::with_exposed_provenance::<u8>(from.address);
+        let target = ptr::with_exposed_provenance_mut::<u8>(self.address);
+        // SAFETY: as in `UserIn::with` and `with`, for lengths within both; there is no reference to either.
+        unsafe { ptr::copy(source, target, len) };
+        len
+    }
+
     /// The first `len` bytes, or all of them.
     #[must_use]
     pub fn first(&self, len: usize) -> UserOut {

@@ -97,6 +97,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ends when memory is short")]
     fn what_cannot_be_is_no_block() {
         assert!(Block::new(Layout::from_size_align(0, 16).unwrap(), false).is_none());
         let huge = Layout::from_size_align(isize::MAX as usize - 15, 16).unwrap();

@@ -67,6 +67,9 @@ fn impossible_allocations_change_nothing() {
             (1 << 63, 0, (Error::NoMemory, 1)),
             (1 << 62, 0, (Error::NoMemory, 0)),
         ] {
+            if cfg!(miri) && bytes == 1 << 62 {
+                continue; // it ends when memory is short
+            }
             let outcome = task.mem_alloc(bytes, flags);
             assert_eq!(error_of(outcome), expected, "{bytes:#x} {flags:#x}");
         }

@@ -64,7 +64,15 @@ impl Runner for Functions {
         let (function, task) = (Rc::clone(function), Rc::clone(task));
         Ok(self.spawner.task("program").spawn(async move {
             let mut running = function(Rc::clone(&task), start.argument);
-            let status = poll_fn(|cx| step(&task, &mut running, cx)).await;
+            let mut waits = false;
+            let status = poll_fn(|cx| {
+                if waits && task.is_cancelled() {
+                    return Poll::Ready(TASK_CANCELLED); // whether or not the wait is over
+                }
+                waits = true;
+                step(&task, &mut running, cx)
+            });
+            let status = status.await;
             drop(running);
             task.end(status);
         }))

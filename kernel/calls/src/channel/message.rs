@@ -1,0 +1,114 @@
+//! A message: bytes, and the objects whose handles were sent along.
+
+use alloc::vec::Vec;
+
+use abi::Error;
+use abi::handle::Handle;
+
+use crate::object::Object;
+use crate::user::{UserIn, UserOut};
+
+/// The most bytes of a message that are kept without an allocation.
+const SMALL: usize = 40;
+/// The most handles of a message.
+pub(super) const MAX_HANDLES: usize = 8;
+
+/// What waits in a channel.
+pub(super) struct Message {
+    body: Body,
+    pub(super) objects: Vec<Object>,
+}
+
+enum Body {
+    Small { len: u8, bytes: [u8; SMALL] },
+    Large(Vec<u8>),
+}
+
+impl Message {
+    /// A message with these bytes, and no objects yet.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub(super) fn new(bytes: &[u8]) -> Result<Message, Error> {
+        Ok(Message {
+            body: Body::new(bytes)?,
+            objects: Vec::new(),
+        })
+    }
+
+    /// The same with bytes of the program.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub(super) fn copy(from: UserIn) -> Result<Message, Error> {
+        from.with(Message::new)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Small { len, bytes } => &bytes[..usize::from(*len)],
+            Body::Large(bytes) => bytes,
+        }
+    }
+
+    /// Copies the bytes into the program's memory, which has room for them.
+    pub(super) fn write_to(&self, into: UserOut) {
+        let bytes = self.bytes();
+        into.first(bytes.len())
+            .with(|room| room.copy_from_slice(bytes));
+    }
+}
+
+impl Body {
+    fn new(bytes: &[u8]) -> Result<Body, Error> {
+        if bytes.len() <= SMALL {
+            let mut small = [0; SMALL];
+            small[..bytes.len()].copy_from_slice(bytes);
+            return Ok(Body::Small {
+                len: bytes.len() as u8,
+                bytes: small,
+            });
+        }
+        let mut large = Vec::new();
+        large
+            .try_reserve_exact(bytes.len())
+            .map_err(|_| Error::NoMemory)?;
+        large.extend_from_slice(bytes);
+        Ok(Body::Large(large))
+    }
+}
+
+/// The handles that a received message came with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Handles {
+    count: usize,
+    of: [Handle; MAX_HANDLES],
+}
+
+impl Handles {
+    /// One more, of at most [`MAX_HANDLES`].
+    pub(super) fn push(&mut self, handle: Handle) {
+        self.of[self.count] = handle;
+        self.count += 1;
+    }
+
+    pub(super) fn as_slice(&self) -> &[Handle] {
+        &self.of[..self.count]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_kept_whatever_their_length() {
+        for len in [0, 1, SMALL, SMALL + 1, 65_536] {
+            let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let message = Message::new(&bytes).unwrap();
+            assert_eq!(message.bytes(), bytes);
+            assert_eq!(matches!(message.body, Body::Large(_)), len > SMALL);
+        }
+        assert!(size_of::<Message>() <= 72);
+    }
+}
