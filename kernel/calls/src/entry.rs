@@ -8,6 +8,7 @@
 )]
 
 pub mod io;
+pub mod ipc;
 pub mod memory;
 pub mod net;
 pub mod poll;

@@ -38,7 +38,7 @@ pub struct Machine {
     pub storage: Rc<dyn Storage>,
     /// Arguments and the like.
     pub environment: Rc<dyn Environment>,
-    /// Which memory is the program's.
+    /// Which memory is the program's, beside what it allocates.
     pub space: Rc<dyn AddressSpace>,
     /// What runs its tasks.
     pub runner: Rc<dyn Runner>,
@@ -82,12 +82,24 @@ impl Program {
         if self.tasks.get() >= MAX_TASKS {
             return Err(Error::NoMemory);
         }
+        let task = self.adopt(ceiling, active);
+        match self.machine.runner.start(&task, start) {
+            Ok(job) => task.runs_as(job),
+            Err(error) => {
+                self.task_ended();
+                return Err(error);
+            }
+        }
+        Ok(task)
+    }
+
+    /// A task whose stack is the caller's own: a thread of a process, a test. It is over when somebody calls its
+    /// [`end`](Task::end).
+    pub fn adopt(self: &Rc<Program>, ceiling: Kinds, active: Kinds) -> Rc<Task> {
         let task = Task::new(self, self.last_task.get() + 1, ceiling, active);
-        let job = self.machine.runner.start(&task, start)?;
         self.last_task.set(task.id());
         self.tasks.set(self.tasks.get() + 1);
-        task.runs_as(job);
-        Ok(task)
+        task
     }
 
     /// How many handles are open.
