@@ -1,7 +1,7 @@
 //! The calls `ipc_*`: channels of messages, which keep their boundaries and their order.
 //!
-//! A channel is bounded: its senders wait while it is full. Closing the receiving end drops what waits in it; closing the
-//! sending end lets the receivers have that first. Messages can take handles along.
+//! A channel is bounded: its senders wait while it is full. Closing the receiving end drops what waits in it; closing
+//! the sending end lets the receivers have that first. Messages can take handles along.
 
 mod line;
 mod message;
@@ -27,9 +27,9 @@ use state::{Arrival, Channel, Offer, Wanted};
 use waiting::{Receiving, Sending};
 
 /// The most bytes of a message. Longer ones are [`Error::Invalid`].
-pub const MAX_MESSAGE: usize = 65_536;
+pub(crate) const MAX_MESSAGE: usize = 65_536;
 /// The most messages that a channel can be made for.
-pub const MAX_CAPACITY: usize = 4096;
+pub(crate) const MAX_CAPACITY: usize = 4096;
 /// How many messages a channel holds for which no other number was asked.
 const DEFAULT_CAPACITY: usize = 16;
 /// Where the flags of a channel hold its capacity.
@@ -48,7 +48,8 @@ impl Drop for ChannelEnd {
     }
 }
 
-/// Readable: a message waits, or none will come. Writable: there is room, or nobody wants it. Hung up: the other end is closed.
+/// Readable: a message waits, or none will come. Writable: there is room, or nobody wants it. Hung up: the other end
+/// is closed.
 impl Pollable for ChannelEnd {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
         self.channel
@@ -149,8 +150,8 @@ impl Task {
         })))
     }
 
-    /// The channel of a handle that may do something. Who waits holds on to the channel and not to the end, so that closing
-    /// the handle closes the end at once.
+    /// The channel of a handle that may do something. Who waits holds on to the channel and not to the end, so that
+    /// closing the handle closes the end at once.
     fn channel_of(
         &self,
         handle: Handle,

@@ -1,7 +1,7 @@
 //! The calls `mem_*`: memory on a task's account, shared memory, arenas.
 //!
-//! There is one address space, so nothing here maps or protects anything. What is real is the accounting: every allocation
-//! is known by its address, belongs to a task or an arena, and is freed exactly once.
+//! There is one address space, so nothing here maps or protects anything. What is real is the accounting: every
+//! allocation is known by its address, belongs to a task or an arena, and is freed exactly once.
 
 mod account;
 mod address_map;

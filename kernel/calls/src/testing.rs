@@ -97,8 +97,8 @@ impl Host {
         }
     }
 
-    /// Starts a task in which every capability is active. It ends with status 0, or, after a failure, with the failure's
-    /// code. Runs once somebody waits in [`Host::run`].
+    /// Starts a task in which every capability is active. It ends with status 0, or, after a failure, with the
+    /// failure's code. Runs once somebody waits in [`Host::run`].
     pub fn spawn<F>(&self, body: impl FnOnce(Rc<Task>) -> F + 'static) -> Rc<Task>
     where
         F: Future<Output = Outcome> + 'static,

@@ -1,7 +1,7 @@
 //! Who waits, in the order they came: each with what it wants, until somebody else has seen to that.
 //!
-//! Places are used again, so that a wait allocates nothing once as many have waited at a time before; and anybody may leave
-//! the line at once, wherever it stands.
+//! Places are used again, so that a wait allocates nothing once as many have waited at a time before; and anybody may
+//! leave the line at once, wherever it stands.
 
 use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};

@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use abi::Error;
-use abi::handle::{Handle, Tag};
+use abi::handle::Tag;
 
 use super::message::Handles;
 use super::state::{Channel, Offer, State};

@@ -1,13 +1,13 @@
 //! A channel: its queue, who waits at either side, and what may travel through it.
 //!
-//! Two things always hold. Receivers wait only while the queue is empty: what is sent then goes straight into the memory of
-//! the first of them. Senders wait only while it is full: whoever makes room takes the message of the first of
-//! them in. So nobody is overtaken, and nobody is woken in vain.
+//! Two things always hold. Receivers wait only while the queue is empty: what is sent then goes straight into the
+//! memory of the first of them. Senders wait only while it is full: whoever makes room takes the message of the
+//! first of them in. So nobody is overtaken, and nobody is woken in vain.
 //!
-//! **No cycles.** Whoever has the receiving end has the queue with everything in it. If the receiving end of one channel could
-//! wait in a second one, whose own receiving end waits in the first, nobody could ever free the two. So a
-//! receiving end that waits in a message ("travels") takes no receiving ends, and one whose queue holds receiving ends does
-//! not travel. This also keeps freeing one from going deeper than one more.
+//! **No cycles.** Whoever has the receiving end has the queue with everything in it. If the receiving end of one
+//! channel could wait in a second one, whose own receiving end waits in the first, nobody could ever free the two.
+//! So a receiving end that waits in a message ("travels") takes no receiving ends, and one whose queue holds
+//! receiving ends does not travel. This also keeps freeing one from going deeper than one more.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -147,19 +147,11 @@ impl State {
 
     /// Receives the first message. `None`: there is none yet.
     pub(super) fn receive(&mut self, wanted: &Wanted) -> Option<Arrival> {
-        let Some(message) = self.queue.pop_front() else {
-            return (!self.can_send).then(|| Arrival::Failed(closed()));
-        };
-        match self.hand_over(message, wanted) {
-            Ok(arrival) => {
-                self.take_in();
-                Some(arrival)
-            }
-            Err((message, arrival)) => {
-                self.queue.push_front(message); // where it has just been: this allocates nothing
-                Some(arrival)
-            }
+        let arrival = self.hand_over(wanted);
+        if arrival.is_some() {
+            self.take_in();
         }
+        arrival.or_else(|| (!self.can_send).then(|| Arrival::Failed(closed())))
     }
 
     /// Puts back what a receiver got and cannot take. Its bytes are still where they were put.
@@ -283,44 +275,36 @@ impl State {
     /// Hands the first message to who waits for one; tells those whom it does not fit.
     fn serve(&mut self) {
         while let Some(wanted) = self.receivers.first().cloned()
-            && let Some(message) = self.queue.pop_front()
+            && let Some(arrival) = self.hand_over(&wanted)
         {
-            match self.hand_over(message, &wanted) {
-                Ok(arrival) => self.receivers.release_first(arrival),
-                Err((message, arrival)) => {
-                    self.queue.push_front(message);
-                    self.receivers.release_first(arrival);
-                }
-            }
+            self.receivers.release_first(arrival);
         }
         if !self.queue.is_empty() {
             self.readers.wake_all();
         }
     }
 
-    /// Gives a message, which is out of the queue, to a receiver; or back, and says why.
-    fn hand_over(
-        &mut self,
-        mut message: Message,
-        wanted: &Wanted,
-    ) -> Result<Arrival, (Message, Arrival)> {
+    /// Gives the first message to a receiver; where that cannot be, it stays and the receiver is told why.
+    fn hand_over(&mut self, wanted: &Wanted) -> Option<Arrival> {
+        let message = self.queue.front()?;
         let (len, count) = (message.bytes().len(), message.objects.len());
         let room = wanted.handles.map_or(usize::MAX, |room| room as usize);
         if len > wanted.into.len() || count > room {
             let handles = count;
-            return Err((message, Arrival::TooLong { len, handles }));
+            return Some(Arrival::TooLong { len, handles });
         }
         let mut handles = Handles::default();
         if wanted.handles.is_some() {
             match parcel::unpack(&wanted.task, &message.objects) {
                 Ok(unpacked) => handles = unpacked,
-                Err(failure) => return Err((message, Arrival::Failed(failure))),
+                Err(failure) => return Some(Arrival::Failed(failure)),
             }
         }
         message.write_to(wanted.into);
+        let message = self.queue.pop_front()?;
         self.carried -= parcel::arrive(&message.objects);
-        self.unwanted = core::mem::take(&mut message.objects);
-        Ok(Arrival::Message { len, handles })
+        self.unwanted = message.objects;
+        Some(Arrival::Message { len, handles })
     }
 
     /// Fills the room in the queue with what the first senders wait with, and tells who polls for room.

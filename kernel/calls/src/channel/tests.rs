@@ -787,8 +787,8 @@ async fn run_steps(host: &Host, main: &Caller, ends: Ends, steps: &[Step], log: 
         let (memory, log) = (Rc::clone(&host.memory), Rc::clone(log));
         match step {
             Step::Cancel(which) => {
-                let waiting = tasks.iter().filter(|task| task.status().is_none());
-                if let Some(task) = waiting.skip(which).next() {
+                let mut waiting = tasks.iter().filter(|task| task.status().is_none());
+                if let Some(task) = waiting.nth(which) {
                     task.cancel();
                 }
             }

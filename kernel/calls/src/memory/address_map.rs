@@ -1,8 +1,8 @@
 //! Things by address, in order, so that an address inside one finds it.
 //!
-//! A treap: a search tree by address that is a heap by random priorities, which keeps it flat. Its nodes lie in one vector,
-//! because that can say that memory is short; the standard library's ordered map cannot. A node keeps its place for
-//! as long as it is there. Priorities need not be secret: a program that could guess them would slow down itself.
+//! A treap: a search tree by address that is a heap by random priorities, which keeps it flat. Its nodes lie in one
+//! vector, because that can say that memory is short; the standard library's ordered map cannot. A node keeps its
+//! place for as long as it is there. Priorities need not be secret: a program that guesses them slows down itself.
 
 use alloc::vec::Vec;
 
