@@ -35,6 +35,12 @@ pub fn exercise(bytes: &[u8]) -> usize {
         let slept = task.task_sleep(argument % 1000).await;
         slept.map_or_else(|failure| failure.error.code() as i32, |()| 0)
     });
+    let (first, bytes) = bytes.split_first().unwrap_or((&0, bytes));
+    // Mostly everything may be had; at times a kind is missing.
+    let ceiling = match Kind::from_number(u32::from(*first)) {
+        Some(missing) => Kinds::ALL.without(missing),
+        None => Kinds::ALL,
+    };
     let mut run = Run {
         bytes,
         memory: host.memory.bytes(&[UNTOUCHED; ROOM]),
@@ -44,7 +50,9 @@ pub fn exercise(bytes: &[u8]) -> usize {
         stale: Vec::new(),
         capabilities: Vec::new(),
         allocations: Vec::new(),
-        task: be_a_task(&host, Kinds::ALL),
+        task: be_a_task(&host, ceiling),
+        ceiling,
+        good: BTreeMap::new(),
         host: Rc::clone(&host),
     };
     let calls = (0..MAX_CALLS).take_while(|_| run.step()).count();
@@ -68,6 +76,9 @@ struct Run<'a> {
     live: BTreeMap<u64, Tag>,
     /// Handles that were good.
     stale: Vec<u64>,
+    ceiling: Kinds,
+    /// The good capability of each kind, as far as one was given.
+    good: BTreeMap<u8, u64>,
     /// Capabilities that were given, good or not.
     capabilities: Vec<u64>,
     allocations: Vec<u64>,
@@ -109,6 +120,10 @@ impl Run<'_> {
             4 => self.pick(&any),
             5 => self.pick(&stale),
             6 => self.pick(&capabilities),
+            // A good one's place and generation, under another tag.
+            _ if self.byte() % 2 == 0 => self
+                .pick(&any)
+                .map(|good| good & !(0xff << 56) | u64::from(self.byte() % 10) << 56),
             _ => Some(self.number()),
         };
         chosen.unwrap_or(0)
@@ -237,17 +252,22 @@ impl Run<'_> {
             0 | 1 => {
                 let kind = u32::from(self.byte() % 10);
                 let code = unsafe { cap_acquire(kind, place) };
+                let known = Kind::from_number(kind);
                 if code == OK {
-                    self.capabilities.push(self.written(place));
+                    self.acquired(kind, self.written(place));
                 }
-                if Kind::from_number(kind).is_none() {
-                    assert_eq!(code, Error::Invalid.code());
+                if known.is_some_and(|kind| !self.ceiling.contains(kind)) {
+                    assert!(code == Error::Permission.code() || code == Error::Invalid.code());
                 }
+                assert!(code != OK || known.is_some());
                 self.checked(None, code);
             }
             2 => {
                 let before = self.active();
                 let code = unsafe { cap_drop(capability) };
+                let known = self.good.values().any(|good| *good == capability);
+                assert_eq!(code == OK, known, "dropping {capability:#x} gave {code}");
+                self.good.retain(|_, good| *good != capability);
                 if code != OK {
                     assert_eq!(self.active(), before);
                 }
@@ -263,17 +283,38 @@ impl Run<'_> {
         }
     }
 
+    /// A capability was given: the one that is good already, if there is one, and else none that ever was.
+    fn acquired(&mut self, kind: u32, capability: u64) {
+        match self.good.insert(kind as u8, capability) {
+            Some(before) => assert_eq!(before, capability),
+            None => assert!(!self.capabilities.contains(&capability), "came back"),
+        }
+        self.capabilities.push(capability);
+    }
+
     fn enter_some(&mut self) {
         let count = usize::from(self.byte() % 10);
-        let list: Vec<u64> = (0..count).map(|_| self.handle(Tag::Capability)).collect();
+        let good: Vec<u64> = self.good.values().copied().collect();
+        let list: Vec<u64> = (0..count)
+            .map(|_| match self.byte() % 4 {
+                0 => self.handle(Tag::Capability),
+                _ => self.pick(&good).unwrap_or(0),
+            })
+            .collect();
         let list = self.host.memory.numbers(&list);
         let before = self.active();
+        let numbers = list.values::<u64>();
         let code = unsafe { cap_enter(list.address(), count as u32) };
+        let all_good = numbers
+            .iter()
+            .all(|number| self.good.values().any(|good| good == number));
+        assert_eq!(
+            code == OK,
+            all_good && count <= 8,
+            "entering {numbers:x?} gave {code}"
+        );
         if code != OK {
             assert_eq!(self.active(), before, "a refused entry changes nothing");
-        }
-        if count > 8 {
-            assert_eq!(code, Error::Invalid.code());
         }
         self.checked(None, code);
     }
@@ -283,12 +324,12 @@ impl Run<'_> {
         let mut all = Vec::new();
         for kind in Kind::ALL {
             if unsafe { cap_acquire(kind as u32, place) } == OK {
+                self.acquired(kind as u32, self.written(place));
                 all.push(self.written(place));
             }
         }
         let list = self.host.memory.numbers(&all);
         assert_eq!(unsafe { cap_enter(list.address(), all.len() as u32) }, OK);
-        self.capabilities.extend(all);
         self.out.output().with(|out| out.fill(UNTOUCHED));
     }
 
