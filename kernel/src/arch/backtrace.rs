@@ -3,6 +3,7 @@
 //! before it is checked.
 #![allow(unsafe_code, reason = "reads frames by their addresses")]
 
+use crate::memory::range_set::Range;
 use crate::memory::{image, is_mapped};
 use abi::serial::FRAME_PREFIX;
 use core::fmt::Write;
@@ -17,7 +18,8 @@ pub(super) fn write(out: &mut impl Write, instruction: Option<u64>, frame: u64) 
         let _ = writeln!(out, "{FRAME_PREFIX}{address:016x}");
     };
     instruction.into_iter().for_each(&mut line);
-    callers(frame).take(MAX_FRAMES).for_each(line);
+    let anywhere = Range::new(0, u64::MAX);
+    callers(frame, anywhere).take(MAX_FRAMES).for_each(line);
 }
 
 /// The frame pointer of the function that calls this one.
@@ -54,9 +56,9 @@ pub(crate) fn instruction_pointer() -> u64 {
 }
 
 /// The addresses of the calls on a stack, innermost first.
-fn callers(mut frame: u64) -> impl Iterator<Item = u64> {
+fn callers(mut frame: u64, stack: Range) -> impl Iterator<Item = u64> {
     core::iter::from_fn(move || {
-        let (next, address) = read_frame(frame)?;
+        let (next, address) = read_frame(frame).filter(|(next, _)| stack.contains(*next))?;
         // The stack grows down, so a caller's frame lies higher; anything else ends the walk.
         frame = if next > frame { next } else { 0 };
         Some(address - 1)
@@ -88,11 +90,11 @@ const MAX_KEPT_FRAMES: usize = 16;
 
 #[cfg(feature = "foreign")]
 impl Frames {
-    /// The instruction, and the callers from frame pointer `frame` on.
-    pub(crate) fn collect(instruction: u64, frame: u64) -> Frames {
+    /// The instruction, and the callers from frame pointer `frame` on whose frames lie on `stack`.
+    pub(crate) fn collect(instruction: u64, frame: u64, stack: Range) -> Frames {
         let mut addresses = [0; MAX_KEPT_FRAMES];
         let mut len = 0;
-        let known = core::iter::once(instruction).chain(callers(frame));
+        let known = core::iter::once(instruction).chain(callers(frame, stack));
         for (slot, address) in addresses.iter_mut().zip(known) {
             *slot = address;
             len += 1;

@@ -20,7 +20,7 @@ use reactor::task::JoinHandle;
 
 use super::fault::{Fault, Interrupted};
 use super::running::Running;
-use crate::arch::FloatControl;
+use crate::arch::{self, FloatControl};
 use crate::memory::range_set::Range;
 use crate::memory::stack::Stack;
 use crate::memory::{PAGE_SIZE, image};
@@ -123,7 +123,7 @@ impl Body {
             CoroutineResult::Return(ending) => return Some(ending),
             CoroutineResult::Yield(Pause::Waiting) => return None,
             CoroutineResult::Yield(Pause::Exit(status)) => Ending::Status(status),
-            CoroutineResult::Yield(Pause::Overflow(at)) => Ending::Fault(Fault::new(at)),
+            CoroutineResult::Yield(Pause::Overflow(at)) => Ending::Fault(Fault::new(at, &self.running)),
         };
         // SAFETY: nothing on the stack is to be dropped. `run` and the program's own frames own nothing. A call drops what
         // it has before it leaves this way: `calls::entry` says so of `Door::exit`; and `Door::enter`, which leaves so when
@@ -149,7 +149,7 @@ impl Body {
 
 /// What is at the bottom of every stack.
 fn run(running: &Running, yielder: &Yielder<Turn, Pause>, turn: Turn, start: Start) -> Ending {
-    running.begins(yielder, turn);
+    running.begins(yielder, turn, arch::frame_pointer());
     let entry = start.entry as *const ();
     // SAFETY: `Stacks::start` saw that the address is one of code. That there is a function of this kind is the word
     // of the program (the header, `task_spawn`).

@@ -46,10 +46,10 @@ pub(super) struct Fault {
 
 impl Fault {
     /// Looks at the stack as it is.
-    pub(super) fn new(at: Interrupted) -> Fault {
+    pub(super) fn new(at: Interrupted, running: &Running) -> Fault {
         Fault {
             at,
-            frames: Frames::collect(at.instruction, at.frame),
+            frames: Frames::collect(at.instruction, at.frame, running.frames()),
         }
     }
 
@@ -100,7 +100,7 @@ pub(crate) fn divert(at: Interrupted) -> Option<TrapHandlerRegs> {
         return None;
     }
     let trap = running.trap()?;
-    let fault = Fault::new(at);
+    let fault = Fault::new(at, running);
     running.enter_kernel();
     // SAFETY: the program was running, so whatever it wrote it wrote in code that the compiler knows nothing of, and
     // nothing on the stack is the kernel's but the way back at its bottom, which stays. The coroutine is being resumed,

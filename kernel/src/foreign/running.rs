@@ -39,6 +39,8 @@ pub(super) struct Running {
     yielder: Cell<Option<NonNull<Yielder<Turn, Pause>>>>,
     /// What the reactor polls with; `None` while the task is not to wait any more.
     turn: Cell<Turn>,
+    /// The frame below the program's first.
+    bottom_frame: Cell<u64>,
     /// How a fault leaves the stack.
     trap: OnceCell<CoroutineTrapHandler<Ending>>,
 }
@@ -51,6 +53,7 @@ impl Running {
             in_kernel: AtomicBool::new(true),
             yielder: Cell::new(None),
             turn: Cell::new(None),
+            bottom_frame: Cell::new(stack.end),
             trap: OnceCell::new(),
         })
     }
@@ -75,9 +78,10 @@ impl Running {
         result
     }
 
-    /// The task begins: on its stack, with the way back.
-    pub(super) fn begins(&self, yielder: &Yielder<Turn, Pause>, turn: Turn) {
+    /// The task begins: on its stack, with the way back. `frame` is that of the function which calls the program.
+    pub(super) fn begins(&self, yielder: &Yielder<Turn, Pause>, turn: Turn, frame: u64) {
         self.yielder.set(Some(NonNull::from(yielder)));
+        self.bottom_frame.set(frame);
         self.turn.set(turn);
     }
 
@@ -135,6 +139,11 @@ impl Running {
 
     pub(super) fn stack(&self) -> Range {
         self.stack
+    }
+
+    /// Where the program's frames are.
+    pub(super) fn frames(&self) -> Range {
+        Range::new(self.stack.start, self.bottom_frame.get())
     }
 }
 

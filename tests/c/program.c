@@ -1,0 +1,387 @@
+/* What a program in C does right and wrong; the first argument says which. tests/vm/foreign.rs knows what follows. */
+#include <ukernel_abi.h>
+
+#define FOREVER (~0ull)
+#define MILLISECOND 1000000ull
+
+static handle_t caps[8];
+
+static size_t length(const char *text) {
+    size_t len = 0;
+    while (text[len] != 0) {
+        len++;
+    }
+    return len;
+}
+
+static int equal(const char *a, const char *b) {
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+static void say(const char *text) { log_write(LOG_INFO, (ptr_t)text, length(text)); }
+
+/* Logs "NAME=NUMBER". */
+static void say_number(const char *name, u64 number) {
+    char text[80], digits[20];
+    size_t len = 0, n = 0;
+    while (*name != 0 && len < 50) {
+        text[len++] = *name++;
+    }
+    text[len++] = '=';
+    do {
+        digits[n++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    while (n > 0) {
+        text[len++] = digits[--n];
+    }
+    log_write(LOG_INFO, (ptr_t)text, len);
+}
+
+static handle_t spawn(i32 (*entry)(ptr_t), ptr_t argument) {
+    handle_t task = 0;
+    if (task_spawn((ptr_t)entry, argument, caps, 8, 0, &task) != OK) {
+        task_exit(90);
+    }
+    return task;
+}
+
+static i32 join(handle_t task) {
+    i32 status = 0;
+    return task_join(task, FOREVER, &status) == OK ? status : 91;
+}
+
+/* --- faults: each is one function, run in the first task or in another ---------------------------------------- */
+
+static volatile int zero;
+
+__attribute__((noinline)) static int recurse(int depth) {
+    volatile char room[500];
+    room[0] = (char)depth;
+    return depth < 0 ? 0 : recurse(depth + 1) + room[0];
+}
+
+/* Uses the stack up in small steps, and calls in at each of them. */
+__attribute__((noinline)) static int recurse_calling(int depth) {
+    volatile char room[100];
+    time_ns now;
+    room[0] = (char)depth;
+    time_now(&now);
+    return depth < 0 ? 0 : recurse_calling(depth + 1) + room[0];
+}
+
+static i32 overflow(ptr_t a) { return recurse((int)a); }
+static i32 overflow_in_call(ptr_t a) { return recurse_calling((int)a); }
+static i32 large_frame(ptr_t a) {
+    volatile char large[1 << 20];
+    large[0] = (char)a;
+    return large[0];
+}
+static i32 null_pointer(ptr_t a) { return *(volatile int *)(a + 8); }
+static i32 divide(ptr_t a) { return (i32)(a + 100) / zero; }
+static i32 trap(ptr_t a) {
+    (void)a;
+    __builtin_trap();
+}
+static i32 bad_address(ptr_t a) { return *(volatile int *)(a + 0x8000000000000000ull); }
+static i32 write_constant(ptr_t a) {
+    *(volatile char *)(size_t)"constant" = (char)a;
+    return 0;
+}
+static i32 run_data(ptr_t a) {
+    static char data[16];
+    ((void (*)(ptr_t))(size_t)data)(a);
+    return 0;
+}
+static i32 call_null(ptr_t a) {
+    ((void (*)(void))(size_t)a)();
+    return 0;
+}
+static i32 lose_stack(ptr_t a) {
+    __asm__ volatile("mov $0x1234567812345678, %%rsp; ret" : : "r"(a));
+    return 0;
+}
+/* With what x87 and SSE hold left in disorder, and the direction flag set. */
+static i32 disorder(ptr_t a) {
+    u32 towards_zero = 0x7f80;
+    __asm__ volatile("fld1; fld1; fld1; fld1; fld1; fld1; fld1; fld1; ldmxcsr %0; std; ud2" : : "m"(towards_zero), "r"(a));
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    i32 (*function)(ptr_t);
+} faults[] = {
+    {"overflow", overflow},           {"overflow-in-call", overflow_in_call},
+    {"large-frame", large_frame},     {"null-pointer", null_pointer},
+    {"divide", divide},               {"trap", trap},
+    {"bad-address", bad_address},     {"write-constant", write_constant},
+    {"run-data", run_data},           {"call-null", call_null},
+    {"lose-stack", lose_stack},       {"disorder", disorder},
+};
+enum { FAULTS = sizeof faults / sizeof *faults };
+
+static volatile int other_is_to_go_on = 1;
+
+static i32 other(ptr_t a) {
+    i32 turns = 0;
+    while (other_is_to_go_on) {
+        task_sleep(MILLISECOND);
+        turns++;
+    }
+    return turns > 0 ? (i32)a : 92;
+}
+
+/* A sum in x87 and in SSE that must come out as it always does. */
+static int float_works(void) {
+    volatile double sum = 0;
+    volatile long double extended = 0;
+    for (int i = 1; i <= 10; i++) {
+        sum += 1.0 / i;
+        extended += 1.0L / i;
+    }
+    return sum == 2.9289682539682538 && extended > 2.92896825396825396L && extended < 2.92896825396825398L;
+}
+
+/* Every fault, one task after the other, while another task goes on. */
+static int all_faults(void) {
+    handle_t witness = spawn(other, 7);
+    for (u32 i = 0; i < FAULTS; i++) {
+        say(faults[i].name);
+        if (join(spawn(faults[i].function, 0)) != TASK_FAULTED) {
+            return 93;
+        }
+        if (!float_works()) {
+            return 94;
+        }
+    }
+    other_is_to_go_on = 0;
+    return join(witness);
+}
+
+static int fault_in_main(const char *name) {
+    for (u32 i = 0; i < FAULTS; i++) {
+        if (equal(name, faults[i].name)) {
+            return faults[i].function(0);
+        }
+    }
+    return 95;
+}
+
+/* --- floating point across tasks ------------------------------------------------------------------------------- */
+
+static i32 rounds_up(ptr_t a) {
+    u32 control = 0x5f80, now = 0;
+    __asm__ volatile("ldmxcsr %0" : : "m"(control));
+    for (int i = 0; i < 20; i++) {
+        task_yield();
+        __asm__ volatile("stmxcsr %0" : "=m"(now));
+        if ((now & 0x6000) != 0x4000) {
+            return 1;
+        }
+    }
+    return (i32)a;
+}
+
+static i32 sums_up(ptr_t a) {
+    for (int i = 0; i < 20; i++) {
+        if (!float_works()) {
+            return 1;
+        }
+        task_yield();
+    }
+    return (i32)a;
+}
+
+static int floats(void) {
+    handle_t tasks[4] = {spawn(rounds_up, 0), spawn(sums_up, 0), spawn(rounds_up, 0), spawn(sums_up, 0)};
+    int wrong = 0;
+    for (int i = 0; i < 4; i++) {
+        wrong += join(tasks[i]);
+    }
+    return wrong;
+}
+
+/* --- ends ------------------------------------------------------------------------------------------------------ */
+
+static i32 sleeps(ptr_t a) {
+    task_sleep(FOREVER / 2);
+    say("slept for ever");
+    return (i32)a;
+}
+
+static i32 spins(ptr_t a) {
+    while (zero == 0) {
+    }
+    return (i32)a;
+}
+
+static i32 exits(ptr_t a) {
+    task_exit((i32)a);
+    return 1;
+}
+
+/* Returns while others sleep, one of them with a wait that has to be taken back, and one that has not begun. */
+static int leave_others(void) {
+    spawn(sleeps, 0);
+    spawn(sleeps, 0);
+    task_sleep(MILLISECOND);
+    spawn(sleeps, 0);
+    return 0x1234;
+}
+
+static int cancel_others(void) {
+    handle_t sleeping = spawn(sleeps, 0), fresh;
+    task_yield();
+    fresh = spawn(sleeps, 0);
+    task_cancel(sleeping);
+    task_cancel(fresh);
+    if (join(sleeping) != TASK_CANCELLED || join(fresh) != TASK_CANCELLED) {
+        return 1;
+    }
+    return join(spawn(exits, 5)) == 5 ? 0 : 2;
+}
+
+/* Spawns as many tasks as there can be; then there must be room for as many again. */
+static int spawn_many(u64 wanted) {
+    static handle_t tasks[4096];
+    u64 counts[2] = {0, 0};
+    for (int round = 0; round < 2; round++) {
+        u64 n = 0;
+        result_t result = OK;
+        while (n < wanted && (result = task_spawn((ptr_t)sleeps, 0, caps, 8, 0, &tasks[n])) == OK) {
+            n++;
+        }
+        if (result != OK && result != ERR_NOMEM) {
+            return 1;
+        }
+        counts[round] = n;
+        task_yield();
+        for (u64 i = 0; i < n; i++) {
+            task_cancel(tasks[i]);
+        }
+        for (u64 i = 0; i < n; i++) {
+            if (join(tasks[i]) != TASK_CANCELLED) {
+                return 2;
+            }
+        }
+    }
+    say_number("spawned", counts[0]);
+    return counts[0] > 0 && counts[0] == counts[1] ? 0 : 3;
+}
+
+/* --- waiting --------------------------------------------------------------------------------------------------- */
+
+/* A poll that lasts half a second must not take turns meanwhile: this task's own figures say how many it took. */
+static int wait_quietly(void) {
+    handle_t self, deadline;
+    task_stats_t before, after;
+    time_ns start, end;
+    u32 ready = 0;
+    task_self(&self);
+    time_now(&start);
+    time_deadline(start + 500 * MILLISECOND, &deadline);
+    io_event_t event;
+    task_get_stats(self, (ptr_t)&before);
+    if (io_poll(&deadline, 1, FOREVER, (ptr_t)&event, &ready) != OK || ready != 1) {
+        return 1;
+    }
+    if (io_poll(0, 0, 500 * MILLISECOND, 0, 0) != ERR_TIMEOUT) {
+        return 2;
+    }
+    task_get_stats(self, (ptr_t)&after);
+    time_now(&end);
+    if (end - start < 1000 * MILLISECOND) {
+        return 3;
+    }
+    say_number("turns", after.sched_ticks - before.sched_ticks);
+    say_number("switches", after.context_switches - before.context_switches);
+    return 0;
+}
+
+/* --- what is handed over --------------------------------------------------------------------------------------- */
+
+static int arguments(int argc, char **argv) {
+    for (int i = 0; i < argc; i++) {
+        say(argv[i]);
+    }
+    return argv[argc] == 0 ? argc : 96;
+}
+
+/* Whatever number is given as a pointer, there is an answer. Reads only: writing where it is allowed would destroy. */
+static int wild_pointers(void) {
+    u64 refused = 0, taken = 0;
+    for (int bit = 0; bit < 64; bit++) {
+        for (int offset = -8; offset <= 8; offset += 4) {
+            ptr_t address = (1ull << bit) + (u64)(i64)offset;
+            result_t result = log_write(LOG_DEBUG, address, 16);
+            refused += result == ERR_INVALID;
+            taken += result == OK;
+            result = io_open(address, 0, (handle_t *)&taken);
+            if (result == OK) {
+                return 1;
+            }
+        }
+    }
+    say_number("refused", refused);
+    if (refused + taken < 64 * 5) {
+        return 2;
+    }
+    /* Constants and code can be read and not written. */
+    static const u64 constant = 5;
+    if (log_write(LOG_INFO, (ptr_t)&constant, 8) != OK || time_now((time_ns *)(size_t)&constant) != ERR_INVALID ||
+        time_now((time_ns *)(size_t)&wild_pointers) != ERR_INVALID) {
+        return 3;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    for (u32 kind = 1; kind <= 8; kind++) {
+        if (cap_acquire(kind, &caps[kind - 1]) != OK) {
+            return 97;
+        }
+    }
+    if (cap_enter(caps, 8) != OK) {
+        return 97;
+    }
+    const char *mode = argc > 1 ? argv[1] : "arguments";
+    if (equal(mode, "arguments")) {
+        return arguments(argc, argv);
+    }
+    if (equal(mode, "faults")) {
+        return all_faults();
+    }
+    if (equal(mode, "fault")) {
+        return fault_in_main(argv[2]);
+    }
+    if (equal(mode, "floats")) {
+        return floats();
+    }
+    if (equal(mode, "leave")) {
+        return leave_others();
+    }
+    if (equal(mode, "cancel")) {
+        return cancel_others();
+    }
+    if (equal(mode, "spawn-many")) {
+        return spawn_many(4096);
+    }
+    if (equal(mode, "exit")) {
+        exits(300);
+    }
+    if (equal(mode, "spin")) {
+        return join(spawn(spins, 0));
+    }
+    if (equal(mode, "quiet")) {
+        return wait_quietly();
+    }
+    if (equal(mode, "wild-pointers")) {
+        return wild_pointers();
+    }
+    return 98;
+}
