@@ -1,12 +1,16 @@
 //! A foreign program: what all of its tasks share.
 
-use alloc::rc::Rc;
+use alloc::collections::BTreeMap;
+use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
 
 use abi::Error;
 use abi::capability::Kinds;
 use abi::handle::Handle;
+use reactor::sync::WakerSlot;
 use reactor::{Clock, Spawner};
 
 use crate::backend::{Environment, Network, Runner, Start, Storage};
@@ -50,7 +54,10 @@ pub struct Program {
     pub(crate) generations: RefCell<Generations>,
     pub(crate) handles: RefCell<Table<Rc<Entry>>>,
     pub(crate) heap: Heap,
-    tasks: Cell<usize>,
+    /// Those that have not ended, by number.
+    tasks: RefCell<BTreeMap<u64, Weak<Task>>>,
+    /// Who waits for the last of them.
+    ended: WakerSlot,
     last_task: Cell<u64>,
     pub(crate) member_looks: Cell<u64>,
 }
@@ -63,7 +70,8 @@ impl Program {
             generations: RefCell::default(),
             handles: RefCell::new(Table::new(MAX_HANDLES)),
             heap: Heap::default(),
-            tasks: Cell::new(0),
+            tasks: RefCell::default(),
+            ended: WakerSlot::new(),
             last_task: Cell::new(0),
             member_looks: Cell::new(0),
         })
@@ -79,14 +87,14 @@ impl Program {
         ceiling: Kinds,
         active: Kinds,
     ) -> Result<Rc<Task>, Error> {
-        if self.tasks.get() >= MAX_TASKS {
+        if self.task_count() >= MAX_TASKS {
             return Err(Error::NoMemory);
         }
         let task = self.adopt(ceiling, active);
         match self.machine.runner.start(&task, start) {
             Ok(job) => task.runs_as(job),
             Err(error) => {
-                self.task_ended();
+                self.task_ended(task.id());
                 return Err(error);
             }
         }
@@ -98,7 +106,8 @@ impl Program {
     pub fn adopt(self: &Rc<Program>, ceiling: Kinds, active: Kinds) -> Rc<Task> {
         let task = Task::new(self, self.last_task.get() + 1, ceiling, active);
         self.last_task.set(task.id());
-        self.tasks.set(self.tasks.get() + 1);
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.insert(task.id(), Rc::downgrade(&task));
         task
     }
 
@@ -109,7 +118,7 @@ impl Program {
 
     /// How many tasks have not ended.
     pub fn task_count(&self) -> usize {
-        self.tasks.get()
+        self.tasks.borrow().len()
     }
 
     /// How often waits have looked at a member of an interest set.
@@ -122,8 +131,31 @@ impl Program {
         &self.machine
     }
 
-    pub(crate) fn task_ended(&self) {
-        self.tasks.set(self.tasks.get() - 1);
+    /// Tells all tasks to end, each in its present or next wait.
+    pub fn cancel(&self) {
+        for task in self.tasks.borrow().values().filter_map(Weak::upgrade) {
+            task.cancel();
+        }
+    }
+
+    /// Waits until no task is left. One may wait at a time.
+    pub async fn ended(&self) {
+        poll_fn(|cx| {
+            if self.task_count() == 0 {
+                return Poll::Ready(());
+            }
+            self.ended.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(crate) fn task_ended(&self, number: u64) {
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.remove(&number);
+        if tasks.is_empty() {
+            self.ended.wake();
+        }
     }
 
     /// Puts an object under a handle of its own.
@@ -143,8 +175,34 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program")
-            .field("tasks", &self.tasks.get())
+            .field("tasks", &self.task_count())
             .field("handles", &self.handles.borrow().len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use abi::number::TASK_CANCELLED;
+
+    use super::*;
+    use crate::testing::Host;
+
+    #[test]
+    fn tasks_that_wait_end_when_the_program_is_cancelled() {
+        let host = Host::new();
+        let sleeper = host.spawn(async |task| task.task_sleep(u64::MAX / 2).await);
+        let fresh = host.spawn(async |task| task.task_sleep(u64::MAX / 2).await);
+        let quick = host.spawn(async |task| task.task_yield().await);
+        host.reactor.block_on(async {
+            reactor::task::yield_now().await;
+            assert_eq!(host.program.task_count(), 3);
+            host.program.cancel();
+            host.program.ended().await;
+        });
+        let ends = [&sleeper, &fresh, &quick].map(|task| task.status());
+        assert_eq!(&ends[..2], [Some(TASK_CANCELLED); 2]);
+        assert!(ends[2].is_some());
+        assert_eq!(host.program.task_count(), 0);
     }
 }

@@ -249,7 +249,7 @@ impl Task {
             }
         }
         self.program.heap.free_all(&self.account);
-        self.program.task_ended();
+        self.program.task_ended(self.id);
         self.joiners.borrow_mut().wake_all();
     }
 

@@ -123,7 +123,9 @@ impl Body {
             CoroutineResult::Return(ending) => return Some(ending),
             CoroutineResult::Yield(Pause::Waiting) => return None,
             CoroutineResult::Yield(Pause::Exit(status)) => Ending::Status(status),
-            CoroutineResult::Yield(Pause::Overflow(at)) => Ending::Fault(Fault::new(at, &self.running)),
+            CoroutineResult::Yield(Pause::Overflow(at)) => {
+                Ending::Fault(Fault::new(at, &self.running))
+            }
         };
         // SAFETY: nothing on the stack is to be dropped. `run` and the program's own frames own nothing. A call drops what
         // it has before it leaves this way: `calls::entry` says so of `Door::exit`; and `Door::enter`, which leaves so when

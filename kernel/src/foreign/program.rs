@@ -32,6 +32,10 @@ pub(super) const FIRST_TASK: u64 = 1;
 const FIRST_STACK: usize = 256 << 10;
 /// What `main` is told it is called.
 const NAME: &str = "program";
+/// How long the other tasks may take to end when the first has ended. They end in their next wait, so this is for those
+/// that never wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status. Its other
 /// tasks are cancelled then. `main` is given the words behind ` -- ` on the kernel's command line as arguments.
 ///
@@ -54,7 +58,17 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
         }
     };
     let status = ended(&task).await;
+    end_others(&program, &context).await;
     ExitCode::from(status as u8)
+}
+
+/// Ends the tasks that the first one left.
+async fn end_others(program: &Program, context: &Context) {
+    program.cancel();
+    let ended = context.clock().timeout(PATIENCE, program.ended()).await;
+    if ended.is_err() {
+        log::warn!("program: tasks do not end count={}", program.task_count());
+    }
 }
 
 /// What `main` is called with. Lives as long as the machine: C programs keep pointers into their arguments.

@@ -6,7 +6,7 @@
 
 use abi::capability::Kind;
 
-use super::{call, handle, input, list, output, place, put, room, wait};
+use super::{call, handle, input, list, output, place, room, wait};
 
 /// `ipc_channel_create` of the header.
 ///
