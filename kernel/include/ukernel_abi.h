@@ -278,13 +278,15 @@ enum { LOG_DEBUG = 0, LOG_INFO = 1, LOG_WARN = 2, LOG_ERROR = 3 };
 /* [LOG] A line of the log, with the task and its capabilities. Text beyond 400 bytes is cut, bytes that are no UTF-8 and
  * control characters are replaced, a line break at the end is dropped. A level above: ERR_INVALID. */
 result_t log_write(u32 level, ptr_t msg_ptr, size_t len);
-/* [TRACE] Begins a span of time within the task's present one. A name is cut at 31 bytes. While tracing is off the handle is
- * 0, and every span function takes that. */
+/* [TRACE] Begins a span of time within the task's present one: the last that it began and nobody has ended. A name is
+ * cut at 31 bytes. While tracing is off the handle is 0, and every span function takes that. At most 1024 spans
+ * are open in a program: beyond, another one is given up. */
 result_t trace_span_begin(ptr_t name_ptr, size_t name_len, handle_t *span_out);
-/* [TRACE] Ends it, in whichever task. */
+/* [TRACE] Ends it, in whichever task. It has been ended or given up: ERR_INVALID. */
 result_t trace_span_end(handle_t span);
-/* [TRACE] Something that happened within a span (0: within the task's present one), with a text such as "key=value", cut at 31 bytes;
- * kv_ptr may be null. */
+/* [TRACE] Something that happened within a span that is open, else ERR_INVALID (0: within the task's present one), with
+ * a text such as "key=value"; both are cut at 31 bytes. Without a name it is an attribute of the span. kv_ptr may be
+ * null. While tracing is off nothing is recorded. */
 result_t trace_event(handle_t span, ptr_t name_ptr, size_t name_len, ptr_t kv_ptr, size_t kv_len);
 
 /* --- since version 0.3.0 ------------------------------------------------------------------------------------- */
@@ -456,7 +458,8 @@ result_t sys_argument_count(u32 *count_out);
 result_t sys_argument(u32 index, ptr_t buf_ptr, size_t capacity, size_t *len_out);
 result_t sys_environment(ptr_t name_ptr, size_t name_len, ptr_t buf_ptr, size_t capacity, size_t *len_out);
 
-/* [TRACE] Switches tracing on (1) or off (0) for the whole program. */
+/* [TRACE] Switches tracing on (1) or off (0) for the whole program. The last 2048 spans and events are kept, and written
+ * to the console when the program ends. Another number: ERR_INVALID. */
 result_t trace_enable(u32 on);
 
 #ifdef __cplusplus

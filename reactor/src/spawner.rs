@@ -9,7 +9,7 @@ use crate::executor::Core;
 use crate::stats::Stats;
 use crate::task::cell;
 use crate::task::header::Header;
-use crate::task::{JoinHandle, Priority, TaskInfo};
+use crate::task::{CurrentTask, JoinHandle, Priority, TaskInfo};
 
 /// Spawns tasks onto its reactor; from [`Reactor::spawner`](crate::Reactor::spawner).
 ///
@@ -58,6 +58,11 @@ impl Spawner {
     /// The reactor's counters.
     pub fn stats(&self) -> Stats {
         self.core.stats()
+    }
+
+    /// A view of the task being polled, as [`Reactor::current_task`](crate::Reactor::current_task) gives it.
+    pub fn current_task(&self) -> CurrentTask {
+        CurrentTask(self.core.shared.clone())
     }
 
     /// Calls `f` with every task that has not ended, oldest first; also with those that `f` spawns.

@@ -11,5 +11,6 @@ pub mod handle;
 pub mod layout;
 pub mod number;
 pub mod serial;
+pub mod trace;
 
 pub use error::{Error, OK};

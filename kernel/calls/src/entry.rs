@@ -14,6 +14,7 @@ pub mod net;
 pub mod poll;
 pub mod program;
 pub mod tasks;
+mod trace;
 
 use alloc::rc::Rc;
 use core::future::Future;

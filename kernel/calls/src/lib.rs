@@ -40,6 +40,7 @@ pub mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;
+pub mod trace;
 pub mod user;
 mod wait;
 

@@ -121,7 +121,10 @@ impl Task {
             Tag::Set,
             Tag::Memory,
         ];
-        self.close(1, handle, &closable)
+        match handle.tag() {
+            Some(Tag::Span) => self.trace_span_drop(handle),
+            _ => self.close(1, handle, &closable),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::memory::Heap;
 use crate::object::{Entry, Object};
 use crate::table::Table;
 use crate::task::Task;
+use crate::trace::Trace;
 use crate::user::AddressSpace;
 
 /// The most handles of a program at a time. Beyond, whatever makes one gives [`Error::NoMemory`].
@@ -46,6 +47,8 @@ pub struct Machine {
     pub space: Rc<dyn AddressSpace>,
     /// What runs its tasks.
     pub runner: Rc<dyn Runner>,
+    /// Where its spans and events go, beside those of programs in Rust.
+    pub trace: Trace,
 }
 
 /// A program of another language, as all of its tasks share it.
@@ -129,6 +132,11 @@ impl Program {
     /// What it runs on.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Where its spans and events go.
+    pub fn trace(&self) -> &Trace {
+        &self.machine.trace
     }
 
     /// Tells all tasks to end, each in its present or next wait.

@@ -5,7 +5,7 @@
 
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::task::{Context, Waker};
 
@@ -21,6 +21,7 @@ use crate::failure::{Failure, Outcome};
 use crate::memory::Account;
 use crate::object::{Entry, Named, Object};
 use crate::program::Program;
+use crate::trace::Track;
 use crate::user::AddressSpace;
 
 /// A task of a program.
@@ -34,6 +35,8 @@ pub struct Task {
     /// Handles that are closed when it ends.
     owned: RefCell<Vec<Handle>>,
     pub(crate) account: Account,
+    /// Where it is in the trace; made when tracing first needs it.
+    track: OnceCell<Rc<Track>>,
     job: RefCell<Option<JoinHandle<()>>>,
     switches: Cell<u64>,
     own_handle: Cell<Handle>,
@@ -55,6 +58,7 @@ impl Task {
             last_error: Cell::default(),
             owned: RefCell::default(),
             account: Account::default(),
+            track: OnceCell::new(),
             job: RefCell::default(),
             switches: Cell::new(0),
             own_handle: Cell::new(Handle::NONE),
@@ -261,6 +265,14 @@ impl Task {
     /// Its reactor task, while it can be asked for figures.
     pub(crate) fn with_job<R>(&self, ask: impl FnOnce(&JoinHandle<()>) -> R) -> Option<R> {
         self.job.borrow().as_ref().map(ask)
+    }
+
+    /// Where it is in the trace.
+    pub(crate) fn track(&self) -> &Rc<Track> {
+        self.track.get_or_init(|| {
+            let number = self.with_job(JoinHandle::id);
+            Rc::new(Track::new(number.unwrap_or_default() as u32))
+        })
     }
 
     pub(crate) fn switches(&self) -> u64 {

@@ -35,6 +35,7 @@ use crate::backend::{File, Start, Storage};
 use crate::failure::Outcome;
 use crate::program::{DEFAULT_STACK, Machine, Program};
 use crate::task::Task;
+use crate::trace::Trace;
 
 pub use door::{Current, be_a_task};
 pub use exercise::{MAX_CALLS, exercise};
@@ -85,6 +86,7 @@ impl Host {
             environment: Rc::clone(&settings) as Rc<_>,
             space: Rc::clone(&memory) as Rc<_>,
             runner: Rc::clone(&functions) as Rc<_>,
+            trace: Trace::new(&reactor.spawner(), reactor.clock()),
         };
         change(&mut machine);
         Host {

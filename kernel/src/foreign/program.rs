@@ -14,6 +14,7 @@ use core::time::Duration;
 use abi::Error;
 use abi::capability::Kinds;
 use calls::backend::{Environment, File, Start, Storage};
+use calls::trace::Trace;
 use calls::{Machine, Program, Task};
 use rand_core::Rng;
 use reactor::readiness::{Interest, Pollable};
@@ -122,6 +123,7 @@ fn machine(context: &Context) -> Machine {
         environment: Rc::new(Surroundings(context.clone())),
         space: Rc::new(Guest),
         runner: Rc::new(Stacks),
+        trace: Trace::new(&context.spawner(), context.clock()),
     }
 }
 

@@ -48,6 +48,7 @@ pub unsafe extern "C" fn trace_event(
     text_len: u64,
 ) -> u32 {
     call("trace_event", Some(Kind::Trace), |task| {
+        let text_len = if text == 0 { 0 } else { text_len };
         task.trace_event(
             handle(span),
             input(task, 2, name, name_len)?,

@@ -1,0 +1,352 @@
+//! The calls `trace_*`, and the same for programs in Rust: spans of time and events, on one ring.
+//!
+//! A [`Trace`] is off and without memory until it is switched on; a span then costs one look. What it has recorded is
+//! [drained](Trace::drain) as lines of text, which `ukernel trace` makes into a file for a trace viewer.
+//!
+//! ```
+//! use calls::trace::Trace;
+//! use reactor::{Reactor, testing::VirtualClock, time::Duration};
+//! let reactor = Reactor::new(VirtualClock::new());
+//! let (clock, trace) = (reactor.clock(), Trace::new(&reactor.spawner(), reactor.clock()));
+//! trace.enable().unwrap();
+//! reactor.block_on(async {
+//!     let request = trace.span("request");
+//!     request.attribute("path=/");
+//!     clock.sleep(Duration::from_nanos(0x20)).await;
+//!     let query = request.span("query"); // within it
+//!     query.event("cache", "hit=no");
+//! });
+//! let lines: Vec<String> = trace.drain().map(|line| line.to_string()).collect();
+//! assert_eq!(lines, [
+//!     "#trace h 1 0",
+//!     "#trace t 1 main",
+//!     "#trace e 0 1 1 % path=/",
+//!     "#trace e 20 1 2 cache hit=no",
+//!     "#trace s 20 0 1 1 2 1 query",
+//!     "#trace s 0 20 1 1 1 0 request",
+//! ]);
+//! ```
+
+mod buffer;
+mod drain;
+
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+
+use abi::Error;
+use abi::capability::Kind;
+use abi::handle::{Handle, Tag};
+use reactor::task::CurrentTask;
+use reactor::{Clock, Spawner};
+
+use crate::failure::{Failure, Outcome};
+use crate::task::Task;
+use crate::user::UserIn;
+use buffer::{Buffer, Label, Open, Past, Short};
+
+pub(crate) use buffer::Track;
+pub use drain::{Drain, Line};
+
+/// A ring of spans and events. Clones are the same one; it belongs to its reactor's context.
+#[derive(Clone)]
+pub struct Trace(Rc<Inner>);
+
+struct Inner {
+    on: Cell<bool>,
+    clock: Clock,
+    current: CurrentTask,
+    /// `None` until it is switched on for the first time.
+    buffer: RefCell<Option<Buffer>>,
+}
+
+impl Trace {
+    /// A trace of what the tasks of a reactor do; off.
+    pub fn new(spawner: &Spawner, clock: Clock) -> Trace {
+        Trace(Rc::new(Inner {
+            on: Cell::new(false),
+            clock,
+            current: spawner.current_task(),
+            buffer: RefCell::default(),
+        }))
+    }
+
+    /// Switches it on. Allocates some hundred KiB the first time.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn enable(&self) -> Result<(), Error> {
+        let mut buffer = self.0.buffer.borrow_mut();
+        if buffer.is_none() {
+            *buffer = Some(Buffer::new()?);
+        }
+        self.0.on.set(true);
+        Ok(())
+    }
+
+    /// Switches it off. What was recorded stays until it is drained, and open spans can be ended.
+    pub fn disable(&self) {
+        self.0.on.set(false);
+    }
+
+    /// Whether it is on.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.0.on.get()
+    }
+
+    /// Begins a span of the running task, which ends when it is dropped. A name is cut at 31 bytes.
+    #[inline]
+    pub fn span(&self, name: &str) -> Span {
+        if self.is_on() {
+            self.native_span(name, 0)
+        } else {
+            Span(None)
+        }
+    }
+
+    /// Records that something happens now, with a text such as `key=value`; each is cut at 31 bytes.
+    #[inline]
+    pub fn event(&self, name: &str, text: &str) {
+        if self.is_on() {
+            self.native_event(0, name, text);
+        }
+    }
+
+    /// Takes out what was recorded, as lines. Spans that are not over are told of and stay.
+    pub fn drain(&self) -> Drain {
+        Drain::new(self.clone())
+    }
+
+    fn with_buffer<R>(&self, f: impl FnOnce(&mut Buffer) -> R) -> Option<R> {
+        self.0.buffer.borrow_mut().as_mut().map(f)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.clock.now().as_nanos()
+    }
+
+    /// The task that runs, and its name; 0: none.
+    fn running(&self) -> (u32, Label) {
+        let running = self.0.current.get();
+        running.map_or((0, Label::Native("")), |task| {
+            (task.id as u32, Label::Native(task.name))
+        })
+    }
+
+    fn native_span(&self, name: &str, parent: u64) -> Span {
+        let task = self.running();
+        let span = self.begin(task, None, parent, name.as_bytes());
+        Span((span != 0).then(|| (self.clone(), span)))
+    }
+
+    fn native_event(&self, span: u64, name: &str, text: &str) {
+        self.record_event(self.running(), span, name.as_bytes(), text.as_bytes());
+    }
+
+    fn begin(
+        &self,
+        (task, label): (u32, Label),
+        track: Option<&Rc<Track>>,
+        parent: u64,
+        name: &[u8],
+    ) -> u64 {
+        let begin = self.now();
+        let begun = self.with_buffer(|buffer| {
+            buffer.name(task, label);
+            buffer.begin(Open {
+                begin,
+                span: 0,
+                parent,
+                task,
+                name: Short::new(name),
+                track: track.cloned(),
+                around: 0,
+            })
+        });
+        begun.unwrap_or(0)
+    }
+
+    /// Ends a span. `false`: it is not open.
+    fn end(&self, (ended_by, label): (u32, Label), span: u64) -> bool {
+        let end = self.now();
+        let ended = self.with_buffer(|buffer| {
+            let open = buffer.close(span)?;
+            buffer.name(ended_by, label);
+            buffer.record(Past {
+                begin: open.begin,
+                end,
+                task: open.task,
+                ended_by,
+                span,
+                parent: open.parent,
+                name: open.name,
+                text: None,
+            });
+            Some(())
+        });
+        ended.flatten().is_some()
+    }
+
+    fn record_event(&self, (task, label): (u32, Label), span: u64, name: &[u8], text: &[u8]) {
+        let at = self.now();
+        self.with_buffer(|buffer| {
+            buffer.name(task, label);
+            buffer.record(Past {
+                begin: at,
+                end: at,
+                task,
+                ended_by: task,
+                span,
+                parent: 0,
+                name: Short::new(name),
+                text: Some(Short::new(text)),
+            });
+        });
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace").field("on", &self.is_on()).finish()
+    }
+}
+
+/// A span of time that is not over; dropping it ends it, in whichever task. From [`Trace::span`].
+#[derive(Debug)]
+#[must_use = "a span ends when it is dropped"]
+pub struct Span(
+    /// `None`: tracing was off when it was to begin.
+    Option<(Trace, u64)>,
+);
+
+impl Span {
+    /// Begins a span within this one.
+    pub fn span(&self, name: &str) -> Span {
+        match &self.0 {
+            Some((trace, span)) if trace.is_on() => trace.native_span(name, *span),
+            _ => Span(None),
+        }
+    }
+
+    /// Records that something happens now, within this span.
+    pub fn event(&self, name: &str, text: &str) {
+        if let Some((trace, span)) = &self.0
+            && trace.is_on()
+        {
+            trace.native_event(*span, name, text);
+        }
+    }
+
+    /// Records something about the span, such as `key=value`.
+    pub fn attribute(&self, text: &str) {
+        self.event("", text);
+    }
+
+    /// Ends it; the same as dropping it, but says so.
+    pub fn end(self) {}
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some((trace, span)) = &self.0 {
+            trace.end(trace.running(), *span);
+        }
+    }
+}
+
+impl Task {
+    /// `trace_span_begin`: no handle while tracing is off.
+    pub fn trace_span_begin(&self, name: UserIn) -> Outcome<Handle> {
+        self.need(Kind::Trace)?;
+        let trace = self.program().trace();
+        if !trace.is_on() {
+            return Ok(Handle::NONE);
+        }
+        let track = self.track();
+        let (task, parent) = (self.traced_as(track), track.present.get());
+        let span = name.with(|name| trace.begin(task, Some(track), parent, name));
+        if span == 0 {
+            return Err(Error::NoMemory.into());
+        }
+        Ok(handle_of(span))
+    }
+
+    /// `trace_span_end`.
+    pub fn trace_span_end(&self, handle: Handle) -> Outcome {
+        self.need(Kind::Trace)?;
+        if handle == Handle::NONE {
+            return Ok(());
+        }
+        let invalid = Failure::invalid(1, handle.to_bits());
+        let span = span_of(handle).ok_or(invalid)?;
+        let task = self.traced_as(self.track());
+        let ended = self.program().trace().end(task, span);
+        if ended { Ok(()) } else { Err(invalid) }
+    }
+
+    /// `trace_event`.
+    pub fn trace_event(&self, handle: Handle, name: UserIn, text: UserIn) -> Outcome {
+        self.need(Kind::Trace)?;
+        let given = match handle {
+            Handle::NONE => None,
+            handle => Some(self.open_span(handle)?),
+        };
+        let trace = self.program().trace();
+        if trace.is_on() {
+            let track = self.track();
+            let span = given.unwrap_or(track.present.get());
+            let task = self.traced_as(track);
+            name.with(|name| text.with(|text| trace.record_event(task, span, name, text)));
+        }
+        Ok(())
+    }
+
+    /// `trace_enable`.
+    pub fn trace_enable(&self, on: u32) -> Outcome {
+        self.need(Kind::Trace)?;
+        match on {
+            0 => self.program().trace().disable(),
+            1 => self.program().trace().enable()?,
+            _ => return Err(Failure::invalid(1, on.into())),
+        }
+        Ok(())
+    }
+
+    /// `handle_close` of a span: it is forgotten.
+    pub(crate) fn trace_span_drop(&self, handle: Handle) -> Outcome {
+        let span = self.open_span(handle)?;
+        self.program()
+            .trace()
+            .with_buffer(|buffer| buffer.close(span));
+        Ok(())
+    }
+
+    fn open_span(&self, handle: Handle) -> Outcome<u64> {
+        let span = span_of(handle).filter(|span| {
+            let trace = self.program().trace();
+            let open = trace.with_buffer(|buffer| buffer.find(*span).is_some());
+            open == Some(true)
+        });
+        span.ok_or(Failure::invalid(1, handle.to_bits()))
+    }
+
+    fn traced_as(&self, track: &Track) -> (u32, Label) {
+        (track.task, Label::Program(self.id()))
+    }
+}
+
+/// The handle of a span: its number, in the bits of index and generation.
+fn handle_of(span: u64) -> Handle {
+    Handle::object(Tag::Span, (span >> 16) as u32, span as u16)
+}
+
+/// The number of a span's handle.
+fn span_of(handle: Handle) -> Option<u64> {
+    let (tag, index, generation) = handle.as_object()?;
+    let number = u64::from(index) << 16 | u64::from(generation);
+    (tag == Tag::Span && number != 0).then_some(number)
+}
+
+#[cfg(test)]
+mod tests;
