@@ -10,6 +10,9 @@
 //! is pending ([`door`]). A flag says at any time whether the kernel runs on the program's stack or the program itself
 //! ([`running`]), and so an exception in the program's own code can end that task alone ([`fault`]).
 //!
+//! What sockets, files and settings are behind the calls ([`machine`]) is the same everywhere that the kernel's own code
+//! runs, on the host too, where tests of it are; the rest needs the processor.
+//!
 //! # Registers
 //!
 //! A change of stacks is a call for the compiler, on either side: what the System V ABI lets a called function destroy,
@@ -27,12 +30,31 @@
 //! memory; what is promised is that mistakes which the processor notices in the program's own code end only the task
 //! that made them.
 
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+mod console;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod coroutine;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod door;
+mod environment;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) mod fault;
+mod machine;
+mod network;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod program;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod running;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 mod space;
+mod storage;
 
+pub use machine::{Hands, machine};
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use program::{Main, run};
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) use running::number as running_task;
+pub use storage::Console;
+
+#[cfg(test)]
+mod tests;

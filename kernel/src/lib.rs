@@ -49,7 +49,7 @@ pub mod entropy;
 pub mod exclusive;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub mod exit;
-#[cfg(all(feature = "foreign", any(target_os = "none", ukernel_hard_float)))]
+#[cfg(feature = "foreign")]
 pub mod foreign;
 pub mod input_ring;
 pub mod interrupt_causes;

@@ -19,8 +19,8 @@
 //! available. A word with a mistake allows nothing of what it lists, and is warned about.
 //!
 //! Enforced at one place for native workloads and for programs in C: [`Context::new`](crate::Context::new) hands out
-//! networks and disks that can do no more. The kinds `log`, `time`, `task`, `mem`, `ipc` and `trace` are about the calls of
-//! foreign programs; Rust code holds those as values or as its own language.
+//! networks and disks that can do no more. The kinds `log`, `time`, `task`, `mem`, `ipc` and `trace` are about the calls
+//! of foreign programs; Rust code holds those as values or as its own language.
 //!
 //! ```
 //! use abi::capability::Kind;

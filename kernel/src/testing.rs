@@ -75,8 +75,8 @@ impl Machine {
         Self::start(command_line, Vec::new())
     }
 
-    /// A machine whose kernel was given this command line, with disks that have these contents, in whole sectors. Of the
-    /// command line counts what is for the workload: what it is allowed, its variables and arguments.
+    /// A machine whose kernel was given this command line, with disks that have these contents, in whole sectors. Of
+    /// the command line counts what is for the workload: what it is allowed, its variables and arguments.
     ///
     /// ```
     /// use ukernel::testing::Machine;

@@ -6,21 +6,19 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int};
 use core::future::poll_fn;
-use core::pin::Pin;
 use core::ptr;
 use core::task::Poll;
 use core::time::Duration;
 
-use abi::Error;
 use abi::capability::Kinds;
-use calls::backend::{Environment, File, Start, Storage};
-use calls::trace::Trace;
-use calls::{Machine, Program, Task};
-use rand_core::Rng;
+use calls::backend::Start;
+use calls::{Program, Task};
 use reactor::readiness::{Interest, Pollable};
 
+use super::console::SerialPort;
 use super::coroutine::Stacks;
 use super::door;
+use super::machine::{Hands, machine};
 use super::space::Guest;
 use crate::{Context, ExitCode};
 
@@ -43,7 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Called from the workload's `main`, once in a machine.
 pub async fn run(context: Context, main: Main) -> ExitCode {
     door::open();
-    let program = Program::new(machine(&context));
+    let hands = Hands {
+        console: Rc::new(SerialPort),
+        space: Rc::new(Guest),
+        runner: Rc::new(Stacks),
+    };
+    let program = Program::new(machine(&context, hands));
     let arguments = Arguments::of(&context, main);
     let start = Start {
         entry: first as *const () as u64,
@@ -111,50 +114,4 @@ async fn ended(task: &Task) -> i32 {
         }
     })
     .await
-}
-
-fn machine(context: &Context) -> Machine {
-    Machine {
-        clock: context.clock(),
-        spawner: context.spawner(),
-        policy: Kinds::ALL,
-        network: None,
-        storage: Rc::new(Nothing),
-        environment: Rc::new(Surroundings(context.clone())),
-        space: Rc::new(Guest),
-        runner: Rc::new(Stacks),
-        trace: Trace::new(&context.spawner(), context.clock()),
-    }
-}
-
-struct Nothing;
-
-impl Storage for Nothing {
-    fn open(&self, _: &str, _: bool, _: bool) -> Result<Rc<dyn File>, Error> {
-        Err(Error::NoEntry)
-    }
-}
-
-struct Surroundings(Context);
-
-impl Environment for Surroundings {
-    fn argument(&self, index: usize) -> Option<&str> {
-        self.0.args().get(index).copied()
-    }
-
-    fn variable(&self, _: &str) -> Option<&str> {
-        None
-    }
-
-    fn wall_clock(&self) -> Option<Duration> {
-        self.0.wall_clock()
-    }
-
-    fn random(&self, into: &mut [u8]) {
-        self.0.random().fill_bytes(into);
-    }
-
-    fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>> {
-        self.0.shutdown().into_future()
-    }
 }

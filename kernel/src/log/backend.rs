@@ -1,5 +1,8 @@
 //! What the macros of `log` end in, and the task that sends it.
 
+#[cfg(feature = "foreign")]
+mod text;
+
 use super::line::Line;
 use super::ring::Ring;
 use crate::arch::{serial, time};
@@ -16,6 +19,9 @@ const RING_SIZE: usize = 16 << 10;
 /// Bytes that go out in a turn of the run loop: what the port takes at once. While other tasks are
 /// ready this is all; an idle machine has turn after turn.
 const BYTES_PER_TURN: usize = 16;
+
+#[cfg(feature = "foreign")]
+pub(crate) use text::{poll_room, poll_sent, poll_text};
 
 static RING: Exclusive<Ring<RING_SIZE>> = Exclusive::new(Ring::new());
 /// Lines dropped since boot.
@@ -35,12 +41,15 @@ pub fn dropped_lines() -> u64 {
     DROPPED.load(Relaxed)
 }
 
-/// Sends everything that waits, waiting for the port. For the end of the machine.
+/// Sends everything that waits, waiting for the port, and ends the line. For the end of the machine.
 pub fn flush() {
     RING.try_with(|ring| {
         while !ring.is_empty() {
             serial::emergency(ring.front());
             ring.consume(ring.front().len());
+        }
+        if ring.is_in_text() {
+            serial::emergency(b"\n");
         }
     });
 }
@@ -74,7 +83,16 @@ fn send_some(ring: &mut Ring<RING_SIZE>) -> usize {
     let piece = ring.front();
     let sent = serial::send(&piece[..piece.len().min(BYTES_PER_TURN)]);
     ring.consume(sent);
+    #[cfg(feature = "foreign")]
+    text::sent(ring.len(), sent);
     sent
+}
+
+fn wake_sender() {
+    let sender = SENDER.try_with(|sender| sender.take()).flatten();
+    if let Some(sender) = sender {
+        sender.wake();
+    }
 }
 
 struct SerialLog;
@@ -105,10 +123,7 @@ pub(crate) fn plain(text: core::fmt::Arguments<'_>) {
 
 fn add(line: &Line, now: Instant) {
     RING.try_with(|ring| push(ring, line, now));
-    let sender = SENDER.try_with(|sender| sender.take()).flatten();
-    if let Some(sender) = sender {
-        sender.wake();
-    }
+    wake_sender();
 }
 
 /// Adds a line, and before it the number of lines that were lost, once there is room for that.

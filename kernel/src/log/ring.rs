@@ -18,6 +18,8 @@ pub struct Ring<const N: usize> {
     /// Where the oldest byte is.
     start: usize,
     len: usize,
+    /// The last byte is text that is no line of the log, and no line break.
+    in_text: bool,
     /// Lines that did not fit since `clear_dropped`.
     dropped: u64,
 }
@@ -35,6 +37,7 @@ impl<const N: usize> Ring<N> {
             bytes: [0; N],
             start: 0,
             len: 0,
+            in_text: false,
             dropped: 0,
         }
     }
@@ -51,22 +54,47 @@ impl<const N: usize> Ring<N> {
 
     /// Whether a line of `length` bytes fits now.
     pub fn has_room(&self, length: usize) -> bool {
-        length <= N - self.len
+        length + usize::from(self.in_text) <= N - self.len
     }
 
-    /// Adds a line, its line break included. False where it does not fit whole: it is dropped then
-    /// and counted.
+    /// Whether the next line has to end what text has begun.
+    pub fn is_in_text(&self) -> bool {
+        self.in_text
+    }
+
+    /// Adds a line, its line break included, on a line of its own. False where it does not fit whole: it is dropped
+    /// then and counted.
     pub fn push_line(&mut self, line: &[u8]) -> bool {
         if !self.has_room(line.len()) {
             self.dropped += 1;
             return false;
         }
-        let end = (self.start + self.len) % N;
-        let first = line.len().min(N - end);
-        self.bytes[end..end + first].copy_from_slice(&line[..first]);
-        self.bytes[..line.len() - first].copy_from_slice(&line[first..]);
-        self.len += line.len();
+        if core::mem::take(&mut self.in_text) {
+            self.push(b"\n");
+        }
+        self.push(line);
         true
+    }
+
+    /// Adds text that is none of the log's, from the first byte on, as much as fits if `kept` bytes stay free for the
+    /// log; answers how much.
+    pub fn push_text(&mut self, text: &[u8], kept: usize) -> usize {
+        let room = N.saturating_sub(self.len + kept);
+        let text = &text[..text.len().min(room)];
+        self.push(text);
+        if let Some(last) = text.last() {
+            self.in_text = *last != b'\n';
+        }
+        text.len()
+    }
+
+    /// Adds bytes for which there is room.
+    fn push(&mut self, bytes: &[u8]) {
+        let end = (self.start + self.len) % N;
+        let first = bytes.len().min(N - end);
+        self.bytes[end..end + first].copy_from_slice(&bytes[..first]);
+        self.bytes[..bytes.len() - first].copy_from_slice(&bytes[first..]);
+        self.len += bytes.len();
     }
 
     /// How many lines were dropped since `clear_dropped`.
@@ -110,6 +138,29 @@ mod tests {
         assert_eq!(ring.dropped(), 2);
         ring.clear_dropped();
         assert_eq!(ring.dropped(), 0);
+    }
+
+    #[test]
+    fn a_line_begins_where_text_has_ended() {
+        let mut ring: Ring<32> = Ring::new();
+        assert_eq!(ring.push_text(b"how", 0), 3);
+        assert!(ring.is_in_text() && ring.push_line(b"[log]\n"));
+        assert_eq!(ring.push_text(b"ever\n", 0), 5);
+        assert!(!ring.is_in_text() && ring.push_line(b"[log]\n"));
+        assert_eq!(ring.push_text(b"", 0), 0);
+        assert_eq!(ring.front(), b"how\n[log]\never\n[log]\n");
+    }
+
+    #[test]
+    fn text_leaves_room_for_the_log() {
+        let mut ring: Ring<16> = Ring::new();
+        assert_eq!(ring.push_text(b"0123456789abcdef", 8), 8);
+        assert_eq!(ring.push_text(b"x", 8), 0);
+        assert!(!ring.has_room(8), "the break before the line counts");
+        assert!(ring.push_line(b"1234567"));
+        assert_eq!(ring.push_text(b"x", 8), 0);
+        ring.consume(16);
+        assert_eq!(ring.push_text(b"x", 8), 1);
     }
 
     proptest! {

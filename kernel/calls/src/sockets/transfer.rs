@@ -1,7 +1,7 @@
 //! The calls that send and receive, on streams and as datagrams.
 
 use core::net::SocketAddr;
-use core::task::{Poll, ready};
+use core::task::Poll;
 
 use abi::Error;
 use abi::capability::Kind;
@@ -116,8 +116,6 @@ impl Found {
             let State::Stream(link) = &*self.socket.state.borrow() else {
                 return Poll::Ready(Err(self.invalid()));
             };
-            let failed = |error| self.failed(error);
-            ready!(link.stream.poll_connected(cx)).map_err(failed)?;
             if self.socket.is_deaf() {
                 return Poll::Ready(Ok(0));
             }
@@ -127,7 +125,7 @@ impl Found {
             if read.is_pending() {
                 self.socket.changed.borrow_mut().register(cx.waker());
             }
-            read.map_err(failed)
+            read.map_err(|error| self.failed(error))
         })
         .await
     }
@@ -139,12 +137,10 @@ impl Found {
             let State::Stream(link) = &*self.socket.state.borrow() else {
                 return Poll::Ready(Err(self.invalid()));
             };
-            let failed = |error| self.failed(error);
-            ready!(link.stream.poll_connected(cx)).map_err(failed)?;
             one_after_the_other(pieces, UserIn::len, |piece| {
                 piece.with(|bytes| link.stream.poll_write(cx, bytes))
             })
-            .map_err(failed)
+            .map_err(|error| self.failed(error))
         })
         .await
     }

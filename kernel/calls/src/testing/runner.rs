@@ -26,7 +26,8 @@ pub struct Functions {
 }
 
 impl Functions {
-    pub(super) fn new(spawner: Spawner) -> Functions {
+    /// None yet; those of a program will run on this reactor.
+    pub fn new(spawner: Spawner) -> Functions {
         Functions {
             spawner,
             known: RefCell::default(),
