@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn no_likely_text_panics(text in "((log|net[0-9]?|hostname|root|virtio_mmio.device)=?[0-9a-z.:/,=]{0,24}|--|[ \0]| ){0,40}") {
+    fn no_likely_text_panics(text in "((log|net[0-9]?|hostname|allow|env|root|virtio_mmio.device)=?[0-9a-z.:/,=]{0,24}|--|[ \0]| ){0,40}") {
         let line = CommandLine::parse(&text);
         prop_assert!(line.arguments.iter().all(|word| !word.is_empty()));
     }
