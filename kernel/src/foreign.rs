@@ -47,6 +47,8 @@ mod program;
 mod running;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod space;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+mod stacks;
 mod storage;
 
 pub use machine::{Hands, machine};

@@ -303,6 +303,166 @@ static int wait_quietly(void) {
     return 0;
 }
 
+/* --- how much of a stack calls take ---------------------------------------------------------------------------- */
+
+enum { PAINTED = 24 << 10, PAINT = 0x5a };
+
+/* Calls, and answers how many bytes of the stack below were written meanwhile. */
+__attribute__((noinline)) static u64 depth_of(void (*calls)(void)) {
+    volatile char *here = __builtin_frame_address(0);
+    volatile char *top = here - 256, *low = here - PAINTED;
+    for (volatile char *byte = low; byte < top; byte++) {
+        *byte = PAINT;
+    }
+    calls();
+    while (low < top && *low == PAINT) {
+        low++;
+    }
+    return (u64)(here - low);
+}
+
+static void log_calls(void) {
+    static const char text[400] = "a long line";
+    log_write(LOG_INFO, (ptr_t)text, sizeof text);
+    log_write(99, 0, 0); /* a failure, which is logged at level debug */
+}
+
+static void time_calls(void) {
+    handle_t deadline;
+    u64 now;
+    time_now(&now);
+    time_wall(&now);
+    time_deadline(now + MILLISECOND, &deadline);
+    io_wait(deadline, IO_READABLE, FOREVER, 0);
+    io_close(deadline);
+    task_sleep(MILLISECOND);
+}
+
+static void task_calls(void) {
+    i32 status;
+    handle_t task = spawn(exits, 0);
+    task_set_priority(task, TASK_PRIORITY_HIGH);
+    task_join(task, FOREVER, &status);
+    task = spawn(sleeps, 0);
+    task_cancel(task);
+    task_join(task, FOREVER, &status);
+}
+
+static void wait_calls(void) {
+    handle_t handles[64], set, ready;
+    io_event_t events[64];
+    u32 count;
+    time_ns now;
+    time_now(&now);
+    interest_create(&set);
+    for (u32 i = 0; i < 64; i++) {
+        time_deadline(now + (i + 1) * MILLISECOND, &handles[i]);
+        interest_add(set, handles[i], IO_READABLE, i);
+    }
+    io_poll(handles, 64, 70 * MILLISECOND, (ptr_t)events, &count);
+    interest_wait(set, events, 64, FOREVER, &count);
+    for (u32 i = 0; i < 64; i++) {
+        io_close(handles[i]);
+    }
+    handle_close(set);
+    sys_shutdown(&ready);
+    io_wait(ready, IO_READABLE, MILLISECOND, &count);
+    io_close(ready);
+}
+
+static void memory_calls(void) {
+    static u8 random[4096];
+    ptr_t memory[64];
+    handle_t arena;
+    for (u32 i = 0; i < 64; i++) {
+        mem_alloc(100 * i + 1, MEM_ZEROED, &memory[i]);
+    }
+    for (u32 i = 0; i < 64; i++) {
+        mem_free(memory[i]);
+    }
+    mem_arena_create(0, &arena);
+    mem_arena_alloc(arena, 5000, 0, &memory[0]);
+    handle_close(arena);
+    random_bytes((ptr_t)random, sizeof random);
+}
+
+static void message_calls(void) {
+    static u8 message[65536];
+    handle_t sender, receiver;
+    size_t len;
+    ipc_channel_pair(0, &sender, &receiver);
+    ipc_send(sender, (ptr_t)message, sizeof message, 0);
+    ipc_recv(receiver, (ptr_t)message, sizeof message, &len, 0);
+    ipc_close(sender);
+    ipc_recv(receiver, (ptr_t)message, sizeof message, &len, 0);
+    ipc_close(receiver);
+}
+
+static void file_calls(void) {
+    static u8 block[4096];
+    handle_t file;
+    size_t len;
+    if (io_open((ptr_t)"disk:0", 0, &file) == OK) {
+        io_read(file, (ptr_t)block, sizeof block, &len);
+        io_seek(file, 0, IO_SEEK_SET, 0);
+        io_write(file, (ptr_t)block, sizeof block, &len);
+        io_sync(file);
+        io_close(file);
+    }
+    if (io_open((ptr_t)"serial", IO_OPEN_WRITE, &file) == OK) {
+        io_write(file, (ptr_t)"serial\n", 7, &len);
+        io_close(file);
+    }
+}
+
+static i32 net_client(ptr_t port) {
+    net_addr_v4_t address = {NET_IP4(10, 0, 2, 2), (u16)port, 0};
+    handle_t socket;
+    net_socket(NET_INET, NET_STREAM, 0, &socket);
+    net_connect(socket, (ptr_t)&address, sizeof address);
+    net_close(socket);
+    return 0;
+}
+
+static void net_calls(void) {
+    static u8 data[4096];
+    net_addr_v4_t any = {0, 0, 0}, dns = {NET_IP4(10, 0, 2, 3), 53, 0};
+    net_addr_v6_t found[4];
+    handle_t socket, accepted;
+    u32 count;
+    size_t len;
+    net_socket(NET_INET, NET_DGRAM, 0, &socket);
+    net_bind(socket, (ptr_t)&any, sizeof any);
+    net_send_to(socket, (ptr_t)data, 512, 0, (ptr_t)&dns, sizeof dns);
+    net_recv(socket, (ptr_t)data, sizeof data, NET_NONBLOCK, &len);
+    net_close(socket);
+    net_socket(NET_INET, NET_STREAM, 0, &socket);
+    any.port = 99;
+    net_bind(socket, (ptr_t)&any, sizeof any);
+    net_listen(socket, 0);
+    net_accept(socket, NET_NONBLOCK, &accepted, 0, 0);
+    net_close(socket);
+    net_client(1);
+    net_resolve((ptr_t)"localhost.test", 14, found, 4, &count);
+}
+
+static i32 measure_calls(ptr_t a) {
+    static const struct {
+        const char *name;
+        void (*calls)(void);
+    } groups[] = {{"log", log_calls},       {"time", time_calls},       {"task", task_calls},
+                  {"wait", wait_calls},     {"memory", memory_calls},   {"message", message_calls},
+                  {"file", file_calls},     {"net", net_calls}};
+    u64 deepest = a;
+    for (u32 i = 0; i < sizeof groups / sizeof *groups; i++) {
+        u64 depth = depth_of(groups[i].calls);
+        say_number(groups[i].name, depth);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    say_number("deepest", deepest);
+    return 0;
+}
+
 /* --- what is handed over --------------------------------------------------------------------------------------- */
 
 static int arguments(int argc, char **argv) {
@@ -379,6 +539,9 @@ int main(int argc, char **argv) {
     }
     if (equal(mode, "quiet")) {
         return wait_quietly();
+    }
+    if (equal(mode, "stack")) {
+        return join(spawn(measure_calls, 0));
     }
     if (equal(mode, "wild-pointers")) {
         return wild_pointers();

@@ -6,7 +6,6 @@
 )]
 
 use alloc::rc::Rc;
-use core::num::NonZeroUsize;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
@@ -20,10 +19,9 @@ use reactor::task::JoinHandle;
 
 use super::fault::{Fault, Interrupted};
 use super::running::Running;
+use super::stacks::{StackPool, TaskStack};
 use crate::arch::{self, FloatControl};
-use crate::memory::range_set::Range;
-use crate::memory::stack::Stack;
-use crate::memory::{PAGE_SIZE, image};
+use crate::memory::image;
 
 /// What reactor tasks of a program are called.
 const NAME: &str = "c";
@@ -52,34 +50,18 @@ pub(super) enum Ending {
     Fault(Fault),
 }
 
-/// The stack of a coroutine.
-struct GuardedStack(Stack);
-
-// SAFETY: `memory::stack` keeps an unmapped page below, and no task's stack is less than a page (`calls::tasks`).
-unsafe impl corosensei::stack::Stack for GuardedStack {
-    fn base(&self) -> NonZeroUsize {
-        address(self.0.top() as usize)
-    }
-
-    fn limit(&self) -> NonZeroUsize {
-        address(self.0.bottom() as usize - PAGE_SIZE as usize)
-    }
-}
-
-fn address(address: usize) -> NonZeroUsize {
-    NonZeroUsize::new(address).expect("regions lie far above 0")
-}
-
 /// Runs tasks on stacks of their own.
-pub(super) struct Stacks;
+#[derive(Default)]
+pub(super) struct Coroutines {
+    stacks: Rc<StackPool>,
+}
 
-impl Runner for Stacks {
+impl Runner for Coroutines {
     fn start(&self, task: &Rc<Task>, start: Start) -> Result<JoinHandle<()>, Error> {
         if !image::text().contains(start.entry) {
             return Err(Error::Invalid);
         }
-        let stack = Stack::new(start.stack).map_err(|_| Error::NoMemory)?;
-        let body = Body::new(task, start, stack);
+        let body = Body::new(task, start, self.stacks.take(start.stack)?);
         let spawner = &task.program().machine().spawner;
         let spawned = spawner.task(NAME).try_spawn(body);
         spawned.map_err(|_| Error::NoMemory)
@@ -89,21 +71,20 @@ impl Runner for Stacks {
 /// A task of the program, as the reactor polls it.
 struct Body {
     running: Rc<Running>,
-    coroutine: Coroutine<Turn, Pause, Ending, GuardedStack>,
+    coroutine: Coroutine<Turn, Pause, Ending, TaskStack>,
     float: FloatControl,
 }
 
 impl Body {
-    fn new(task: &Rc<Task>, start: Start, stack: Stack) -> Body {
-        let range = Range::new(stack.bottom() as u64, stack.top() as u64);
-        let running = Running::new(Rc::clone(task), range);
+    fn new(task: &Rc<Task>, start: Start, stack: TaskStack) -> Body {
+        let running = Running::new(Rc::clone(task), stack.range());
         let known = Rc::as_ptr(&running);
         // What this captures and has is never dropped where the task does not return, so it owns nothing.
         let bottom = move |yielder: &Yielder<Turn, Pause>, turn: Turn| {
             // SAFETY: `Body` keeps the `Rc` for as long as the coroutine.
             run(unsafe { &*known }, yielder, turn, start)
         };
-        let coroutine = Coroutine::with_stack(GuardedStack(stack), bottom);
+        let coroutine = Coroutine::with_stack(stack, bottom);
         running.leaves_by(coroutine.trap_handler());
         Body {
             running,
@@ -153,7 +134,7 @@ impl Body {
 fn run(running: &Running, yielder: &Yielder<Turn, Pause>, turn: Turn, start: Start) -> Ending {
     running.begins(yielder, turn, arch::frame_pointer());
     let entry = start.entry as *const ();
-    // SAFETY: `Stacks::start` saw that the address is one of code. That there is a function of this kind is the word
+    // SAFETY: `Coroutines::start` saw that the address is one of code. That there is a function of this kind is the word
     // of the program (the header, `task_spawn`).
     let entry: extern "C" fn(u64) -> i32 = unsafe { core::mem::transmute(entry) };
     running.leave_kernel();

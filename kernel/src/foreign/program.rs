@@ -16,7 +16,7 @@ use calls::{Program, Task};
 use reactor::readiness::{Interest, Pollable};
 
 use super::console::SerialPort;
-use super::coroutine::Stacks;
+use super::coroutine::Coroutines;
 use super::door;
 use super::machine::{Hands, machine};
 use super::space::Guest;
@@ -44,7 +44,7 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
     let hands = Hands {
         console: Rc::new(SerialPort),
         space: Rc::new(Guest),
-        runner: Rc::new(Stacks),
+        runner: Rc::<Coroutines>::default(),
     };
     let program = Program::new(machine(&context, hands));
     let arguments = Arguments::of(&context, main);

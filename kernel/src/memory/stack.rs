@@ -28,6 +28,11 @@ impl Stack {
         self.region.as_ptr().wrapping_add(self.region.size())
     }
 
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.region.size()
+    }
+
     /// The lowest byte; the guard page is below.
     pub fn bottom(&self) -> *mut u8 {
         self.region.as_ptr()
