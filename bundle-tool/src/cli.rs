@@ -4,6 +4,7 @@
 mod disk_image;
 mod publish;
 mod run;
+mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     DiskImage(disk_image::DiskImage),
+    Trace(trace::Trace),
 }
 
 /// A command that failed: a sentence, and what to do about it.
@@ -51,6 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::parse_from(arguments).command {
         Command::Run(run) => run.execute(),
         Command::DiskImage(disk_image) => disk_image.execute(),
+        Command::Trace(trace) => trace.execute(),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.message);

@@ -6,3 +6,4 @@
 pub mod cli;
 pub mod disk_image;
 pub mod machine;
+pub mod trace;

@@ -1,0 +1,55 @@
+//! `ukernel trace`: a serial log into a file for a trace viewer.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::trace::Recording;
+
+/// Make a file for a trace viewer (such as ui.perfetto.dev) out of the trace in a serial log
+#[derive(Args)]
+pub(super) struct Trace {
+    /// The serial log of a guest
+    #[arg(value_name = "FILE")]
+    log: PathBuf,
+    /// The file to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Trace {
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        let log = fs::read(&self.log).map_err(|error| cannot("read", &self.log, error))?;
+        let recording = Recording::of(&String::from_utf8_lossy(&log));
+        if recording.spans() + recording.events() == 0 {
+            return Err(Failure {
+                message: format!("no trace in {}", self.log.display()),
+                hint: Some("the program has to switch tracing on and to end".into()),
+            });
+        }
+        let mut json = recording.to_chrome().to_string();
+        json.push('\n');
+        match &self.out {
+            Some(out) => fs::write(out, json).map_err(|error| cannot("write", out, error))?,
+            None => std::io::stdout()
+                .write_all(json.as_bytes())
+                .map_err(|error| cannot("write", Path::new("standard output"), error))?,
+        }
+        eprintln!(
+            "{} spans, {} events, {} lost, {} unreadable",
+            recording.spans(),
+            recording.events(),
+            recording.lost(),
+            recording.unreadable()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
+}
