@@ -206,15 +206,19 @@ typedef struct {
 
 enum { IO_OPEN_READ = 1 << 0, IO_OPEN_WRITE = 1 << 1, IO_NONBLOCK = 1 << 2 };
 
-/* [IO] Opens what a path, ended by a zero byte, names: "serial" (writes go to the console) or "disk:N" (a disk, from its
- * first byte on). Without IO_OPEN_ flags: for whatever the object and the policy allow. Nothing of that name:
- * ERR_NOENT. A path of more than 255 bytes, an unknown flag: ERR_INVALID. The policy forbids it, or it cannot be written: ERR_PERMISSION. */
+/* [IO] Opens what a path, ended by a zero byte, names: "serial" (writes go to the console) or "disk:N" (a disk, from
+ * its first byte on). Without IO_OPEN_ flags: for whatever the object and the policy allow. IO_NONBLOCK: a write that
+ * would have to wait for room on the console is ERR_WOULD_BLOCK; a disk counts as always ready. Nothing of that name:
+ * ERR_NOENT. A path of more than 255 bytes, an unknown flag: ERR_INVALID. The policy forbids it, or it cannot be read
+ * or written as asked: ERR_PERMISSION. */
 result_t io_open(ptr_t path_ptr, u32 flags, handle_t *handle_out);
-/* [IO] Reads at least one byte, at most len, from where the handle stands. Waits. OK with 0 bytes: the end. Also for streams
- * of HANDLE_NET. Another task is reading: ERR_BUSY. Not for reading: ERR_PERMISSION. */
+/* [IO] Reads at least one byte, at most len and 1 MiB, from where the handle stands, and moves it on. Waits. OK with
+ * 0 bytes: the end. Also for streams of HANDLE_NET. Another task is reading, or writing where it is no stream:
+ * ERR_BUSY. Not open for reading: ERR_PERMISSION. Nothing that can be read, such as a deadline: ERR_UNSUPPORTED. */
 result_t io_read(handle_t io, ptr_t buf_ptr, size_t len, size_t *read_out);
-/* [IO] Writes at least one byte, at most len. Waits. A disk takes whole blocks at multiples of its block: ERR_INVALID
- * otherwise. Beyond the end of a disk: OK with fewer bytes, then ERR_NOMEM. wrote_out may be null. */
+/* [IO] Writes at least one byte, at most len. Waits. Errors as io_read. A disk takes whole blocks at multiples of its
+ * block: ERR_INVALID otherwise. Beyond the end of a disk: OK with fewer bytes, then ERR_NOMEM. wrote_out may be
+ * null. */
 result_t io_write(handle_t io, ptr_t buf_ptr, size_t len, size_t *wrote_out);
 /* [IO] Closes a handle of HANDLE_IO or HANDLE_SET. Whoever waits for it gets ERR_CLOSED. */
 result_t io_close(handle_t io);
@@ -255,19 +259,26 @@ enum { NET_TCP = 6, NET_UDP = 17 };          /* protocols; 0: the one that the t
 enum { NET_NONBLOCK = 1 << 0 };              /* flags of sends and receives */
 #define NET_IP4(a, b, c, d) ((u32)(a) << 24 | (u32)(b) << 16 | (u32)(c) << 8 | (u32)(d))
 
-/* [NET] A socket. No such domain, type or protocol: ERR_UNSUPPORTED. */
+/* [NET] A socket. No such domain, type or protocol, or no network: ERR_UNSUPPORTED. */
 result_t net_socket(u32 domain, u32 type, u32 protocol, handle_t *handle_out);
-/* [NET] Gives it an address: net_addr_v4_t (length 8), net_addr_v4_packed_t (6) or net_addr_v6_t (24), of the socket's
- * domain. Port 0: any free one. Address 0: all of them. The port is taken: ERR_BUSY. The address is not the
+/* [NET] Gives it an address: net_addr_v4_t (length 8), net_addr_v4_packed_t (6) or net_addr_v6_t (24), of the
+ * socket's domain. Port 0: any free one. Address 0: all of them, for NET_INET6 those of IPv4 too: a NET_INET6 socket
+ * also talks IPv4, to peers that are ::ffff:a.b.c.d to it. The port is taken: ERR_BUSY. The address is not the
  * machine's, or the socket has one already: ERR_INVALID. The policy forbids it: ERR_PERMISSION. */
 result_t net_bind(handle_t sock, ptr_t addr_ptr, u32 addr_len);
-/* [NET] A stream: connects; waits, or with NET_OPT_NONBLOCK gives ERR_WOULD_BLOCK and is writable when it is done. A datagram socket: sends there
- * and receives from there only, from now on. Refused or unreachable: ERR_IO. No answer: ERR_TIMEOUT. */
+/* [NET] A stream: connects; waits, or with NET_OPT_NONBLOCK gives ERR_WOULD_BLOCK and is writable when it is done,
+ * see NET_OPT_ERROR. A datagram socket: sends there and receives from there only, from now on; again for another
+ * peer. Refused or unreachable: ERR_IO. No answer: ERR_TIMEOUT. It is connecting: ERR_BUSY. It has connected, failed
+ * to, or listens: ERR_INVALID. The policy forbids it: ERR_PERMISSION. */
 result_t net_connect(handle_t sock, ptr_t addr_ptr, u32 addr_len);
-/* [NET] Sends at least one byte, or one datagram. Waits. Not connected: ERR_INVALID. wrote_out may be null. */
+/* [NET] Sends at least one byte, or one datagram. Waits. Not connected, or too long for a datagram: ERR_INVALID.
+ * After NET_SHUT_WRITE: ERR_CLOSED. The connection has failed: ERR_IO, ERR_TIMEOUT. Another task is sending:
+ * ERR_BUSY. wrote_out may be null. */
 result_t net_send(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *wrote_out);
-/* [NET] Receives at least one byte, or one datagram, whose rest is lost where it does not fit. Waits. OK with 0 bytes: the
- * end of the stream, or an empty datagram. The connection was reset: ERR_IO. */
+/* [NET] Receives at least one byte, or one datagram, whose rest is lost where it does not fit. Waits. OK with 0
+ * bytes: the end of the stream, NET_SHUT_READ, or an empty datagram. The connection was reset: ERR_IO; the peer does
+ * not answer any more: ERR_TIMEOUT. No connection, or no address to receive at: ERR_INVALID. Another task is
+ * receiving: ERR_BUSY. */
 result_t net_recv(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *read_out);
 /* [NET] Closes it. What was sent on a stream is still delivered. */
 result_t net_close(handle_t sock);
@@ -420,34 +431,43 @@ result_t ipc_send_handles(handle_t ch, ptr_t buf_ptr, size_t len, handle_t *hand
 result_t ipc_recv_handles(handle_t ch, ptr_t buf_ptr, size_t len, size_t *read_out, handle_t *handles_out, u32 capacity,
                           u32 *count_out, u32 flags);
 
-/* [NET] Makes a bound stream socket (or takes any free port) accept connections; backlog 0: 128. */
+/* [NET] Makes a bound stream socket (or takes any free port) accept connections; backlog 0: 128, and more than 4096
+ * count as that. It connects or listens already: ERR_INVALID. No stream: ERR_UNSUPPORTED. The policy forbids it:
+ * ERR_PERMISSION. */
 result_t net_listen(handle_t sock, u32 backlog);
-/* [NET] Waits for a connection. Several tasks may. addr_out and addr_len may both be null; else addr_len holds the room and gets the length of the
- * peer's address (net_addr_v4_t or net_addr_v6_t). flags: NET_NONBLOCK. */
+/* [NET] Waits for a connection. Several tasks may. addr_out and addr_len may both be null; else addr_len holds the
+ * room and gets the length of the peer's address (net_addr_v4_t or net_addr_v6_t, by the socket's domain). Too little
+ * room: ERR_INVALID with the length in addr_len, and nothing is accepted. The new socket has this one's options, but
+ * for NET_OPT_NONBLOCK. flags: NET_NONBLOCK. Not listening: ERR_INVALID. */
 result_t net_accept(handle_t sock, u32 flags, handle_t *handle_out, ptr_t addr_out, u32 *addr_len);
 enum { NET_SHUT_READ = 1, NET_SHUT_WRITE = 2, NET_SHUT_BOTH = 3 };
-/* [NET] Ends sending (a FIN follows what was sent), receiving (what comes is dropped), or both. */
+/* [NET] Ends sending (a FIN follows what was sent), receiving (what comes is dropped), or both. Not connected:
+ * ERR_INVALID. No stream: ERR_UNSUPPORTED. The connection has failed: ERR_IO, ERR_TIMEOUT. */
 result_t net_shutdown(handle_t sock, u32 how);
 enum {
     NET_OPT_NODELAY = 1,        /* 1 (the start): small writes are sent at once */
-    NET_OPT_KEEPALIVE_NS = 2,   /* an idle peer is asked after this time; 0 (the start): never */
-    NET_OPT_TIMEOUT_NS = 3,     /* how long the peer may leave data unacknowledged */
-    NET_OPT_RECEIVE_BUFFER = 4, /* bytes, before connecting or listening */
+    NET_OPT_KEEPALIVE_NS = 2,   /* an idle peer is asked after this time, at least 1 s; 0 (the start): never */
+    NET_OPT_TIMEOUT_NS = 3,     /* how long the peer may leave data unacknowledged, at least 1 ms; 0 until set */
+    NET_OPT_RECEIVE_BUFFER = 4, /* bytes, 1 to 2^30, before connecting or listening; fewer where memory is short */
     NET_OPT_SEND_BUFFER = 5,    /* bytes, likewise */
     NET_OPT_NONBLOCK = 6,       /* 1: nothing on this socket waits */
     NET_OPT_ERROR = 7           /* read only: the ERR_ code that the connection failed with, or OK */
 };
-/* [NET] Sets or reads an option. No such option, or not on this socket: ERR_UNSUPPORTED. A value out of range: ERR_INVALID. */
+/* [NET] Sets or reads an option. No such option, or not on this socket: ERR_UNSUPPORTED. A value out of range, or too
+ * late: ERR_INVALID. */
 result_t net_set_option(handle_t sock, u32 option, u64 value);
 result_t net_get_option(handle_t sock, u32 option, u64 *value_out);
-/* [NET] The socket's own address, or its peer's. addr_len as in net_accept; too little room: ERR_INVALID. No peer: ERR_INVALID. */
+/* [NET] The socket's own address, or its peer's. addr_len as in net_accept. No peer: ERR_INVALID. */
 result_t net_local_address(handle_t sock, ptr_t addr_out, u32 *addr_len);
 result_t net_peer_address(handle_t sock, ptr_t addr_out, u32 *addr_len);
-/* [NET] A datagram to one address, or from whichever. */
+/* [NET] A datagram to one address, or from whichever; otherwise as net_send and net_recv. A socket without an address
+ * takes any free port to send from. A stream: ERR_UNSUPPORTED. Connected to another peer: ERR_INVALID. The policy
+ * forbids it: ERR_PERMISSION. */
 result_t net_send_to(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, ptr_t addr_ptr, u32 addr_len);
 result_t net_recv_from(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *read_out, ptr_t addr_out, u32 *addr_len);
-/* [NET] Asks for the addresses of a name, in the order to try them; IPv4 ones as ::ffff:a.b.c.d, ports 0. Waits. No such name: ERR_NOENT. No
- * server or no answer: ERR_TIMEOUT. */
+/* [NET] Asks for the addresses of a name, in the order to try them; IPv4 ones as ::ffff:a.b.c.d, ports 0. What finds
+ * no room is left out. Waits. No such name: ERR_NOENT. Not a name, or capacity 0: ERR_INVALID. No server or no
+ * answer: ERR_TIMEOUT. The server failed: ERR_IO. The policy forbids it: ERR_PERMISSION. */
 result_t net_resolve(ptr_t name_ptr, size_t name_len, net_addr_v6_t *out, u32 capacity, u32 *count_out);
 
 /* A handle (HANDLE_IO) that is readable once the machine is asked to stop. Nothing stops by itself. */
