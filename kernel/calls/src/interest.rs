@@ -5,7 +5,7 @@
 //! level-triggered; one that is not has left its waker with the object.
 
 use alloc::rc::Rc;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -60,14 +60,15 @@ struct Queue {
 /// A member as its waker knows it.
 struct Node {
     handle: u64,
-    queue: Arc<Queue>,
+    /// The set's, while there is one: an object may keep a waker for longer.
+    queue: Weak<Queue>,
     queued: AtomicBool,
 }
 
 impl Node {
-    fn enqueue(self: &Arc<Node>) {
+    fn enqueue(self: &Arc<Node>, queue: &Queue) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            self.queue.ready.push(Arc::clone(self));
+            queue.ready.push(Arc::clone(self));
         }
     }
 }
@@ -78,16 +79,12 @@ impl Wake for Node {
     }
 
     fn wake_by_ref(self: &Arc<Node>) {
-        self.enqueue();
-        let mut waiting = core::mem::take(&mut *self.queue.waiting.lock());
+        let Some(queue) = self.queue.upgrade() else {
+            return;
+        };
+        self.enqueue(&queue);
+        let mut waiting = core::mem::take(&mut *queue.waiting.lock());
         waiting.wake_all();
-    }
-}
-
-impl Drop for Set {
-    fn drop(&mut self) {
-        // Nodes in the queue hold the queue: without this they would hold each other for good.
-        while self.queue.ready.pop().is_some() {}
     }
 }
 
@@ -105,7 +102,7 @@ impl Set {
         }
         let node = Arc::new(Node {
             handle: number,
-            queue: Arc::clone(&self.queue),
+            queue: Arc::downgrade(&self.queue),
             queued: AtomicBool::new(false),
         });
         let member = Member {
@@ -181,7 +178,7 @@ impl Set {
         let any = !found.is_empty();
         // Readiness is level-triggered: they are looked at again next time, behind those that had no room.
         for node in found.drain(..) {
-            node.enqueue();
+            node.enqueue(&self.queue);
         }
         if !any {
             self.wait(cx);
@@ -298,15 +295,35 @@ mod tests {
     use super::*;
     use crate::signal::Signal;
 
+    /// A set with a member that is queued, and what the member's object is.
+    fn set() -> (Set, Rc<Signal>) {
+        let (set, signal) = (Set::default(), Rc::new(Signal::default()));
+        let entry = Rc::new(Entry::new(Object::Signal(Rc::clone(&signal))));
+        let handle = Handle::object(Tag::Io, 1, 1);
+        set.add(handle, entry, Interest::READABLE, 0).unwrap();
+        (set, signal)
+    }
+
     #[test]
     fn a_set_that_is_dropped_with_queued_members_is_gone() {
-        let set = Set::default();
-        let entry = Rc::new(Entry::new(Object::Signal(Rc::new(Signal::default()))));
-        set.add(Handle::object(Tag::Io, 1, 1), entry, Interest::READABLE, 0)
-            .unwrap();
+        let (set, _signal) = set();
         let queue = Arc::downgrade(&set.queue);
         assert_eq!(set.queue.ready.len(), 1);
         drop(set);
         assert!(queue.upgrade().is_none());
+    }
+
+    #[test]
+    fn an_object_that_wakes_a_set_that_is_gone_keeps_nothing() {
+        let (set, signal) = set();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(
+            !set.poll(&mut cx, |_| true).0,
+            "the signal has its waker now"
+        );
+        let node = Arc::downgrade(&set.members.borrow().values().next().unwrap().node);
+        drop(set);
+        signal.set();
+        assert!(node.upgrade().is_none());
     }
 }

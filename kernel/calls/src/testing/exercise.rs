@@ -15,7 +15,7 @@ use abi::{Error, OK};
 
 use super::door::{Current, be_a_task};
 use super::{Buffer, Host};
-use crate::entry::{io::*, ipc::*, memory::*, net::*, poll::*, program::*, tasks::*};
+use crate::entry::{io::*, ipc::*, memory::*, net::*, poll::*, program::*, tasks::*, trace::*};
 
 /// The most calls of one run.
 pub const MAX_CALLS: usize = 256;
@@ -661,8 +661,22 @@ impl Run<'_> {
                 let code = unsafe { sys_argument(index, address, len, place) };
                 self.checked(None, code);
             }
-            _ => {}
+            _ => self.traces(address, len),
         }
+    }
+
+    fn traces(&mut self, address: u64, len: u64) {
+        let (place, span) = (self.out.address(), self.number());
+        let on = u32::from(self.byte() % 3);
+        for code in [
+            unsafe { trace_enable(on) },
+            unsafe { trace_event(span, address, len, address, len) },
+            unsafe { trace_span_end(span) },
+        ] {
+            self.checked(Some(Kind::Trace), code);
+        }
+        let code = unsafe { trace_span_begin(address, len, place) };
+        self.checked(Some(Kind::Trace), code);
     }
 
     /// Sockets and files, on a machine that has neither.
