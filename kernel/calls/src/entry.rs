@@ -14,7 +14,7 @@ pub mod net;
 pub mod poll;
 pub mod program;
 pub mod tasks;
-mod trace;
+pub mod trace;
 
 use alloc::rc::Rc;
 use core::future::Future;
