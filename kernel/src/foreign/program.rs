@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use abi::capability::Kinds;
 use calls::backend::Start;
+use calls::trace::Trace;
 use calls::{Program, Task};
 use reactor::readiness::{Interest, Pollable};
 
@@ -20,6 +21,7 @@ use super::coroutine::Coroutines;
 use super::door;
 use super::machine::{Hands, machine};
 use super::space::Guest;
+use crate::log::{always, poll_room};
 use crate::{Context, ExitCode};
 
 /// A program's `main`, as C has it.
@@ -63,6 +65,7 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
     };
     let status = ended(&task).await;
     end_others(&program, &context).await;
+    write_trace(program.trace()).await;
     ExitCode::from(status as u8)
 }
 
@@ -72,6 +75,15 @@ async fn end_others(program: &Program, context: &Context) {
     let ended = context.clock().timeout(PATIENCE, program.ended()).await;
     if ended.is_err() {
         log::warn!("program: tasks do not end count={}", program.task_count());
+    }
+}
+
+/// Writes what was traced to the serial line, if the program switched tracing on. A line goes out whole: it waits until
+/// there is room for more than one.
+async fn write_trace(trace: &Trace) {
+    for line in trace.drain() {
+        poll_fn(poll_room).await;
+        always(format_args!("{line}"));
     }
 }
 

@@ -117,8 +117,14 @@ impl Log for SerialLog {
 #[cfg(feature = "foreign")]
 pub(crate) fn plain(text: core::fmt::Arguments<'_>) {
     if log::max_level() >= LevelFilter::Error {
-        add(&Line::plain(text), time::now());
+        always(text);
     }
+}
+
+/// The same at any level: data that shares the port with the log.
+#[cfg(feature = "foreign")]
+pub(crate) fn always(text: core::fmt::Arguments<'_>) {
+    add(&Line::plain(text), time::now());
 }
 
 fn add(line: &Line, now: Instant) {
