@@ -275,6 +275,11 @@ impl Task {
         })
     }
 
+    /// The most bytes it may have allocated from now on; what it spawns begins with the same.
+    pub fn limit_memory(&self, bytes: u64) {
+        self.account.set_limit(bytes);
+    }
+
     pub(crate) fn switches(&self) -> u64 {
         self.switches.get()
     }

@@ -104,6 +104,7 @@ impl Task {
             stack: stack_of(spawn.flags)?,
         };
         let task = self.program().start(start, kinds, kinds)?;
+        task.limit_memory(self.account.limit());
         task.account.set_limit(self.account.limit());
         if spawn.flags & TASK_DETACHED != 0 {
             return Ok(None);

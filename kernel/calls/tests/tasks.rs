@@ -115,6 +115,25 @@ fn a_child_has_what_it_was_given_and_no_more() {
 }
 
 #[test]
+fn a_child_starts_with_its_parent_s_limit_of_memory() {
+    let host = Host::new();
+    let entry = host.functions.add(async |task, _| {
+        let usage = task.mem_usage(Handle::NONE).unwrap();
+        usage.limit as i32
+    });
+    host.run(async |task| {
+        let kind = task.cap_acquire(Kind::Memory as u32).unwrap();
+        let caps = host.memory.numbers(&[kind.to_bits()]);
+        task.mem_set_limit(Handle::NONE, 4096).unwrap();
+        let child = task
+            .task_spawn(&spawn_of(entry, &caps, 0))
+            .unwrap()
+            .unwrap();
+        assert_eq!(task.task_join(child, FOREVER).await, Ok(4096));
+    });
+}
+
+#[test]
 fn spawns_that_make_no_sense_are_refused() {
     let host = Host::new();
     let entry = host.functions.add(async |_, _| 0);

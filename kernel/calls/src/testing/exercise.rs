@@ -21,6 +21,8 @@ use crate::entry::{io::*, ipc::*, memory::*, net::*, poll::*, program::*, tasks:
 pub const MAX_CALLS: usize = 256;
 /// Bytes of the memory that the calls are given.
 const ROOM: usize = 1024;
+/// Bytes that the program may allocate.
+const MEMORY: u64 = 16 << 20;
 /// What outputs hold before a call.
 const UNTOUCHED: u8 = 0xa5;
 
@@ -55,6 +57,7 @@ pub fn exercise(bytes: &[u8]) -> usize {
         good: BTreeMap::new(),
         host: Rc::clone(&host),
     };
+    run.task.0.limit_memory(MEMORY);
     let calls = (0..MAX_CALLS).take_while(|_| run.step()).count();
     drop(run);
     assert_eq!(
