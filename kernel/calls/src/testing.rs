@@ -17,7 +17,9 @@
 //! ```
 
 mod door;
+mod drawer;
 mod exercise;
+mod loopback;
 mod memory;
 mod runner;
 mod settings;
@@ -38,7 +40,9 @@ use crate::task::Task;
 use crate::trace::Trace;
 
 pub use door::{Current, be_a_task};
+pub use drawer::Drawer;
 pub use exercise::{MAX_CALLS, exercise};
+pub use loopback::Loopback;
 pub use memory::{Buffer, Memory};
 pub use runner::Functions;
 pub use settings::Settings;
