@@ -5,6 +5,8 @@
 //! would wait for ever is called.
 #![allow(unsafe_code, reason = "calls functions as a C program does")]
 
+mod traffic;
+
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -14,7 +16,7 @@ use abi::handle::{Handle, Tag};
 use abi::{Error, OK};
 
 use super::door::{Current, be_a_task};
-use super::{Buffer, Host};
+use super::{Buffer, Drawer, Host, Loopback};
 use crate::entry::{io::*, ipc::*, memory::*, net::*, poll::*, program::*, tasks::*, trace::*};
 
 /// The most calls of one run.
@@ -31,7 +33,10 @@ const UNTOUCHED: u8 = 0xa5;
 /// # Panics
 /// Where an answer is not what the model has.
 pub fn exercise(bytes: &[u8]) -> usize {
-    let host = Rc::new(Host::new());
+    let host = Rc::new(Host::with(|machine| {
+        machine.network = Some(Rc::new(Loopback::default()));
+        machine.storage = Rc::new(Drawer::new(4));
+    }));
     let idle = host.functions.add(async |_, argument| argument as i32);
     let sleeper = host.functions.add(async |task, argument| {
         let slept = task.task_sleep(argument % 1000).await;
@@ -682,13 +687,13 @@ impl Run<'_> {
         self.checked(Some(Kind::Trace), code);
     }
 
-    /// Sockets and files, on a machine that has neither.
+    /// Sockets and files.
     fn elsewhere(&mut self) {
         let place = self.place();
         let (address, len) = self.range();
         let (socket, io) = (self.handle(Tag::Net), self.handle(Tag::Io));
         let (domain, kind) = (u32::from(self.byte() % 12), u32::from(self.byte() % 4));
-        match self.byte() % 8 {
+        match self.byte() % 16 {
             0 | 1 => {
                 let code = unsafe { net_socket(domain, kind, 0, place) };
                 self.made(Some(Kind::Net), code, place, Tag::Net);
@@ -717,6 +722,7 @@ impl Run<'_> {
                 let code = unsafe { io_open(address, flags, place) };
                 self.made(Some(Kind::Io), code, place, Tag::Io);
             }
+            8.. => self.traffic(),
             _ => {
                 let code = unsafe { net_close(socket) };
                 self.closed(Some(Kind::Net), code, socket, &[Tag::Net]);
