@@ -124,6 +124,7 @@ bench-peers *ARGUMENTS: build
 build:
     cargo build --quiet -p bundle-tool
     kernel/build/guests.sh --quiet {{ guests }}
+    kernel/build/c-all.sh
     cargo build --quiet --profile guest {{ hard_float }}
 
 # Build a program in C: build/c/NAME from the sources FILES

@@ -34,6 +34,20 @@ fn built(triple: &str, name: &str) -> PathBuf {
     elf
 }
 
+/// The ELF of the program in C `name`.
+///
+/// # Panics
+/// It has not been built.
+pub fn c_guest(name: &str) -> PathBuf {
+    let elf = repository().join("build/c").join(name);
+    assert!(
+        elf.exists(),
+        "{} is not there; build the guests first: ./just build",
+        elf.display()
+    );
+    elf
+}
+
 /// The ELF of the guest program `name`, built with the hard-float profile.
 ///
 /// # Panics

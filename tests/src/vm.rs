@@ -8,7 +8,7 @@ use std::time::Duration;
 use bundle_tool::machine::{Ending, Launch, Machine, Outcome, Symbols, VmConfig, Vmm};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::guest::{guest, repository};
+use crate::guest::{c_guest, guest, repository};
 
 /// How many tests may run a machine at the same time: each keeps a processor busy.
 const MAX_CONCURRENT: usize = 2;
@@ -34,6 +34,14 @@ pub struct TestVm {
 /// It has not been built.
 pub fn config(name: &str) -> VmConfig {
     VmConfig::new(guest(name))
+}
+
+/// A machine for the program in C `name`.
+///
+/// # Panics
+/// It has not been built.
+pub fn c_config(name: &str) -> VmConfig {
+    VmConfig::new(c_guest(name))
 }
 
 /// Boots a machine, once fewer than two run.

@@ -10,6 +10,7 @@ mod examples;
 mod faults;
 mod firecracker;
 mod flood;
+mod foreign;
 mod garbage;
 mod hard_float;
 mod http;

@@ -66,7 +66,19 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
     let status = ended(&task).await;
     end_others(&program, &context).await;
     write_trace(program.trace()).await;
+    say_end(status, &context);
     ExitCode::from(status as u8)
+}
+
+/// Tells how the program went, and what the reactor did meanwhile: one that waits properly has few polls.
+fn say_end(status: i32, context: &Context) {
+    let reactor = context.spawner().stats();
+    log::debug!(
+        "program: ended status={status} polls={} parks={} turns={}",
+        reactor.polls,
+        reactor.parks,
+        reactor.turns
+    );
 }
 
 /// Ends the tasks that the first one left.

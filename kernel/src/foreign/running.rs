@@ -22,8 +22,8 @@ use crate::arch;
 use crate::memory::range_set::Range;
 
 /// Bytes of a task's stack that are the kernel's: a call that finds less ends the task, because an overflow in the middle
-/// of the kernel's work would be the end of the machine. The deepest call takes half of it (the test `stack_of_calls`).
-pub(super) const RESERVE: u64 = 12 << 10;
+/// of the kernel's work would be the end of the machine. The deepest calls take half of it, which a test measures.
+pub(super) const RESERVE: u64 = 8 << 10;
 
 /// The task whose stack is in use; null while the reactor runs on its own.
 static RUNNING: AtomicPtr<Running> = AtomicPtr::new(ptr::null_mut());
