@@ -93,7 +93,7 @@ bench-figures: build
 
 # Count what operations cost in the guest, and compare with benches/baseline.json (`--update` rewrites it)
 [no-exit-message]
-bench-exact *ARGUMENTS: build
+bench-exact *ARGUMENTS: build _calls
     cargo run --quiet -p benches exact {{ ARGUMENTS }}
 
 # Count how costs grow with the number of connections, tasks and timers, and draw build/bench/scaling.svg
@@ -105,6 +105,12 @@ bench-scaling: build
 [no-exit-message]
 bench-load *ARGUMENTS: build
     cargo run --quiet -p benches load {{ ARGUMENTS }}
+
+# Count what calls from C cost, beside what a minimal Linux (as `bench-peers` built it) needs for the same things
+[no-exit-message]
+bench-calls: build _calls
+    benches/calls/linux/build.sh
+    cargo run --quiet -p benches calls
 
 # Time and count the reactor beside other executors, on the host
 [no-exit-message]
@@ -162,6 +168,10 @@ lint:
 clean:
     cargo clean
     rm -rf build
+
+# The program in C whose calls are counted
+_calls:
+    @kernel/build/c.sh calls benches/calls/phase.c benches/calls/ukernel/*.c
 
 # The programs that `run` needs; cargo shows its progress, as a first build takes a minute
 _demo:

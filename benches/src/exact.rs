@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::baseline::{Baseline, Change, Row, change};
 use crate::boot;
+use crate::calls;
 use crate::counts::{Phase, count};
 use crate::gauge::Counts;
 
@@ -72,6 +73,10 @@ fn measure() -> io::Result<Rows> {
     }
     for phase in count()? {
         rows.insert(phase.name.clone(), phase_row(&phase));
+    }
+    for phase in calls::count()? {
+        let row = row(&phase.counts, phase.repeats as f64);
+        rows.insert(format!("c_{}", phase.name), row);
     }
     Ok(rows)
 }

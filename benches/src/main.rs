@@ -4,12 +4,14 @@
 //! - `benches load` counts what requests cost while they come from outside, in a peer with `--peer NAME`;
 //! - `benches exact` counts operations and compares them with the committed baseline;
 //! - `benches exact --update` makes those counts the baseline;
+//! - `benches calls` counts what calls from C cost, beside Linux;
 //! - `benches scaling` counts how costs grow with connections, tasks and timers;
 //! - `benches micro` counts the reactor's operations beside other executors', on the host;
 //! - `benches peers` runs the kernel beside Linux guests and the host's tokio.
 
 mod baseline;
 mod boot;
+mod calls;
 mod counts;
 mod elf;
 mod exact;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         [] => measure().map(|figures| print(&figures)),
         ["exact"] => exact::compare(),
         ["exact", "--update"] => exact::update(),
+        ["calls"] => calls::run(),
         ["scaling"] => scaling::run(),
         ["load"] => under_load::run(OURS),
         ["load", "--peer", name] => under_load::run(name),
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         ["peers", "--only", text] => peers::run(EFFORT, Some(text)),
         ["peers", "--quick"] => peers::run(QUICK, None),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | load [--peer NAME] | scaling | micro | peers [--quick | --only TEXT]]",
+            "usage: benches [exact [--update] | calls | load [--peer NAME] | scaling | micro | peers [--quick | --only TEXT]]",
         )),
     };
     match kept {

@@ -185,7 +185,7 @@ impl Candidate {
                 }
             }
             Dialect::Linux => config
-                .options(&format!("{LINUX}{}", tsc_khz()))
+                .options(&linux_options())
                 .options(&format!("bench.mode={mode} bench.address={address}")),
             Dialect::Other(append) => {
                 let append = append.replace("{address}", address);
@@ -193,6 +193,11 @@ impl Candidate {
             }
         }
     }
+}
+
+/// What every Linux guest is told.
+pub(crate) fn linux_options() -> String {
+    format!("{LINUX}{}", tsc_khz())
 }
 
 /// The frequency of this host's cycle counter, as Linux tells it.
