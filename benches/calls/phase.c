@@ -65,6 +65,7 @@ int main(void) {
     count_messages();
     count_tasks();
     count_waiting();
+    count_spans();
     say(last, sizeof last - 1);
     rest();
     finish(0);

@@ -40,5 +40,7 @@ void count_messages(void);
 void count_tasks(void);
 /* Waiting for one of many. */
 void count_waiting(void);
+/* Spans of a trace, where the kernel keeps one. */
+void count_spans(void);
 
 #endif

@@ -32,3 +32,7 @@ _Noreturn void finish(int status) {
         pause();
     }
 }
+
+/* It keeps none without a tool that asks for it. */
+void count_spans(void) {
+}
