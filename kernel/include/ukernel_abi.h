@@ -13,7 +13,8 @@
  *    are written on OK only, unless a function says otherwise.
  *  - "Waits" means that this task sleeps and every other task goes on. Where nothing is said, a function
  *    does not wait. A wait ends with ERR_CLOSED when the handle is closed meanwhile; the task ends in
- *    its wait when it is cancelled.
+ *    its wait when it is cancelled. A task that calls such functions 128 times in a row without having to wait gives
+ *    the others their turn all the same, also when it told the function not to wait.
  *  - Any number is a legal argument. A handle that is not one, is stale or is of another kind gives
  *    ERR_INVALID. A pointer that is null, or that leads outside the program's memory as far as the
  *    kernel can know it, gives ERR_INVALID, unless a function allows null. Misaligned pointers are
@@ -370,7 +371,8 @@ result_t task_cancel(handle_t task);
 #define TASK_CANCELLED (-1000) /* the status of a task that was cancelled */
 #define TASK_FAULTED (-1001)   /* of one that ended by an exception or ran out of its stack */
 
-/* [TIME] Nanoseconds since 1970, UTC; may jump. Nobody tells the machine: ERR_UNSUPPORTED. */
+/* [TIME] Nanoseconds since 1970, UTC; may jump, and counts whole seconds where only a clock chip tells it. Nobody
+ * tells the machine: ERR_UNSUPPORTED. */
 result_t time_wall(u64 *out);
 /* Fills memory from the kernel's cryptographic generator. At most 1 MiB: ERR_INVALID beyond. */
 result_t random_bytes(ptr_t buf_ptr, size_t len);

@@ -25,6 +25,7 @@ use abi::handle::Handle;
 use abi::number::TASK_CANCELLED;
 use abi::{Error, OK};
 use conquer_once::spin::OnceCell;
+use reactor::task::yield_now;
 
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
@@ -87,7 +88,13 @@ where
         Ok(()) => wait_for(door, &task, body(Rc::clone(&task))),
         Err(failure) => Some(Err(failure)),
     };
-    let code = outcome.map(|outcome| code_of(name, &task, outcome));
+    let code = outcome.and_then(|outcome| {
+        let code = code_of(name, &task, outcome);
+        if task.break_is_due() {
+            wait_for(door, &task, yield_now())?;
+        }
+        Some(code)
+    });
     drop(task);
     let Some(code) = code else {
         door.exit(TASK_CANCELLED);

@@ -76,7 +76,7 @@ impl Task {
     pub fn argument(&self, index: u32, into: UserOut) -> (usize, Outcome) {
         let environment = &self.program().machine.environment;
         match environment.argument(index as usize) {
-            Some(text) => give(text, into),
+            Some(text) => give(text, 3, into),
             None => (0, Err(Failure::of(Error::NoEntry, 1, index.into()))),
         }
     }
@@ -90,7 +90,7 @@ impl Task {
         }
         let value = name.with(|name| environment.variable(core::str::from_utf8(name).ok()?));
         match value {
-            Some(text) => give(text, into),
+            Some(text) => give(text, 4, into),
             None => (0, Err(missing)),
         }
     }
@@ -122,10 +122,11 @@ impl Task {
     }
 }
 
-/// Writes a text to the program where there is room.
-fn give(text: &str, into: UserOut) -> (usize, Outcome) {
+/// Writes a text to the program where there is room, as `argument` says.
+fn give(text: &str, argument: u32, into: UserOut) -> (usize, Outcome) {
     if into.len() < text.len() {
-        return (text.len(), Err(Failure::invalid(3, into.len() as u64)));
+        let failure = Failure::invalid(argument, into.len() as u64);
+        return (text.len(), Err(failure));
     }
     into.first(text.len())
         .with(|room| room.copy_from_slice(text.as_bytes()));

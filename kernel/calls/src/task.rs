@@ -24,6 +24,10 @@ use crate::program::Program;
 use crate::trace::Track;
 use crate::user::AddressSpace;
 
+/// Calls in a row that might wait and do not, after which a task gives the others their turn: a program that looks at its
+/// sockets in a loop would otherwise keep the network from bringing anything.
+const MAX_UNBROKEN: u32 = 128;
+
 /// A task of a program.
 pub struct Task {
     this: Weak<Task>,
@@ -39,6 +43,8 @@ pub struct Task {
     track: OnceCell<Rc<Track>>,
     job: RefCell<Option<JoinHandle<()>>>,
     switches: Cell<u64>,
+    /// Calls that might have waited since it last did, and how many switches there were then.
+    unbroken: Cell<(u32, u64)>,
     own_handle: Cell<Handle>,
     status: Cell<Option<i32>>,
     joiners: RefCell<Wakers>,
@@ -61,6 +67,7 @@ impl Task {
             track: OnceCell::new(),
             job: RefCell::default(),
             switches: Cell::new(0),
+            unbroken: Cell::new((0, 0)),
             own_handle: Cell::new(Handle::NONE),
             status: Cell::new(None),
             joiners: RefCell::default(),
@@ -282,6 +289,16 @@ impl Task {
 
     pub(crate) fn switches(&self) -> u64 {
         self.switches.get()
+    }
+
+    /// Counts a call that might have waited. Whether it is the last of [`MAX_UNBROKEN`] that did not, so that the
+    /// others are to have their turn.
+    pub(crate) fn break_is_due(&self) -> bool {
+        let switches = self.switches.get();
+        let (calls, before) = self.unbroken.get();
+        let calls = if switches == before { calls + 1 } else { 1 };
+        self.unbroken.set((calls % MAX_UNBROKEN, switches));
+        calls == MAX_UNBROKEN
     }
 }
 

@@ -103,9 +103,12 @@ impl Task {
             argument: spawn.argument,
             stack: stack_of(spawn.flags)?,
         };
-        let task = self.program().start(start, kinds, kinds)?;
+        let task = self.program().start(start, kinds, kinds);
+        let task = task.map_err(|error| match error {
+            Error::Invalid => Failure::invalid(1, spawn.entry),
+            error => error.into(),
+        })?;
         task.limit_memory(self.account.limit());
-        task.account.set_limit(self.account.limit());
         if spawn.flags & TASK_DETACHED != 0 {
             return Ok(None);
         }
