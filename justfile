@@ -57,6 +57,21 @@ test-host:
 test-vm *ARGUMENTS: build
     cargo test --quiet -p system-tests --test vm -- {{ ARGUMENTS }}
 
+# Run the conformance suite of the interface for programs in C in a machine, and show its report; `only=AREA` for a part
+[no-exit-message]
+test-abi *ARGUMENTS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --quiet -p bundle-tool
+    kernel/build/c.sh abi tests/abi/*.c
+    disks=$(mktemp -d)
+    trap 'rm -rf "$disks"' EXIT
+    truncate -s 1M "$disks/0" "$disks/1"
+    arguments=(--arg variable=some-value)
+    for word in {{ ARGUMENTS }}; do arguments+=(--arg "$word"); done
+    {{ quote(target_folder / "debug/ukernel") }} run --kernel build/c/abi --timeout 180 \
+        --disk "$disks/0" --disk "$disks/1,ro" -p 0:9/tcp --append env=UKERNEL_ABI_TEST=some-value "${arguments[@]}"
+
 # Run the long ones among them too: a gigabyte echoed, the page in a browser
 [no-exit-message]
 test-vm-long: build
@@ -132,6 +147,7 @@ build:
     kernel/build/guests.sh --quiet {{ guests }}
     kernel/build/c-all.sh
     cargo build --quiet --profile guest {{ hard_float }}
+    kernel/build/c.sh abi tests/abi/*.c
 
 # Build a program in C: build/c/NAME from the sources FILES
 [no-exit-message]

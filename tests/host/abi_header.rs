@@ -311,3 +311,65 @@ fn a_program_for_version_0_2_0_compiles_unchanged() {
         &read("tests/host/abi_header/original.c"),
     );
 }
+
+#[test]
+fn the_conformance_suite_compiles_without_a_warning() {
+    let suite = fs::read_dir(repository().join("tests/abi")).expect("the suite's folder");
+    let paths = suite.map(|file| file.expect("a readable folder").path());
+    let files: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "c"))
+        .collect();
+    assert!(files.len() > 10, "only {files:?}");
+    let compilers = compilers("the conformance suite");
+    for compiler in compilers.iter().filter(|compiler| !compiler.cpp) {
+        for file in &files {
+            if let Err(words) = compiler.compile("c11", file) {
+                panic!("{} with {}:\n{words}", file.display(), compiler.program);
+            }
+        }
+    }
+}
+
+/// The words in a C text that are followed by an opening parenthesis.
+fn called(text: &str) -> BTreeSet<&str> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let before = text.match_indices('(').map(|(at, _)| &text[..at]);
+    before
+        .map(|text| {
+            text.rsplit(|letter| !is_part(letter))
+                .next()
+                .unwrap_or_default()
+        })
+        .collect()
+}
+
+#[test]
+fn the_conformance_suite_calls_every_function() {
+    let declared = header().functions();
+    let suite = fs::read_dir(repository().join("tests/abi")).expect("the suite's folder");
+    let paths = suite.map(|file| file.expect("a readable folder").path());
+    // The table of what each call needs names all of them, and tests only that.
+    let texts: Vec<String> = paths
+        .filter(|path| !path.ends_with("capabilities.c"))
+        .map(|path| fs::read_to_string(path).expect("sources are UTF-8"))
+        .collect();
+    let called: BTreeSet<&str> = texts.iter().flat_map(|text| called(text)).collect();
+    let missing: Vec<&String> = declared
+        .keys()
+        .filter(|name| !called.contains(name.as_str()))
+        .collect();
+    assert_eq!(missing, [""; 0], "never called");
+}
+
+#[test]
+fn the_original_program_calls_what_version_0_2_0_had() {
+    let today = header().functions();
+    let mut then = Header::new(&read("tests/host/abi_header/original.c")).functions();
+    then.retain(|name, _| today.contains_key(name)); // without its own
+    assert_eq!(then.len(), 39);
+    let program = read("tests/abi/original.c");
+    let newer = called(&program)
+        .into_iter()
+        .filter(|name| today.contains_key(*name) && !then.contains_key(*name));
+    assert_eq!(newer.collect::<Vec<_>>(), [""; 0], "came later");
+}

@@ -1,5 +1,6 @@
 //! Tests that boot machines. Each has a deadline and ports of its own; two run at a time.
 
+mod abi;
 mod boot;
 mod cli;
 mod devices;
