@@ -1,7 +1,9 @@
 //! What the documents show and name is there.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
+use system_tests::compilers::compilers;
 use system_tests::guest::repository;
 
 fn read(path: &str) -> String {
@@ -9,26 +11,107 @@ fn read(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(error)
 }
 
-/// The first block of Rust in a document.
-fn first_program(document: &str) -> &str {
-    let (_, rest) = document.split_once("```rust\n").expect("a block of Rust");
-    rest.split_once("```").expect("its end").0
+/// The programs in a document, in one language.
+fn programs<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let blocks = document.split("\n```").skip(1).step_by(2);
+    blocks
+        .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
+        .collect()
 }
 
 #[test]
 fn the_readme_shows_the_echo_example_as_it_is() {
     let readme = read("README.md");
     let example = read("kernel/examples/echo/src/main.rs");
-    assert_eq!(first_program(&readme), example);
+    assert_eq!(programs(&readme, "rust")[0], example.trim_end());
 }
 
-/// Words in back quotes that begin with a folder of the repository, and local links.
-fn named_paths(document: &str) -> impl Iterator<Item = &str> {
-    let quoted = document.split('`').skip(1).step_by(2);
-    let links = document
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+/// The page about the interface for programs in C.
+const ABI: &str = "docs/kernel-abi.md";
+
+#[test]
+fn the_programs_in_c_compile() {
+    let document = read(ABI);
+    let programs = programs(&document, "c");
+    let groups = document.matches("\n| function |").count();
+    assert!(
+        programs.len() > groups,
+        "{} programs for {groups} groups",
+        programs.len()
+    );
+    for compiler in compilers("the programs in the documents")
+        .iter()
+        .filter(|compiler| !compiler.cpp)
+    {
+        for program in &programs {
+            if let Err(words) = compiler.check("c11", &format!("{program}\n")) {
+                panic!("{ABI}: {} says\n{words}\nof\n{program}", compiler.program);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_about_the_interface_names_every_function() {
+    let document = read(ABI);
+    let header = read("kernel/include/ukernel_abi.h");
+    let declarations = header.split("\nresult_t ").skip(1);
+    let names: Vec<&str> = declarations
+        .filter_map(|text| text.split('(').next())
+        .collect();
+    assert!(
+        names.len() > 70,
+        "only {} were found: does the search work?",
+        names.len()
+    );
+    for name in names {
+        assert!(
+            document.contains(&format!("`{name}`")),
+            "{ABI} does not name {name}"
+        );
+    }
+}
+
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let letters = heading.trim().to_lowercase();
+    let kept = letters
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
+}
+
+#[test]
+fn links_within_the_page_about_the_interface_lead_somewhere() {
+    let document = read(ABI);
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let anchors: Vec<String> = headings
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect();
+    for link in links(&document).filter_map(|link| link.strip_prefix('#')) {
+        assert!(
+            anchors.iter().any(|anchor| anchor == link),
+            "no heading for #{link}"
+        );
+    }
+}
+
+fn links(document: &str) -> impl Iterator<Item = &str> {
+    let links = document.split("](").skip(1);
+    links.filter_map(|rest| rest.split(')').next())
+}
+
+/// Words in back quotes that begin with a folder of the repository, and local links, from the repository's folder.
+fn named_paths<'a>(path: &str, document: &'a str) -> impl Iterator<Item = PathBuf> + use<'a> {
+    let folder = Path::new(path)
+        .parent()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let prose = document.split("\n```").step_by(2);
+    let quoted = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let links = links(document).filter(|link| !link.contains(':') && !link.starts_with('#'));
+    let links = links.map(move |link| folder.join(link.split('#').next().unwrap_or_default()));
     let is_path = |word: &&str| {
         word.contains('/')
             && !word.contains(|letter: char| letter.is_whitespace() || "{*$:<".contains(letter))
@@ -45,7 +128,8 @@ fn named_paths(document: &str) -> impl Iterator<Item = &str> {
     quoted
         .filter(is_path)
         .filter(move |word| folders.iter().any(|folder| word.starts_with(folder)))
-        .chain(links.filter(|link| !link.contains(':')))
+        .map(PathBuf::from)
+        .chain(links)
 }
 
 #[test]
@@ -56,12 +140,18 @@ fn paths_that_the_documents_name_exist() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "BENCHMARKS.md",
+        ABI,
+        "tests/abi/README.md",
     ] {
         let text = read(document);
-        for path in named_paths(&text) {
+        for path in named_paths(document, &text) {
             named += 1;
-            let exists = repository().join(path).exists();
-            assert!(exists, "{document} names {path}, which does not exist");
+            let exists = repository().join(&path).exists();
+            assert!(
+                exists,
+                "{document} names {}, which does not exist",
+                path.display()
+            );
         }
     }
     assert!(
