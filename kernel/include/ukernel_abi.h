@@ -144,7 +144,12 @@ enum {
 
 /* [TASK] Starts i32 entry(ptr_t arg) as a task of its own stack, which this task need not wait for. Its active set
  * is caps, at most 8 and all active here (else ERR_PERMISSION); it can never have more than those. What it returns is
- * its status. ERR_INVALID: entry is null or no code, the stack's size or a flag is none. */
+ * its status. ERR_INVALID: entry is null or no code, the stack's size or a flag is none.
+ *
+ * A fault that the processor notices in a task's own code (null and other bad pointers, division by zero, an invalid
+ * instruction, a stack that is used up) ends that task, with the status TASK_FAULTED and a report in the log, and no
+ * other; in the first task, or inside a call, it ends the machine with status 102. Of every stack the last 8 KiB are
+ * the kernel's: a task that calls with less left has used its stack up. */
 result_t task_spawn(ptr_t entry_ptr, ptr_t arg_ptr, handle_t *caps, u32 cap_count, u32 flags, handle_t *handle_out);
 /* [TASK] Waits until every other task that is ready has had its turn. */
 result_t task_yield(void);

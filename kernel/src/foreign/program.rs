@@ -11,6 +11,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use abi::capability::Kinds;
+use abi::number::TASK_CANCELLED;
 use calls::backend::Start;
 use calls::trace::Trace;
 use calls::{Program, Task};
@@ -37,8 +38,9 @@ const NAME: &str = "program";
 /// that never wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status. Its other
-/// tasks are cancelled then. `main` is given the words behind ` -- ` on the kernel's command line as arguments.
+/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or failure
+/// where another task has cancelled it. Its other tasks are cancelled then. `main` is given the words behind ` -- ` on
+/// the kernel's command line as arguments.
 ///
 /// Called from the workload's `main`, once in a machine.
 pub async fn run(context: Context, main: Main) -> ExitCode {
@@ -67,7 +69,11 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
     end_others(&program, &context).await;
     write_trace(program.trace()).await;
     say_end(status, &context);
-    ExitCode::from(status as u8)
+    match status {
+        // Its lowest bits would say nothing.
+        TASK_CANCELLED => ExitCode::FAILURE,
+        status => ExitCode::from(status as u8),
+    }
 }
 
 /// Tells how the program went, and what the reactor did meanwhile: one that waits properly has few polls.
