@@ -14,6 +14,7 @@ mod yield_now;
 pub use crate::current::{CurrentTask, RunningTask};
 pub use crate::spawner::{SpawnError, Spawner, TaskBuilder};
 pub use join_handle::{JoinError, JoinHandle};
+pub(crate) use waker::NOBODY;
 pub use yield_now::{YieldNow, yield_now};
 
 use crate::task::header::Header;

@@ -53,7 +53,7 @@ impl Drop for ChannelEnd {
 impl Pollable for ChannelEnd {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
         self.channel
-            .with(|state| state.readiness(self, interest, cx))
+            .look(|state| state.readiness(self, interest, cx))
     }
 }
 
@@ -157,11 +157,11 @@ impl Task {
         handle: Handle,
         may: impl Fn(&ChannelEnd) -> bool,
     ) -> Outcome<Rc<Channel>> {
-        match self.find(1, handle, Tag::Ipc)? {
-            (_, Object::Channel(end)) if may(&end) => Ok(Rc::clone(&end.channel)),
-            (_, Object::Channel(_)) => Err(Failure::of(Error::Permission, 1, handle.to_bits())),
+        self.inspect(1, handle, Tag::Ipc, |object| match object {
+            Object::Channel(end) if may(end) => Ok(Rc::clone(&end.channel)),
+            Object::Channel(_) => Err(Failure::of(Error::Permission, 1, handle.to_bits())),
             _ => Err(Failure::invalid(1, handle.to_bits())),
-        }
+        })
     }
 }
 

@@ -19,6 +19,7 @@ pub mod trace;
 use alloc::rc::Rc;
 use core::future::Future;
 use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
 use abi::capability::Kind;
 use abi::handle::Handle;
@@ -105,10 +106,32 @@ where
 
 /// The output of a future; `None`: the task was cancelled meanwhile.
 fn wait_for<T>(door: &dyn Door, task: &Task, future: impl Future<Output = T>) -> Option<T> {
-    let mut output = None;
-    let future = async { output = Some(future.await) };
-    door.wait(task, pin!(future));
-    output
+    let mut kept = Kept {
+        future: pin!(future),
+        output: None,
+    };
+    let future = Pin::new(&mut kept);
+    door.wait(task, future);
+    kept.output
+}
+
+/// A future where it lies, and its output. By hand, because an async block would move the future into itself.
+struct Kept<'a, F: Future> {
+    future: Pin<&'a mut F>,
+    output: Option<F::Output>,
+}
+
+// Nothing of it is pinned: the future is elsewhere.
+impl<F: Future> Unpin for Kept<'_, F> {}
+
+impl<F: Future> Future for Kept<'_, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.future.as_mut().poll(cx).map(|output| {
+            self.output = Some(output);
+        })
+    }
 }
 
 fn code_of(name: &'static str, task: &Task, outcome: Outcome) -> u32 {

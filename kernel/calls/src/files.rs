@@ -198,7 +198,7 @@ impl Task {
     /// `io_info`.
     pub fn io_info(&self, handle: Handle) -> Outcome<IoInfo> {
         self.need(Kind::Io)?;
-        match self.find(1, handle, Tag::Io)?.1 {
+        self.inspect(1, handle, Tag::Io, |object| match object {
             Object::File(file) => {
                 let read = u32::from(file.readable) * IO_OPEN_READ;
                 let write = u32::from(file.writable) * IO_OPEN_WRITE;
@@ -215,7 +215,7 @@ impl Task {
                 block: 1,
                 flags: 0,
             }),
-        }
+        })
     }
 
     fn file_of(&self, handle: Handle) -> Outcome<(Rc<Entry>, Rc<OpenFile>)> {

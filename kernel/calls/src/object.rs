@@ -1,10 +1,10 @@
 //! What handles name, and who is busy with it.
 
 use alloc::rc::{Rc, Weak};
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell};
 use core::task::Context;
 
-use abi::handle::{Handle, Tag};
+use abi::handle::Tag;
 use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::sync::Wakers;
 
@@ -90,6 +90,11 @@ impl Entry {
         self.object.borrow().clone()
     }
 
+    /// A look at the same, during which it cannot be closed.
+    pub(crate) fn borrow(&self) -> Ref<'_, Option<Object>> {
+        self.object.borrow()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.object.borrow().is_none()
     }
@@ -160,9 +165,8 @@ impl Drop for Occupied {
     }
 }
 
-/// A handle and what is in its place.
+/// What is in a handle's place.
 #[derive(Clone)]
 pub(crate) struct Named {
-    pub(crate) handle: Handle,
     pub(crate) entry: Rc<Entry>,
 }

@@ -11,7 +11,7 @@ use reactor::readiness::{Interest, Readiness};
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
 use crate::user::{Room, UserList};
-use crate::wait::within;
+use crate::wait::{no_wait, within};
 
 /// The most handles of one call. More are [`Error::Invalid`]: an interest set is for them.
 pub const MAX_POLLED: u32 = 65_536;
@@ -31,7 +31,14 @@ impl Task {
         }
         let mut first_look = true;
         within(&self.program().machine.clock, timeout, |cx| {
-            let ready = self.look(handles, events, first_look, cx);
+            // Nearly always the wait is over when it is woken, and all but one of the handles know its waker still.
+            let mut ready = Ok(0);
+            if !first_look {
+                ready = self.look(handles, events, false, &mut no_wait());
+            }
+            if let Ok(0) = ready {
+                ready = self.look(handles, events, first_look, cx);
+            }
             first_look = false;
             match ready {
                 Ok(0) => Poll::Pending,
@@ -52,11 +59,14 @@ impl Task {
         const BOTH: u32 = Interest::READABLE.bits() | Interest::WRITABLE.bits();
         let interest = Interest::from_bits(BOTH);
         let mut ready = 0;
+        // Objects that are looked at wake tasks at most, and open and close nothing.
+        let table = self.program().handles.borrow();
         for number in handles.iter() {
-            let readiness = match self.readiness(1, Handle::from_bits(number), interest, cx) {
-                Err(failure) if first_look => return Err(failure),
-                Err(_) => Readiness::HANGUP | Readiness::ERROR,
-                Ok(readiness) => readiness,
+            let entry = table.get(Handle::from_bits(number));
+            let readiness = match entry.and_then(|entry| entry.poll(interest, cx)) {
+                None if first_look => return Err(Failure::invalid(1, number)),
+                None => Readiness::HANGUP | Readiness::ERROR,
+                Some(readiness) => asked_for(readiness, interest),
             };
             if readiness.is_empty() {
                 continue;
@@ -70,20 +80,6 @@ impl Task {
             ready += 1;
         }
         Ok(ready)
-    }
-
-    /// What a handle is ready for, of what is asked for.
-    pub(crate) fn readiness(
-        &self,
-        argument: u32,
-        handle: Handle,
-        interest: Interest,
-        cx: &mut Context<'_>,
-    ) -> Outcome<Readiness> {
-        let named = self.named(argument, handle)?;
-        let readiness = named.entry.poll(interest, cx);
-        let readiness = readiness.ok_or(Failure::invalid(argument, handle.to_bits()))?;
-        Ok(asked_for(readiness, interest))
     }
 
     /// `io_wait`.

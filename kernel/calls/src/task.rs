@@ -159,7 +159,7 @@ impl Task {
     pub(crate) fn named(&self, argument: u32, handle: Handle) -> Outcome<Named> {
         let entry = self.program.entry(handle);
         let entry = entry.ok_or(Failure::invalid(argument, handle.to_bits()))?;
-        Ok(Named { handle, entry })
+        Ok(Named { entry })
     }
 
     /// What a handle of one kind names; a handle of another is invalid.
@@ -171,6 +171,23 @@ impl Task {
         let named = self.named(argument, handle)?;
         let object = named.entry.object().ok_or(invalid)?;
         Ok((named, object))
+    }
+
+    /// The same for who only looks at the object: nothing is cloned. `look` must not open or close handles.
+    pub(crate) fn inspect<R>(
+        &self,
+        argument: u32,
+        handle: Handle,
+        tag: Tag,
+        look: impl FnOnce(&Object) -> Outcome<R>,
+    ) -> Outcome<R> {
+        let handles = self.program.handles.borrow();
+        let entry = handles.get(handle).filter(|_| handle.tag() == Some(tag));
+        let object = entry.map(|entry| entry.borrow());
+        match object.as_deref() {
+            Some(Some(object)) => look(object),
+            _ => Err(Failure::invalid(argument, handle.to_bits())),
+        }
     }
 
     /// Closes a handle of one of these kinds.
@@ -236,7 +253,8 @@ impl Task {
         self.sleeper.wake();
     }
 
-    /// Who to wake when it is cancelled. Called before each poll of a wait, in the task's own reactor task.
+    /// Who to wake when it is cancelled. Called before it sleeps in a wait, in the task's own reactor task; nobody can have
+    /// cancelled it since it was last asked (`is_cancelled`), because nobody else has run.
     pub fn sleeps(&self, waker: &Waker) {
         self.sleeper.register(waker);
     }

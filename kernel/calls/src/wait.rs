@@ -2,11 +2,12 @@
 
 use core::future::poll_fn;
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use abi::Error;
 use abi::number::FOREVER;
 use reactor::Clock;
+use reactor::sync::Wakers;
 use reactor::time::Instant;
 
 use crate::failure::{Failure, Outcome};
@@ -36,10 +37,15 @@ pub(crate) async fn until<T>(
 
 /// Polls once.
 fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>) -> Outcome<T> {
-    match poll(&mut Context::from_waker(Waker::noop())) {
+    match poll(&mut no_wait()) {
         Poll::Ready(answer) => answer,
         Poll::Pending => Err(Error::WouldBlock.into()),
     }
+}
+
+/// What a look without a wait polls with: nobody keeps this waker (`Wakers`).
+pub(crate) fn no_wait() -> Context<'static> {
+    Context::from_waker(Wakers::nobody())
 }
 
 /// Polls until there is an answer or the time is over: 0 does not wait, [`FOREVER`] has no end.

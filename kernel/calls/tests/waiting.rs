@@ -205,6 +205,31 @@ fn a_wait_polls_only_when_something_happened() {
 }
 
 #[test]
+fn a_handle_that_others_emptied_first_is_waited_for_again() {
+    let host = Host::new();
+    let given = Rc::new(std::cell::Cell::new((Handle::NONE, Handle::NONE)));
+    let (taken, memory) = (Rc::clone(&given), Rc::clone(&host.memory));
+    host.run(async |task| {
+        given.set(task.ipc_channel_pair(0).unwrap());
+        let (_, receiver) = given.get();
+        host.spawn(async move |other: Rc<Task>| {
+            let (sender, receiver) = taken.get();
+            let (number, len) = (memory.numbers(&[1]), memory.buffer(8));
+            let (from, into) = (number.input(), number.output());
+            other.task_sleep(10).await?;
+            // In one turn, so that who polls is woken and finds nothing.
+            other.ipc_send(sender, from, None, 0).await?;
+            other.ipc_recv(receiver, into, len.place(), None, 0).await?;
+            other.task_sleep(10).await?;
+            other.ipc_send(sender, from, None, 0).await
+        });
+        let polled = poll(&host, &task, &[receiver], FOREVER).await;
+        assert_eq!(polled, Ok(vec![readable(receiver)]));
+        assert_eq!(task.time_now(), Ok(20));
+    });
+}
+
+#[test]
 fn a_task_is_readable_once_it_has_ended() {
     let host = Host::new();
     let child = host.spawn(async |task| task.task_sleep(10).await);

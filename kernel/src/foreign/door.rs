@@ -43,8 +43,11 @@ impl Door for StackDoor {
         };
         while !task.is_cancelled() {
             let polled = running.with_context(|cx| {
-                task.sleeps(cx.waker());
-                future.as_mut().poll(cx)
+                let polled = future.as_mut().poll(cx);
+                if polled.is_pending() {
+                    task.sleeps(cx.waker());
+                }
+                polled
             });
             match polled {
                 None => return false,

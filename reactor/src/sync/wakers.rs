@@ -6,13 +6,22 @@
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use crate::task::NOBODY;
+
 /// Wakers to be woken together, once each.
 ///
 /// ```
-/// use core::task::Waker;
+/// use std::sync::Arc;
+/// use std::task::{Wake, Waker};
 /// use reactor::sync::Wakers;
+/// struct Sleeper;
+/// impl Wake for Sleeper {
+///     fn wake(self: Arc<Sleeper>) {}
+/// }
 /// let mut wakers = Wakers::default();
-/// wakers.register(Waker::noop());
+/// wakers.register(Wakers::nobody());
+/// assert!(wakers.is_empty(), "who only looks does not wait");
+/// wakers.register(&Waker::from(Arc::new(Sleeper)));
 /// assert!(!wakers.is_empty());
 /// wakers.wake_all();
 /// assert!(wakers.is_empty());
@@ -32,8 +41,17 @@ impl Wakers {
         }
     }
 
+    /// The waker to look with at what one does not wait for. It wakes nobody, and [`register`](Wakers::register) does
+    /// not keep it. ([`Waker::noop`] cannot be told from others: it may be at several addresses.)
+    pub fn nobody() -> &'static Waker {
+        &NOBODY
+    }
+
     /// Registers a task; once, however often it asks. Bounded by the tasks there are.
     pub fn register(&mut self, waker: &Waker) {
+        if waker.will_wake(&NOBODY) {
+            return;
+        }
         match &self.first {
             None => self.first = Some(waker.clone()),
             Some(first) if first.will_wake(waker) => {}

@@ -15,6 +15,17 @@ use crate::task::header::{Header, TaskRef};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
+/// A static of its own, so that its address tells it from every other.
+static NOBODYS: RawWakerVTable = RawWakerVTable::new(|_| nobody(), |_| {}, |_| {}, |_| {});
+
+/// Wakes nobody.
+// SAFETY: its functions do nothing with the data, and a clone is the same again.
+pub(crate) static NOBODY: Waker = unsafe { Waker::from_raw(nobody()) };
+
+const fn nobody() -> RawWaker {
+    RawWaker::new(core::ptr::null(), &NOBODYS)
+}
+
 /// A waker of the task that does not count as a reference: valid while the caller's own one is.
 ///
 /// # Safety

@@ -109,6 +109,11 @@ impl Channel {
         output
     }
 
+    /// The same for what leaves nothing to be dropped.
+    pub(super) fn look<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.0.borrow_mut())
+    }
+
     /// Nobody sends or receives through a handle any more that is closed or has gone into a message.
     pub(super) fn expel(&self, end: &ChannelEnd) {
         self.with(|state| {
