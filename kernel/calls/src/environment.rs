@@ -7,6 +7,7 @@ use abi::number::{self, feature_bit};
 use log::Level;
 
 use crate::failure::{Failure, Outcome};
+use crate::signal::Signal;
 use crate::task::Task;
 use crate::user::{UserIn, UserOut};
 
@@ -98,7 +99,7 @@ impl Task {
     /// `sys_shutdown`.
     pub fn shutdown_handle(&self) -> Outcome<Handle> {
         let asked = self.program().machine.environment.shutdown();
-        self.signal(false, asked)
+        self.signal(Signal::default(), asked)
     }
 
     /// `log_write`.

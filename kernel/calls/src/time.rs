@@ -31,21 +31,19 @@ impl Task {
         self.need(Kind::Time)?;
         let clock = self.program().machine.clock.clone();
         let deadline = Instant::from_nanos(at);
-        self.signal(clock.now() >= deadline, async move {
-            clock.sleep_until(deadline).await;
-        })
+        let signal = Signal::at(clock.clone(), deadline);
+        self.signal(signal, async move { clock.sleep_until(deadline).await })
     }
 
     /// A handle that is readable once `event` has happened, at once if it has already.
     pub(crate) fn signal(
         &self,
-        happened: bool,
+        signal: Signal,
         event: impl Future<Output = ()> + 'static,
     ) -> Outcome<Handle> {
-        let signal = Rc::new(Signal::default());
+        let signal = Rc::new(signal);
         let handle = self.adopt(Object::Signal(Rc::clone(&signal)))?;
-        if happened {
-            signal.set();
+        if signal.has_happened() {
             return Ok(handle);
         }
         let told = Rc::downgrade(&signal);

@@ -82,6 +82,20 @@ fn deadlines_are_exact_and_stay_readable() {
     });
 }
 
+/// Whoever has its turn before what watches the timer sees it too.
+#[test]
+fn a_deadline_that_is_over_is_readable() {
+    let host = Host::new();
+    host.run(async |task| {
+        let deadline = task.time_deadline(1_000).unwrap();
+        task.task_sleep(1_000).await.unwrap();
+        assert_eq!(
+            poll(&host, &task, &[deadline], 0).await,
+            Ok(vec![readable(deadline)])
+        );
+    });
+}
+
 #[test]
 fn an_empty_list_sleeps() {
     let host = Host::new();
