@@ -193,6 +193,13 @@ void pause_for(time_ns duration)
     OKAY(task_sleep(duration));
 }
 
+void pause_until(time_ns time)
+{
+    time_ns at = now();
+    if (at < time)
+        pause_for(time - at);
+}
+
 handle_t never(void)
 {
     handle_t handle = 0;

@@ -75,6 +75,7 @@ i32 run(i32 (*entry)(ptr_t), void *argument);
 
 time_ns now(void);
 void pause_for(time_ns duration);
+void pause_until(time_ns time);
 /* A handle that is never ready. */
 handle_t never(void);
 /* What a handle is ready for within that time; 0: nothing. */
