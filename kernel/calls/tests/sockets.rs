@@ -1,5 +1,9 @@
 //! Addresses as C programs hand them over and get them back; what does not fit loses nothing.
-#![allow(unsafe_code, reason = "calls functions as a C program does")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "calls functions as a C program does; one note holds for all calls"
+)]
 
 use std::rc::Rc;
 

@@ -3,7 +3,11 @@
 //! Bytes choose the calls and their arguments: good, stale and forged handles; null, wild, misaligned and huge
 //! ranges; every number of an enumeration and others. A fuzzer gives the bytes, or a property test. Nothing that
 //! would wait for ever is called.
-#![allow(unsafe_code, reason = "calls functions as a C program does")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "calls functions as a C program does; one note holds for all calls"
+)]
 
 mod traffic;
 

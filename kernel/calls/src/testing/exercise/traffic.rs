@@ -1,5 +1,9 @@
 //! Calls that move bytes: between sockets of the program, and to and from its files. None of them waits for ever.
-#![allow(unsafe_code, reason = "calls functions as a C program does")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "calls functions as a C program does; one note holds for all calls"
+)]
 
 use abi::capability::Kind;
 use abi::handle::Tag;
