@@ -225,7 +225,8 @@ impl<'a> CommandLine<'a> {
         if word.starts_with(DEVICE_PREFIX) {
             return;
         }
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let (name, value) = split(word, b'=');
+        let value = value.unwrap_or_default();
         let result = match (name, name.strip_prefix("net")) {
             ("log", _) => self.take_log(value),
             ("hostname", _) => self.take_hostname(value),
@@ -261,7 +262,9 @@ impl<'a> CommandLine<'a> {
     }
 
     fn take_variable(&mut self, text: &'a str) -> Result<(), &'static str> {
-        let (name, value) = text.split_once('=').ok_or("expected env=NAME=VALUE")?;
+        let (name, Some(value)) = split(text, b'=') else {
+            return Err("expected env=NAME=VALUE");
+        };
         if name.is_empty() {
             return Err("expected env=NAME=VALUE");
         }
@@ -286,6 +289,16 @@ impl<'a> CommandLine<'a> {
             .ok_or("there are at most 8 interfaces")?;
         *slot = Some(NetworkOptions::from_str(value)?);
         Ok(())
+    }
+}
+
+/// What stands before the first `separator`, an ASCII character, and what behind it. A function of its own because the
+/// search is longer than all that is done with what it finds.
+#[inline(never)]
+pub(crate) fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
     }
 }
 
@@ -320,9 +333,9 @@ impl FromStr for NetworkOptions {
 
 impl NetworkOptions {
     fn take(&mut self, part: &str) -> Result<(), &'static str> {
-        let (name, value) = part
-            .split_once('=')
-            .ok_or("expected name=value after the comma")?;
+        let (name, Some(value)) = split(part, b'=') else {
+            return Err("expected name=value after the comma");
+        };
         match name {
             "gw" => self.take_gateway(value),
             "dns" => self.take_name_server(value),
@@ -390,8 +403,8 @@ fn static_ipv4(text: &str) -> Result<Ipv4Options, &'static str> {
 /// Reads `<address>/<prefix>` with a prefix of at most `longest` bits.
 fn address_and_prefix<A: FromStr>(text: &str, longest: u8) -> Result<(A, u8), &'static str> {
     const EXPECTED: &str = "expected off, dhcp or <address>/<prefix>";
-    let (address, prefix) = text.split_once('/').ok_or(EXPECTED)?;
-    let prefix = prefix.parse().map_err(|_| EXPECTED)?;
+    let (address, prefix) = split(text, b'/');
+    let prefix = prefix.ok_or(EXPECTED)?.parse().map_err(|_| EXPECTED)?;
     if prefix > longest {
         return Err("the prefix is longer than the address");
     }

@@ -41,6 +41,8 @@ use core::net::IpAddr;
 use abi::capability::{Kind, Kinds};
 use netstack::{AddressPrefix, PortRange, Protocol, Rule};
 
+use crate::command_line::split;
+
 /// The most rules about the network; an item beyond is a mistake. Each connection asks all of them.
 pub const MAX_RULES: usize = 32;
 /// Disks that an item can name are numbered below this.
@@ -118,6 +120,7 @@ impl Policy {
     ///
     /// # Errors
     /// What is wrong with the word. None of its items is allowed then.
+    #[cold] // once in a machine's life, if at all
     pub fn allow(&mut self, items: &str) -> Result<(), Problem> {
         self.limit();
         let mut wider = self.clone();
@@ -171,12 +174,12 @@ impl Policy {
     }
 
     fn allow_item(&mut self, item: &str) -> Result<(), Problem> {
-        match item.split_once(':') {
-            Some(("io", what)) => {
+        match split(item, b':') {
+            ("io", Some(what)) => {
                 self.kinds = self.kinds.with(Kind::Io);
                 self.allow_io(what)
             }
-            Some(("net", what)) => {
+            ("net", Some(what)) => {
                 self.kinds = self.kinds.with(Kind::Net);
                 self.allow_network(what)
             }
@@ -205,13 +208,13 @@ impl Policy {
         } else {
             DiskAccess::ReadWrite
         };
-        let disk = match what.split_once(':') {
-            None if what == "serial" && !read_only => {
+        let disk = match split(what, b':') {
+            ("serial", None) if !read_only => {
                 self.serial = true;
                 return Ok(());
             }
-            None if what == "disk" => &mut self.every_disk,
-            Some(("disk", number)) => number
+            ("disk", None) => &mut self.every_disk,
+            ("disk", Some(number)) => number
                 .parse::<usize>()
                 .ok()
                 .and_then(|number| self.disks.get_mut(number))
@@ -223,41 +226,28 @@ impl Policy {
     }
 
     fn allow_network(&mut self, what: &str) -> Result<(), Problem> {
-        let (verb, rest) = split(what);
-        let (protocol, rest) = match rest.map(split) {
+        let (verb, rest) = split(what, b':');
+        let (protocol, rest) = match rest.map(|rest| split(rest, b':')) {
             Some((protocol, rest)) => (Some(protocol_of(protocol)?), rest),
             None => (None, None),
         };
-        match verb {
+        let rule = match verb {
             "listen" => {
-                let ports = rest.map_or(Ok(PortRange::ALL), ports_of)?;
-                self.add_rules(protocol, |protocol| Rule::Listen { protocol, ports })
+                let ports = ports_of(rest)?;
+                Rule::Listen { protocol, ports }
             }
             "connect" => {
-                let (to, ports) = rest.map_or(Ok((None, PortRange::ALL)), peers_of)?;
-                self.add_rules(protocol, |protocol| Rule::Connect {
+                let (to, ports) = peers_of(rest)?;
+                Rule::Connect {
                     protocol,
                     to,
                     ports,
-                })
+                }
             }
-            "resolve" if what == verb => self.add_rule(Rule::Resolve),
-            _ => Err("the items of net are listen, connect, resolve"),
-        }
-    }
-
-    /// Adds a rule for one protocol, or for both.
-    fn add_rules(
-        &mut self,
-        protocol: Option<Protocol>,
-        rule: impl Fn(Protocol) -> Rule,
-    ) -> Result<(), Problem> {
-        for each in [Protocol::Tcp, Protocol::Udp] {
-            if protocol.is_none_or(|protocol| protocol == each) {
-                self.add_rule(rule(each))?;
-            }
-        }
-        Ok(())
+            "resolve" if what == verb => Rule::Resolve,
+            _ => return Err("the items of net are listen, connect, resolve"),
+        };
+        self.add_rule(rule)
     }
 
     fn add_rule(&mut self, rule: Rule) -> Result<(), Problem> {
@@ -269,14 +259,6 @@ impl Policy {
     }
 }
 
-/// What stands before the first colon, and what behind it.
-fn split(text: &str) -> (&str, Option<&str>) {
-    match text.split_once(':') {
-        Some((head, rest)) => (head, Some(rest)),
-        None => (text, None),
-    }
-}
-
 fn protocol_of(text: &str) -> Result<Protocol, Problem> {
     match text {
         "tcp" => Ok(Protocol::Tcp),
@@ -285,38 +267,40 @@ fn protocol_of(text: &str) -> Result<Protocol, Problem> {
     }
 }
 
-fn ports_of(text: &str) -> Result<PortRange, Problem> {
-    const EXPECTED: Problem = "expected a port or FIRST-LAST";
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| text.parse::<u16>().map_err(|_| EXPECTED);
-    let (first, last) = (port(first)?, port(last)?);
-    if first > last {
-        return Err(EXPECTED);
+fn ports_of(text: Option<&str>) -> Result<PortRange, Problem> {
+    let Some(text) = text else {
+        return Ok(PortRange::ALL);
+    };
+    let (first, last) = split(text, b'-');
+    let port = |text: &str| text.parse().ok();
+    match (port(first), port(last.unwrap_or(first))) {
+        (Some(first), Some(last)) if first <= last => Ok(PortRange { first, last }),
+        _ => Err("expected a port or FIRST-LAST"),
     }
-    Ok(PortRange { first, last })
 }
 
 /// Reads `*` or `ADDRESS/PREFIX`, and the ports behind a further colon. IPv6 addresses have colons, too, so the slash
 /// comes first.
-fn peers_of(text: &str) -> Result<(Option<AddressPrefix>, PortRange), Problem> {
+fn peers_of(text: Option<&str>) -> Result<(Option<AddressPrefix>, PortRange), Problem> {
     const EXPECTED: Problem = "expected * or ADDRESS/PREFIX";
-    let (to, ports) = match text.split_once('/') {
-        None => match split(text) {
-            ("*", ports) => (None, ports),
-            _ => return Err(EXPECTED),
-        },
-        Some((address, rest)) => {
-            let (prefix, ports) = split(rest);
-            let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
-            let longest = if address.is_ipv4() { 32 } else { 128 };
-            let prefix = prefix.parse().map_err(|_| EXPECTED)?;
-            if prefix > longest {
-                return Err("the prefix is longer than the address");
-            }
-            (Some(AddressPrefix { address, prefix }), ports)
-        }
+    let Some(text) = text else {
+        return Ok((None, PortRange::ALL));
     };
-    Ok((to, ports.map_or(Ok(PortRange::ALL), ports_of)?))
+    let (address, rest) = split(text, b'/');
+    let (head, ports) = split(rest.unwrap_or(text), b':');
+    if rest.is_none() {
+        return match head {
+            "*" => Ok((None, ports_of(ports)?)),
+            _ => Err(EXPECTED),
+        };
+    }
+    let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = head.parse().map_err(|_| EXPECTED)?;
+    if prefix > longest {
+        return Err("the prefix is longer than the address");
+    }
+    Ok((Some(AddressPrefix { address, prefix }), ports_of(ports)?))
 }
 
 #[cfg(test)]

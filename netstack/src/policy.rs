@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use netstack::{Access, Policy, PortRange, Protocol, Rule};
-//! let web = Rule::Listen { protocol: Protocol::Tcp, ports: PortRange { first: 80, last: 90 } };
+//! let web = Rule::Listen { protocol: Some(Protocol::Tcp), ports: PortRange { first: 80, last: 90 } };
 //! let policy = Policy::new([web]);
 //! assert!(policy.allows(Access::Listen(Protocol::Tcp, 85)));
 //! assert!(!policy.allows(Access::Listen(Protocol::Tcp, 22)));
@@ -55,15 +55,15 @@ impl PortRange {
 pub enum Rule {
     /// To listen on ports of ours, or to talk with anybody from a UDP port. Port 0 is the wish for any free one.
     Listen {
-        /// Of what.
-        protocol: Protocol,
+        /// Of what; `None`: both.
+        protocol: Option<Protocol>,
         /// The ports asked for.
         ports: PortRange,
     },
     /// To connect to peers, or to send them datagrams, from a port that is any free one.
     Connect {
-        /// By what.
-        protocol: Protocol,
+        /// By what; `None`: both.
+        protocol: Option<Protocol>,
         /// The peers' addresses; `None`: all.
         to: Option<AddressPrefix>,
         /// The peers' ports.
@@ -108,9 +108,10 @@ impl Policy {
 
 impl Rule {
     fn allows(&self, access: Access) -> bool {
+        let is = |protocol: Option<Protocol>, wanted| protocol.is_none_or(|one| one == wanted);
         match (*self, access) {
             (Rule::Listen { protocol, ports }, Access::Listen(wanted, port)) => {
-                protocol == wanted && ports.contains(port)
+                is(protocol, wanted) && ports.contains(port)
             }
             (
                 Rule::Connect {
@@ -119,9 +120,9 @@ impl Rule {
                     ports,
                 },
                 Access::Connect(wanted, peer),
-            ) => protocol == wanted && ports.contains(peer.port()) && includes(to, peer.ip()),
+            ) => is(protocol, wanted) && ports.contains(peer.port()) && includes(to, peer.ip()),
             (Rule::Connect { protocol, .. }, Access::ConnectSomewhere(wanted)) => {
-                protocol == wanted
+                is(protocol, wanted)
             }
             (Rule::Resolve, Access::Resolve) => true,
             _ => false,
@@ -139,7 +140,7 @@ mod tests {
 
     fn connect(to: &str, prefix: u8) -> Policy {
         Policy::new([Rule::Connect {
-            protocol: Protocol::Tcp,
+            protocol: Some(Protocol::Tcp),
             to: Some(AddressPrefix {
                 address: to.parse().unwrap(),
                 prefix,

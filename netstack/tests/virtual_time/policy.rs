@@ -13,6 +13,7 @@ fn listen(protocol: Protocol, port: u16) -> Rule {
         first: port,
         last: port,
     };
+    let protocol = Some(protocol);
     Rule::Listen { protocol, ports }
 }
 
@@ -26,7 +27,7 @@ fn connect(protocol: Protocol, to: Ipv4Addr, port: u16) -> Rule {
         last: port,
     };
     Rule::Connect {
-        protocol,
+        protocol: Some(protocol),
         to: Some(to),
         ports,
     }
