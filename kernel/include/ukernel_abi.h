@@ -272,10 +272,11 @@ result_t net_socket(u32 domain, u32 type, u32 protocol, handle_t *handle_out);
  * also talks IPv4, to peers that are ::ffff:a.b.c.d to it. The port is taken: ERR_BUSY. The address is not the
  * machine's, or the socket has one already: ERR_INVALID. The policy forbids it: ERR_PERMISSION. */
 result_t net_bind(handle_t sock, ptr_t addr_ptr, u32 addr_len);
-/* [NET] A stream: connects; waits, or with NET_OPT_NONBLOCK gives ERR_WOULD_BLOCK and is writable when it is done,
- * see NET_OPT_ERROR. A datagram socket: sends there and receives from there only, from now on; again for another
- * peer. Refused or unreachable: ERR_IO. No answer: ERR_TIMEOUT. It is connecting: ERR_BUSY. It has connected, failed
- * to, or listens: ERR_INVALID. The policy forbids it: ERR_PERMISSION. */
+/* [NET] A stream: connects; waits, first for the machine's own address where it has none yet, up to 10 s; or with
+ * NET_OPT_NONBLOCK gives ERR_WOULD_BLOCK and is writable when it is done, see NET_OPT_ERROR. A datagram socket: sends
+ * there and receives from there only, from now on; again for another peer. Refused, unreachable or no address:
+ * ERR_IO. No answer: ERR_TIMEOUT. It is connecting: ERR_BUSY. It has connected, failed to, or listens: ERR_INVALID.
+ * The policy forbids it: ERR_PERMISSION. */
 result_t net_connect(handle_t sock, ptr_t addr_ptr, u32 addr_len);
 /* [NET] Sends at least one byte, or one datagram. Waits. Not connected, or too long for a datagram: ERR_INVALID.
  * After NET_SHUT_WRITE: ERR_CLOSED. The connection has failed: ERR_IO, ERR_TIMEOUT. Another task is sending:
@@ -473,8 +474,9 @@ result_t net_peer_address(handle_t sock, ptr_t addr_out, u32 *addr_len);
 result_t net_send_to(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, ptr_t addr_ptr, u32 addr_len);
 result_t net_recv_from(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *read_out, ptr_t addr_out, u32 *addr_len);
 /* [NET] Asks for the addresses of a name, in the order to try them; IPv4 ones as ::ffff:a.b.c.d, ports 0. What finds
- * no room is left out. Waits. No such name: ERR_NOENT. Not a name, or capacity 0: ERR_INVALID. No server or no
- * answer: ERR_TIMEOUT. The server failed: ERR_IO. The policy forbids it: ERR_PERMISSION. */
+ * no room is left out. Waits, first for an address as net_connect. No such name: ERR_NOENT. Not a name, or capacity
+ * 0: ERR_INVALID. No server or no answer: ERR_TIMEOUT. The server failed: ERR_IO. The policy forbids it:
+ * ERR_PERMISSION. */
 result_t net_resolve(ptr_t name_ptr, size_t name_len, net_addr_v6_t *out, u32 capacity, u32 *count_out);
 
 /* A handle (HANDLE_IO) that is readable once the machine is asked to stop. Nothing stops by itself. */

@@ -35,6 +35,9 @@ pub struct StreamOptions {
 /// Of the unspecified addresses `0.0.0.0` is every IPv4 address of the machine, and `[::]` every address of both
 /// families. IPv4 addresses are never given as IPv6 ones.
 pub trait Network {
+    /// Waits until the network has an address of its own, or has looked for one for long enough.
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+
     /// Takes a port for a stream; port 0 takes a free one. Nobody is listening there yet.
     ///
     /// # Errors

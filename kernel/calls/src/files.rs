@@ -28,6 +28,8 @@ use crate::wait::until;
 const MAX_PATH: u64 = 255;
 /// The most bytes that one call reads from or writes to a file; the kernel holds them meanwhile.
 const MAX_TRANSFER: usize = 1 << 20;
+/// The same where there is no end, which takes little at a time: more would be copied in vain.
+const MAX_STREAMED: u64 = 16 << 10;
 
 /// A file, and where its handle stands.
 pub(crate) struct OpenFile {
@@ -66,7 +68,7 @@ impl OpenFile {
             return Err(Failure::invalid(3, wanted as u64));
         }
         let left = self.file.size().map(|size| size.saturating_sub(position));
-        let most = (MAX_TRANSFER as u64).min(left.unwrap_or(u64::MAX));
+        let most = (MAX_TRANSFER as u64).min(left.unwrap_or(MAX_STREAMED));
         match (wanted as u64).min(most - most % block) {
             0 => Err(Failure::of(Error::NoMemory, 1, handle.to_bits())),
             room => Ok(room as usize),

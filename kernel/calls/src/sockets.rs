@@ -301,7 +301,9 @@ impl Task {
         }
         let text = name.with(|name| core::str::from_utf8(name).map(String::from));
         let text = text.map_err(|_| Failure::invalid(1, 0))?;
-        let found = self.network()?.resolve(&text).await;
+        let network = self.network()?;
+        network.ready().await;
+        let found = network.resolve(&text).await;
         let found = found.map_err(|error| Failure::of(error, 1, 0))?;
         let written = (0..into.len()).zip(found);
         Ok(written

@@ -42,7 +42,7 @@ use crate::trace::Trace;
 pub use door::{Current, be_a_task};
 pub use drawer::Drawer;
 pub use exercise::{MAX_CALLS, exercise};
-pub use loopback::Loopback;
+pub use loopback::{Loopback, Told};
 pub use memory::{Buffer, Memory};
 pub use runner::Functions;
 pub use settings::Settings;

@@ -6,14 +6,19 @@
 )]
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use abi::capability::{Kind, Kinds};
 use abi::layout::{ErrorInfo, NetAddressV4, NetAddressV6};
-use abi::number::{NET_DGRAM, NET_INET, NET_INET6, NET_NONBLOCK, NET_STREAM};
+use abi::number::{
+    NET_DGRAM, NET_INET, NET_INET6, NET_NONBLOCK, NET_OPT_KEEPALIVE_NS, NET_OPT_NODELAY,
+    NET_OPT_NONBLOCK, NET_OPT_TIMEOUT_NS, NET_STREAM,
+};
 use abi::{Error, OK};
 use calls::entry::net::*;
-use calls::testing::{Buffer, Current, Host, Loopback, be_a_task};
+use calls::testing::{Buffer, Current, Host, Loopback, Told, be_a_task};
 use calls::user::Plain;
+use reactor::sync::Event;
 
 const LOCALHOST: u32 = 0x7f00_0001;
 
@@ -270,4 +275,82 @@ fn receiving_takes_nothing_that_finds_no_room_for_its_sender() {
     assert_eq!(receive(read.address(), room.address(), short.address()), OK);
     assert_eq!(read.values::<u64>(), [4]);
     assert_eq!(buffer.to_vec()[..4], *b"here");
+}
+
+#[test]
+fn what_needs_an_address_waits_for_the_first() {
+    let address = Rc::new(Event::new());
+    let network = Loopback::late(&address);
+    let host = Host::with(|machine| machine.network = Some(Rc::new(network)));
+    // To an address that is not there: with one of its own the machine finds that out at once.
+    let far = host.memory.bytes(&[10, 0, 0, 1, 0, 80]);
+    let name = host.memory.bytes(b"localhost");
+    let room = host.memory.buffer(24);
+    let to = host.memory.alleged(2, far.address(), 6);
+    let (text, found) = (name.input(), room.room::<NetAddressV6>());
+    let connecting = host.spawn(async move |task| {
+        let socket = task.net_socket(NET_INET, NET_STREAM, 0)?;
+        task.net_connect(socket, to).await
+    });
+    let resolving = host.spawn(async move |task| {
+        assert_eq!(task.net_resolve(text, &found).await?, 1);
+        Ok(())
+    });
+    host.run(async |task| {
+        let socket = task.net_socket(NET_INET, NET_STREAM, 0).unwrap();
+        task.net_set_option(socket, NET_OPT_NONBLOCK, 1).unwrap();
+        let failed = task.net_connect(socket, to).await.unwrap_err();
+        assert_eq!(failed.error, Error::Io, "it does not wait for anything");
+        task.task_sleep(1_000_000_000).await.unwrap();
+        assert_eq!((connecting.status(), resolving.status()), (None, None));
+        address.set();
+        task.task_yield().await.unwrap();
+        let io = Error::Io.code() as i32;
+        assert_eq!(
+            (connecting.status(), resolving.status()),
+            (Some(io), Some(0))
+        );
+    });
+}
+
+#[test]
+fn streams_are_told_what_was_set_before_and_after_they_were_there() {
+    let network = Loopback::default();
+    let machines = network.clone();
+    let host = Host::with(|machine| machine.network = Some(Rc::new(machines)));
+    let at = host.memory.bytes(&[127, 0, 0, 1, 0, 80]);
+    let to = host.memory.alleged(2, at.address(), 6);
+    let second = Duration::from_secs(1);
+    let all = [
+        Told::Nodelay(false),
+        Told::KeepAlive(Some(second)),
+        Told::Timeout(second),
+    ];
+    host.run(async |task| {
+        let set = |socket| {
+            let values = [
+                (NET_OPT_NODELAY, 0),
+                (NET_OPT_KEEPALIVE_NS, 1_000_000_000),
+                (NET_OPT_TIMEOUT_NS, 1_000_000_000),
+            ];
+            for (option, value) in values {
+                task.net_set_option(socket, option, value).unwrap();
+            }
+        };
+        let [listener, first, second] =
+            [(); 3].map(|()| task.net_socket(NET_INET, NET_STREAM, 0).unwrap());
+        set(listener);
+        task.net_bind(listener, to).unwrap();
+        task.net_listen(listener, 0).unwrap();
+        set(first);
+        assert_eq!(network.told(), []);
+        task.net_connect(first, to).await.unwrap();
+        assert_eq!(network.told(), all, "before it was there");
+        task.net_accept(listener, 0).await.unwrap();
+        assert_eq!(network.told(), all, "by the listener");
+        task.net_connect(second, to).await.unwrap();
+        assert_eq!(network.told(), [], "as it begins");
+        set(second);
+        assert_eq!(network.told(), all, "since then");
+    });
 }

@@ -25,8 +25,10 @@ pub struct Hands {
 /// A machine that lets a program do what the context's policy allows, and no more: its networks and disks are the
 /// context's.
 pub fn machine(context: &Context, hands: Hands) -> Machine {
-    let stack = context.network().ok();
-    let network = stack.map(|stack| Rc::new(Sockets(stack.clone())) as Rc<dyn Network>);
+    let network = context.network().ok().map(|stack| {
+        let (stack, clock) = (stack.clone(), context.clock());
+        Rc::new(Sockets { stack, clock }) as Rc<dyn Network>
+    });
     Machine {
         clock: context.clock(),
         spawner: context.spawner(),

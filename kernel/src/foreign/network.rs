@@ -8,6 +8,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, SocketAddr};
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 
@@ -17,14 +18,27 @@ use netstack::{
     BindAddress, BindError, ConnectError, ListenOptions, ResolveError, SendError, Stack,
     StreamError, TcpListener, TcpSocket, TcpStream, UdpSocket,
 };
+use reactor::Clock;
 use reactor::readiness::{Interest, Pollable, Readiness};
 
+/// How long a program waits for the machine's first address, from when it needs one. A server that is there answers
+/// within a second; one that is starting, too, gets a few more of DHCP's questions.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A stack, for programs.
-pub(super) struct Sockets(pub(super) Stack);
+pub(super) struct Sockets {
+    pub(super) stack: Stack,
+    pub(super) clock: Clock,
+}
 
 impl Network for Sockets {
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        let address = self.clock.timeout(PATIENCE, self.stack.wait_config_up());
+        Box::pin(async { address.await.unwrap_or_default() })
+    }
+
     fn reserve(&self, local: SocketAddr) -> Result<Rc<dyn Port>, Error> {
-        let socket = TcpSocket::bind(&self.0, bind_address(local)).map_err(bind_error)?;
+        let socket = TcpSocket::bind(&self.stack, bind_address(local)).map_err(bind_error)?;
         Ok(Rc::new(BoundPort {
             local: socket.local_addr(),
             socket: RefCell::new(Some(socket)),
@@ -32,17 +46,17 @@ impl Network for Sockets {
     }
 
     fn connect(&self, remote: SocketAddr, options: StreamOptions) -> Result<Rc<dyn Stream>, Error> {
-        let stream = TcpStream::begin_connect(&self.0, remote, listen_options(options));
+        let stream = TcpStream::begin_connect(&self.stack, remote, listen_options(options));
         Ok(Connection::of(stream.map_err(connect_error)?, false))
     }
 
     fn bind(&self, local: SocketAddr) -> Result<Rc<dyn Datagram>, Error> {
-        let socket = UdpSocket::bind(&self.0, bind_address(local)).map_err(bind_error)?;
+        let socket = UdpSocket::bind(&self.stack, bind_address(local)).map_err(bind_error)?;
         Ok(Rc::new(Mailbox(socket)))
     }
 
     fn resolve<'a>(&'a self, name: &'a str) -> Waiting<'a, Vec<IpAddr>> {
-        Box::pin(async move { self.0.resolve(name).await.map_err(resolve_error) })
+        Box::pin(async move { self.stack.resolve(name).await.map_err(resolve_error) })
     }
 }
 

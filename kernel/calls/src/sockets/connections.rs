@@ -58,8 +58,12 @@ impl Task {
             return self.connect_datagram(&found, remote, &address);
         }
         let _connecting = found.occupy(Direction::Write)?;
-        let stream = self.begin_to_connect(&found, remote, &address)?;
         let nonblocking = found.socket.options.get().nonblocking;
+        if !nonblocking && !remote.ip().is_loopback() {
+            let mut ready = self.network()?.ready();
+            until(&found.entry, false, |cx| ready.as_mut().poll(cx).map(Ok)).await?;
+        }
+        let stream = self.begin_to_connect(&found, remote, &address)?;
         until(&found.entry, nonblocking, |cx| {
             let connected = stream.poll_connected(cx);
             connected.map_err(|error| found.failed(error))

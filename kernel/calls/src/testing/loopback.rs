@@ -8,12 +8,13 @@ use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
 use abi::Error;
 use reactor::readiness::{Interest, Pollable, Readiness};
-use reactor::sync::Wakers;
+use reactor::sync::{Event, Wakers};
 
 use crate::backend::{Datagram, Listener, Network, Port, Stream, StreamOptions, Waiting};
 
@@ -33,6 +34,9 @@ pub struct Loopback(Rc<Ports>);
 /// Who has which port. A place whose owner is gone is free.
 #[derive(Default)]
 struct Ports {
+    told: RefCell<Vec<Told>>,
+    /// `None`: it has its address.
+    late: RefCell<Option<Rc<Event>>>,
     streams: RefCell<BTreeMap<u16, Weak<Taken>>>,
     datagrams: RefCell<BTreeMap<u16, Weak<Mailbox>>>,
 }
@@ -60,7 +64,41 @@ fn route(local: SocketAddr, remote: SocketAddr) -> Result<SocketAddr, Error> {
     }
 }
 
+/// What a stream was told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// [`Stream::set_nodelay`].
+    Nodelay(bool),
+    /// [`Stream::set_keep_alive`].
+    KeepAlive(Option<Duration>),
+    /// [`Stream::set_timeout`].
+    Timeout(Duration),
+}
+
+impl Loopback {
+    /// A network that has no address until the event.
+    pub fn late(address: &Rc<Event>) -> Loopback {
+        let network = Loopback::default();
+        *network.0.late.borrow_mut() = Some(Rc::clone(address));
+        network
+    }
+
+    /// What its streams were told since the last question, in order.
+    pub fn told(&self) -> Vec<Told> {
+        self.0.told.take()
+    }
+}
+
 impl Network for Loopback {
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        let late = self.0.late.borrow().clone();
+        Box::pin(async move {
+            if let Some(address) = late {
+                address.wait().await;
+            }
+        })
+    }
+
     fn reserve(&self, local: SocketAddr) -> Result<Rc<dyn Port>, Error> {
         let mut ports = self.0.streams.borrow_mut();
         let port = free(&ports, local)?;
@@ -140,12 +178,13 @@ impl Port for Reserved {
         let mut queue = there.as_ref().map(|there| there.queue.borrow_mut());
         let queue = queue.as_mut().and_then(|queue| queue.as_mut());
         let Some(queue) = queue.filter(|queue| room(queue)) else {
-            return Ok(Rc::new(End::refused((local, remote))));
+            return Ok(Rc::new(End::refused(&self.0.network, (local, remote))));
         };
         let to = Pipe::new(options.send_buffer.min(queue.options.receive_buffer));
         let back = Pipe::new(queue.options.send_buffer.min(options.receive_buffer));
-        let near = End::new((local, remote), [&back, &to]);
-        let far = End::new((remote, local), [&to, &back]);
+        let network = &self.0.network;
+        let near = End::new(network, (local, remote), [&back, &to]);
+        let far = End::new(network, (remote, local), [&to, &back]);
         far.begun.set(true);
         queue.ready.push_back(Rc::new(far));
         queue.acceptors.wake_all();
@@ -228,6 +267,7 @@ impl Pipe {
 
 /// One end of a connection.
 struct End {
+    network: Loopback,
     local: SocketAddr,
     remote: SocketAddr,
     incoming: Rc<Pipe>,
@@ -238,8 +278,13 @@ struct End {
 }
 
 impl End {
-    fn new((local, remote): (SocketAddr, SocketAddr), [incoming, outgoing]: [&Rc<Pipe>; 2]) -> End {
+    fn new(
+        network: &Loopback,
+        (local, remote): (SocketAddr, SocketAddr),
+        [incoming, outgoing]: [&Rc<Pipe>; 2],
+    ) -> End {
         End {
+            network: network.clone(),
             local,
             remote,
             incoming: Rc::clone(incoming),
@@ -249,9 +294,13 @@ impl End {
         }
     }
 
-    fn refused(ends: (SocketAddr, SocketAddr)) -> End {
+    fn tell(&self, what: Told) {
+        self.network.0.told.borrow_mut().push(what);
+    }
+
+    fn refused(network: &Loopback, ends: (SocketAddr, SocketAddr)) -> End {
         let pipe = Pipe::new(0);
-        let mut end = End::new(ends, [&pipe, &pipe]);
+        let mut end = End::new(network, ends, [&pipe, &pipe]);
         end.refused = true;
         end
     }
@@ -321,11 +370,17 @@ impl Stream for End {
         self.remote
     }
 
-    fn set_nodelay(&self, _: bool) {}
+    fn set_nodelay(&self, nodelay: bool) {
+        self.tell(Told::Nodelay(nodelay));
+    }
 
-    fn set_keep_alive(&self, _: Option<Duration>) {}
+    fn set_keep_alive(&self, interval: Option<Duration>) {
+        self.tell(Told::KeepAlive(interval));
+    }
 
-    fn set_timeout(&self, _: Duration) {}
+    fn set_timeout(&self, limit: Duration) {
+        self.tell(Told::Timeout(limit));
+    }
 
     fn error(&self) -> Option<Error> {
         (self.refused && self.begun.get()).then_some(Error::Io)

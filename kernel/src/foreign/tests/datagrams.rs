@@ -5,7 +5,14 @@ use core::net::{Ipv4Addr, SocketAddr};
 use abi::Error;
 use abi::layout::NetAddressV6;
 use abi::number::*;
-use netstack::UdpSocket;
+use calls::backend::Network;
+use netstack::testing::{Conditions, Wire, random};
+use netstack::{Config, UdpSocket};
+use reactor::Reactor;
+use reactor::testing::VirtualClock;
+use reactor::time::{Duration, Instant};
+
+use crate::foreign::network::Sockets;
 
 use super::bench::{Bench, OWN, PEER, datagram, failed, stream};
 
@@ -208,4 +215,21 @@ fn names_become_addresses_as_far_as_there_is_room() {
             assert_eq!(failed(asked).0, error);
         }
     });
+}
+
+/// A DHCP server that does not answer: a program waits a while for the first address, and goes on without.
+#[test]
+fn patience_with_a_network_without_an_address_ends() {
+    let reactor = Reactor::new(VirtualClock::new());
+    let (_wire, device, _) = Wire::new(&reactor.clock(), 1, Conditions::default());
+    let config = Config::new([2, 0, 0, 0, 0, 9]);
+    let (stack, runner) = netstack::new(device, config, reactor.clock(), random(1)).unwrap();
+    reactor.spawner().spawn(runner.run()).detach();
+    let clock = reactor.clock();
+    let network = Sockets { stack, clock };
+    reactor.block_on(network.ready());
+    assert_eq!(
+        reactor.clock().now(),
+        Instant::ZERO + Duration::from_secs(10)
+    );
 }

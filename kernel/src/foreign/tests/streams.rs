@@ -265,6 +265,14 @@ fn a_reset_is_an_error_and_data_before_the_end_is_not_lost() {
         let room = bench.room(8);
         assert_eq!(task.net_recv(socket, room.output(), 0).await, Ok(4));
         assert_eq!(task.net_recv(socket, room.output(), 0).await, Ok(0));
+        // Both ways are over, as wanted: that is no failure, and there is still a peer to name.
+        task.net_shutdown(socket, NET_SHUT_WRITE).unwrap();
+        bench.settle().await;
+        assert_eq!(task.net_recv(socket, room.output(), 0).await, Ok(0));
+        assert_eq!(task.net_get_option(socket, NET_OPT_ERROR), Ok(0));
+        let ready = task.io_wait(socket, BOTH, 0).await;
+        assert_eq!(ready, Ok(BOTH | IO_HANGUP));
+        assert!(task.net_peer_address(socket).is_ok());
         let (socket, peer) = connected(bench, &task).await;
         peer.abort();
         let read = task.net_recv(socket, room.output(), 0).await;
