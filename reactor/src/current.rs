@@ -40,10 +40,10 @@ pub struct RunningTask {
 /// let current = reactor.current_task();
 /// let name = reactor.spawner().task("worker").spawn({
 ///     let current = current.clone();
-///     async move { current.get().map(|task| task.name) }
+///     async move { current.get().filter(|task| current.id() == Some(task.id)).map(|task| task.name) }
 /// });
 /// assert_eq!(reactor.block_on(name), Ok(Some("worker")));
-/// assert_eq!(current.get(), None);
+/// assert_eq!((current.get(), current.id()), (None, None));
 /// ```
 #[derive(Clone)]
 pub struct CurrentTask(pub(crate) Arc<Shared>);
@@ -53,6 +53,15 @@ impl CurrentTask {
     /// if the writer was caught in the middle of a change. Never waits.
     pub fn get(&self) -> Option<RunningTask> {
         self.0.current.get()
+    }
+
+    /// The number of that task, at the price of two loads. From the reactor's own context; from elsewhere it may be
+    /// that of the task before.
+    #[inline]
+    pub fn id(&self) -> Option<u64> {
+        let current = &self.0.current;
+        let polling = !current.name.load(Ordering::Relaxed).is_null();
+        polling.then(|| current.id.load(Ordering::Relaxed))
     }
 }
 

@@ -29,6 +29,8 @@
 
 mod buffer;
 mod drain;
+mod name;
+mod ring;
 
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
@@ -43,7 +45,8 @@ use reactor::{Clock, Spawner};
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
 use crate::user::UserIn;
-use buffer::{Buffer, Label, Open, Past, Short};
+use buffer::{Buffer, LAST_SPAN, Label};
+use name::Name;
 
 pub(crate) use buffer::Track;
 pub use drain::{Drain, Line};
@@ -126,82 +129,45 @@ impl Trace {
         self.0.clock.now().as_nanos()
     }
 
-    /// The task that runs, and its name; 0: none.
-    fn running(&self) -> (u32, Label) {
+    /// The task that runs; 0: none.
+    fn running(&self) -> u32 {
+        self.0.current.id().unwrap_or(0) as u32
+    }
+
+    fn running_label(&self) -> Label {
         let running = self.0.current.get();
-        running.map_or((0, Label::Native("")), |task| {
-            (task.id as u32, Label::Native(task.name))
-        })
+        Label::Native(running.map_or("", |task| task.name))
     }
 
     fn native_span(&self, name: &str, parent: u64) -> Span {
-        let task = self.running();
-        let span = self.begin(task, None, parent, name.as_bytes());
-        Span((span != 0).then(|| (self.clone(), span)))
+        let (begin, task) = (self.now(), self.running());
+        let span = self.with_buffer(|buffer| {
+            buffer.name(task, || self.running_label());
+            buffer.begin(begin, task, parent, Name::new(name.as_bytes()))
+        });
+        let span = span.filter(|span| *span != 0);
+        Span(span.map(|span| (self.clone(), span)))
+    }
+
+    fn native_end(&self, span: u64) {
+        let (end, task) = (self.now(), self.running());
+        self.with_buffer(|buffer| {
+            buffer.name(task, || self.running_label());
+            buffer.end(end, task, span)
+        });
     }
 
     fn native_event(&self, span: u64, name: &str, text: &str) {
-        self.record_event(self.running(), span, name.as_bytes(), text.as_bytes());
-    }
-
-    fn begin(
-        &self,
-        (task, label): (u32, Label),
-        track: Option<&Rc<Track>>,
-        parent: u64,
-        name: &[u8],
-    ) -> u64 {
-        let begin = self.now();
-        let begun = self.with_buffer(|buffer| {
-            buffer.name(task, label);
-            buffer.begin(Open {
-                begin,
-                span: 0,
-                parent,
-                task,
-                name: Short::new(name),
-                track: track.cloned(),
-                around: 0,
-            })
-        });
-        begun.unwrap_or(0)
-    }
-
-    /// Ends a span. `false`: it is not open.
-    fn end(&self, (ended_by, label): (u32, Label), span: u64) -> bool {
-        let end = self.now();
-        let ended = self.with_buffer(|buffer| {
-            let open = buffer.close(span)?;
-            buffer.name(ended_by, label);
-            buffer.record(Past {
-                begin: open.begin,
-                end,
-                task: open.task,
-                ended_by,
-                span,
-                parent: open.parent,
-                name: open.name,
-                text: None,
-            });
-            Some(())
-        });
-        ended.flatten().is_some()
-    }
-
-    fn record_event(&self, (task, label): (u32, Label), span: u64, name: &[u8], text: &[u8]) {
-        let at = self.now();
+        let (at, task) = (self.now(), self.running());
         self.with_buffer(|buffer| {
-            buffer.name(task, label);
-            buffer.record(Past {
-                begin: at,
-                end: at,
+            buffer.name(task, || self.running_label());
+            buffer.event(
+                at,
                 task,
-                ended_by: task,
                 span,
-                parent: 0,
-                name: Short::new(name),
-                text: Some(Short::new(text)),
-            });
+                Name::new(name.as_bytes()),
+                Name::new(text.as_bytes()),
+            );
         });
     }
 }
@@ -250,7 +216,7 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         if let Some((trace, span)) = &self.0 {
-            trace.end(trace.running(), *span);
+            trace.native_end(*span);
         }
     }
 }
@@ -263,13 +229,20 @@ impl Task {
         if !trace.is_on() {
             return Ok(Handle::NONE);
         }
-        let track = self.track();
-        let (task, parent) = (self.traced_as(track), track.present.get());
-        let span = name.with(|name| trace.begin(task, Some(track), parent, name));
-        if span == 0 {
-            return Err(Error::NoMemory.into());
+        let (begin, track) = (trace.now(), self.track());
+        let name = name.with(Name::new);
+        let span = trace.with_buffer(|buffer| {
+            buffer.name(track.task, || Label::Program(self.id()));
+            let span = buffer.begin(begin, track.task, track.present.get(), name);
+            if span != 0 {
+                buffer.step_in(span, track);
+            }
+            span
+        });
+        match span {
+            Some(span @ 1..) => Ok(handle_of(span)),
+            _ => Err(Error::NoMemory.into()),
         }
-        Ok(handle_of(span))
     }
 
     /// `trace_span_end`.
@@ -280,9 +253,16 @@ impl Task {
         }
         let invalid = Failure::invalid(1, handle.to_bits());
         let span = span_of(handle).ok_or(invalid)?;
-        let task = self.traced_as(self.track());
-        let ended = self.program().trace().end(task, span);
-        if ended { Ok(()) } else { Err(invalid) }
+        let trace = self.program().trace();
+        let (end, track) = (trace.now(), self.track());
+        let ended = trace.with_buffer(|buffer| {
+            buffer.name(track.task, || Label::Program(self.id()));
+            buffer.end(end, track.task, span)
+        });
+        match ended {
+            Some(true) => Ok(()),
+            _ => Err(invalid),
+        }
     }
 
     /// `trace_event`.
@@ -294,10 +274,13 @@ impl Task {
         };
         let trace = self.program().trace();
         if trace.is_on() {
-            let track = self.track();
+            let (at, track) = (trace.now(), self.track());
             let span = given.unwrap_or(track.present.get());
-            let task = self.traced_as(track);
-            name.with(|name| text.with(|text| trace.record_event(task, span, name, text)));
+            let (name, text) = (name.with(Name::new), text.with(Name::new));
+            trace.with_buffer(|buffer| {
+                buffer.name(track.task, || Label::Program(self.id()));
+                buffer.event(at, track.task, span, name, text);
+            });
         }
         Ok(())
     }
@@ -318,21 +301,17 @@ impl Task {
         let span = self.open_span(handle)?;
         self.program()
             .trace()
-            .with_buffer(|buffer| buffer.close(span));
+            .with_buffer(|buffer| buffer.forget(span));
         Ok(())
     }
 
     fn open_span(&self, handle: Handle) -> Outcome<u64> {
         let span = span_of(handle).filter(|span| {
             let trace = self.program().trace();
-            let open = trace.with_buffer(|buffer| buffer.find(*span).is_some());
+            let open = trace.with_buffer(|buffer| buffer.is_open(*span));
             open == Some(true)
         });
         span.ok_or(Failure::invalid(1, handle.to_bits()))
-    }
-
-    fn traced_as(&self, track: &Track) -> (u32, Label) {
-        (track.task, Label::Program(self.id()))
     }
 }
 
@@ -342,10 +321,11 @@ fn handle_of(span: u64) -> Handle {
 }
 
 /// The number of a span's handle.
+#[inline]
 fn span_of(handle: Handle) -> Option<u64> {
-    let (tag, index, generation) = handle.as_object()?;
-    let number = u64::from(index) << 16 | u64::from(generation);
-    (tag == Tag::Span && number != 0).then_some(number)
+    let bits = handle.to_bits();
+    let span = (bits >> 16 & LAST_SPAN & !0xffff) | (bits & 0xffff);
+    (span != 0 && handle_of(span) == handle).then_some(span)
 }
 
 #[cfg(test)]

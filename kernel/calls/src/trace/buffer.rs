@@ -7,45 +7,21 @@
 //! finding it is one look, and a number that has had its time finds another span there, or none. Numbers whose place is
 //! taken by a span that is still open are left out.
 
-use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
 use abi::Error;
-use abi::trace::MAX_TEXT;
 
-/// The most records that are kept until they are drained. Beyond, the oldest is overwritten.
-pub(super) const MAX_RECORDS: usize = 2048;
+use super::name::Name;
+use super::ring::{Past, Ring};
+
 /// The most spans that are open at a time. Beyond, the one whose place is next is given up: it cannot be ended any more.
 pub(super) const MAX_OPEN: usize = 1024;
 /// The most tasks whose names are known. Beyond, one is forgotten, and shown by its number.
 const MAX_NAMES: usize = 256;
 /// The last number of a span: as many as handles can tell apart. There are no spans after it.
 pub(super) const LAST_SPAN: u64 = (1 << 40) - 1;
-
-/// A name or a text, cut.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Short {
-    len: u8,
-    bytes: [u8; MAX_TEXT],
-}
-
-impl Short {
-    pub(super) fn new(text: &[u8]) -> Short {
-        let len = text.len().min(MAX_TEXT);
-        let mut bytes = [0; MAX_TEXT];
-        bytes[..len].copy_from_slice(&text[..len]);
-        Short {
-            len: len as u8,
-            bytes,
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
 
 /// Where a task of a program is: its number in the trace, and the span that it is in.
 #[derive(Debug)]
@@ -65,33 +41,18 @@ impl Track {
     }
 }
 
-/// What is over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Past {
-    pub(super) begin: u64,
-    /// When a span ended; an event's is when it began.
-    pub(super) end: u64,
-    pub(super) task: u32,
-    pub(super) ended_by: u32,
-    /// The span, or the one that an event is in.
-    pub(super) span: u64,
-    pub(super) parent: u64,
-    pub(super) name: Short,
-    /// `None`: it is a span.
-    pub(super) text: Option<Short>,
-}
-
 /// A span that is not over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Open {
-    pub(super) begin: u64,
+    /// Its number; 0: there is none in this place.
     pub(super) span: u64,
+    pub(super) begin: u64,
     pub(super) parent: u64,
     pub(super) task: u32,
-    pub(super) name: Short,
+    pub(super) name: Name,
     /// The task of a program that it is within, and the span that task is in when this is over.
-    pub(super) track: Option<Rc<Track>>,
-    pub(super) around: u64,
+    track: Option<Rc<Track>>,
+    around: u64,
 }
 
 /// What a task is called.
@@ -106,13 +67,14 @@ pub(super) enum Label {
 /// Everything that was recorded.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    past: VecDeque<Past>,
-    lost: u64,
-    open: Vec<Option<Open>>,
+    pub(super) past: Ring,
+    open: Vec<Open>,
     open_count: usize,
     last_span: u64,
     /// By the task's number modulo the places.
     names: Vec<Option<(u32, Label)>>,
+    /// The task that was named last: most often it is the same one again.
+    last_named: Option<u32>,
 }
 
 impl Buffer {
@@ -121,22 +83,23 @@ impl Buffer {
     /// # Errors
     /// [`Error::NoMemory`].
     pub(super) fn new() -> Result<Buffer, Error> {
-        let mut past = VecDeque::new();
-        past.try_reserve_exact(MAX_RECORDS)
-            .map_err(|_| Error::NoMemory)?;
         Ok(Buffer {
-            past,
-            lost: 0,
+            past: Ring::new()?,
             open: places(MAX_OPEN)?,
             open_count: 0,
             last_span: 0,
             names: places(MAX_NAMES)?,
+            last_named: None,
         })
     }
 
     /// Notes what a task is called.
-    pub(super) fn name(&mut self, task: u32, label: Label) {
-        self.names[task as usize % MAX_NAMES] = Some((task, label));
+    #[inline]
+    pub(super) fn name(&mut self, task: u32, label: impl FnOnce() -> Label) {
+        if self.last_named != Some(task) {
+            self.last_named = Some(task);
+            self.names[task as usize % MAX_NAMES] = Some((task, label()));
+        }
     }
 
     /// The first task from a place on whose name is known, and the place behind.
@@ -145,70 +108,84 @@ impl Buffer {
         names.find_map(|(at, name)| name.map(|(task, label)| (at + 1, task, label)))
     }
 
-    /// Begins a span; its number, which `span.span` becomes. 0: there are no numbers left.
-    pub(super) fn begin(&mut self, mut span: Open) -> u64 {
+    /// Begins a span; its number. 0: there are none left.
+    #[inline]
+    pub(super) fn begin(&mut self, begin: u64, task: u32, parent: u64, name: Name) -> u64 {
         let Some(number) = self.next_span() else {
             return 0;
         };
         self.last_span = number;
-        span.span = number;
-        if let Some(track) = &span.track {
-            span.around = track.present.replace(number);
-        }
+        self.open_count += 1;
         let place = &mut self.open[number as usize % MAX_OPEN];
-        match place.replace(span) {
-            None => self.open_count += 1,
-            Some(given_up) => {
-                self.lost += 1;
-                self.step_out(&given_up);
-            }
-        }
+        // Field by field: as a whole it would be put together elsewhere, and then copied.
+        place.span = number;
+        place.begin = begin;
+        place.parent = parent;
+        place.task = task;
+        place.name = name;
         number
     }
 
-    /// A span that is open.
-    pub(super) fn find(&self, span: u64) -> Option<&Open> {
-        let open = self.open.get(span as usize % MAX_OPEN)?.as_ref()?;
-        (open.span == span).then_some(open)
+    /// Puts an open span into a task of a program: it is the one that task is in now.
+    pub(super) fn step_in(&mut self, span: u64, track: &Rc<Track>) {
+        let place = &mut self.open[span as usize % MAX_OPEN];
+        place.around = track.present.replace(span);
+        place.track = Some(Rc::clone(track));
     }
 
-    /// Takes a span out; `None`: it is not open.
-    pub(super) fn close(&mut self, span: u64) -> Option<Open> {
-        self.find(span)?;
-        let open = self.open[span as usize % MAX_OPEN].take()?;
-        self.open_count -= 1;
-        self.step_out(&open);
-        Some(open)
+    /// Whether a span is open.
+    pub(super) fn is_open(&self, span: u64) -> bool {
+        span != 0 && self.open[span as usize % MAX_OPEN].span == span
     }
 
-    /// Records something that is over.
-    pub(super) fn record(&mut self, past: Past) {
-        if self.past.len() == MAX_RECORDS {
-            self.past.pop_front();
-            self.lost += 1;
+    /// Ends a span and records it. `false`: it is not open.
+    #[inline]
+    pub(super) fn end(&mut self, end: u64, ended_by: u32, span: u64) -> bool {
+        if !self.is_open(span) {
+            return false;
         }
-        self.past.push_back(past);
+        let open = &self.open[span as usize % MAX_OPEN];
+        let past = self.past.next();
+        past.begin = open.begin;
+        past.end = end;
+        past.tasks = (open.task, ended_by);
+        past.span = span;
+        past.parent = open.parent;
+        past.name = open.name;
+        past.text = None;
+        self.forget(span);
+        true
     }
 
-    /// How many records there are.
-    pub(super) fn len(&self) -> usize {
-        self.past.len()
+    /// Records an event.
+    pub(super) fn event(&mut self, at: u64, task: u32, span: u64, name: Name, text: Name) {
+        *self.past.next() = Past {
+            begin: at,
+            end: at,
+            tasks: (task, task),
+            span,
+            parent: 0,
+            name,
+            text: Some(text),
+        };
     }
 
-    /// Takes the oldest record.
-    pub(super) fn take_oldest(&mut self) -> Option<Past> {
-        self.past.pop_front()
-    }
-
-    /// How many were lost since it was asked last.
-    pub(super) fn take_lost(&mut self) -> u64 {
-        core::mem::take(&mut self.lost)
+    /// Takes an open span out.
+    #[inline]
+    pub(super) fn forget(&mut self, span: u64) {
+        let place = &mut self.open[span as usize % MAX_OPEN];
+        place.span = 0;
+        self.open_count -= 1;
+        if let Some(track) = place.track.take() {
+            let around = place.around;
+            self.step_out(&track, span, around);
+        }
     }
 
     /// The first open span from a place on, and the place behind.
     pub(super) fn next_open(&self, from: usize) -> Option<(usize, &Open)> {
         let mut open = (from..MAX_OPEN).zip(self.open.get(from..)?);
-        open.find_map(|(at, open)| Some((at + 1, open.as_ref()?)))
+        open.find_map(|(at, open)| (open.span != 0).then_some((at + 1, open)))
     }
 
     /// As if that span had been begun and ended.
@@ -217,30 +194,34 @@ impl Buffer {
         self.last_span = span;
     }
 
-    /// The next number whose place is free, or where none is, the next one.
-    fn next_span(&self) -> Option<u64> {
+    /// The next number whose place is free; where none is, the next place is freed.
+    #[inline]
+    fn next_span(&mut self) -> Option<u64> {
         let mut number = self.last_span + 1;
-        while self.open_count < MAX_OPEN && self.open[number as usize % MAX_OPEN].is_some() {
+        let mut taken = self.open[number as usize % MAX_OPEN].span;
+        if taken != 0 && self.open_count == MAX_OPEN {
+            self.past.lost += 1;
+            self.forget(taken);
+            taken = 0;
+        }
+        while taken != 0 {
             number += 1;
+            taken = self.open[number as usize % MAX_OPEN].span;
         }
         (number <= LAST_SPAN).then_some(number)
     }
 
     /// A task is no longer in a span that was taken out: it is in the one around it, and so are those within.
-    fn step_out(&mut self, gone: &Open) {
-        let Some(track) = &gone.track else {
-            return;
-        };
-        if track.present.get() == gone.span {
-            track.present.set(gone.around);
+    fn step_out(&mut self, track: &Track, gone: u64, around: u64) {
+        let mut inner = track.present.get();
+        if inner == gone {
+            track.present.set(around);
             return;
         }
-        let mut inner = track.present.get();
-        while let Some(span) = &mut self.open[inner as usize % MAX_OPEN]
-            && span.span == inner
-        {
-            if span.around == gone.span {
-                span.around = gone.around;
+        while self.is_open(inner) {
+            let span = &mut self.open[inner as usize % MAX_OPEN];
+            if span.around == gone {
+                span.around = around;
                 return;
             }
             inner = span.around;
@@ -248,10 +229,14 @@ impl Buffer {
     }
 }
 
-fn places<T: Clone>(count: usize) -> Result<Vec<Option<T>>, Error> {
+/// So many empty places.
+///
+/// # Errors
+/// [`Error::NoMemory`].
+pub(super) fn places<T: Clone + Default>(count: usize) -> Result<Vec<T>, Error> {
     let mut places = Vec::new();
     let reserved = places.try_reserve_exact(count);
     reserved.map_err(|_| Error::NoMemory)?;
-    places.resize(count, None);
+    places.resize(count, T::default());
     Ok(places)
 }

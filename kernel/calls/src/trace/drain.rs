@@ -5,7 +5,8 @@ use core::fmt::{self, Write};
 use abi::trace::{Record, Text};
 
 use super::Trace;
-use super::buffer::{Buffer, Label, Open, Past};
+use super::buffer::{Buffer, Label, Open};
+use super::ring::Past;
 
 /// Lines of a trace, without line breaks; each is taken out of the trace when its turn comes. From [`Trace::drain`].
 #[derive(Debug)]
@@ -30,7 +31,7 @@ enum Stage {
 impl Drain {
     /// Lines about what is there now; what is recorded meanwhile is for the next one.
     pub(super) fn new(trace: Trace) -> Drain {
-        let records = trace.with_buffer(|buffer| buffer.len()).unwrap_or(0);
+        let records = trace.with_buffer(|buffer| buffer.past.len()).unwrap_or(0);
         Drain {
             trace,
             stage: Stage::Head(records),
@@ -51,7 +52,7 @@ impl Stage {
     fn next(&mut self, buffer: &mut Buffer) -> Option<Line> {
         if let Stage::Head(records) = *self {
             *self = Stage::Names(0, records);
-            return Some(Line(Kind::Head(buffer.take_lost())));
+            return Some(Line(Kind::Head(buffer.past.take_lost())));
         }
         if let Stage::Names(from, records) = *self {
             if let Some((next, task, label)) = buffer.next_name(from) {
@@ -62,7 +63,7 @@ impl Stage {
         }
         if let Stage::Past(left @ 1..) = *self {
             *self = Stage::Past(left - 1);
-            if let Some(past) = buffer.take_oldest() {
+            if let Some(past) = buffer.past.take_oldest() {
                 return Some(Line(Kind::Past(past)));
             }
         }
@@ -98,8 +99,8 @@ impl fmt::Display for Line {
                 write!(name, "program {id}")?;
                 named(*task, &name.bytes[..name.len]).fmt(f)
             }
-            Kind::Past(past) => past.record().fmt(f),
-            Kind::Open(open) => open.record().fmt(f),
+            Kind::Past(past) => past.fmt_record(f),
+            Kind::Open(open) => open.fmt_record(f),
         }
     }
 }
@@ -126,12 +127,13 @@ impl Write for Name {
 }
 
 impl Past {
-    fn record(&self) -> Record<'_> {
+    fn fmt_record(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = Text::new(self.name.as_bytes());
-        match &self.text {
+        let (task, ended_by) = self.tasks;
+        let record = match &self.text {
             Some(text) => Record::Event {
                 at: self.begin,
-                task: self.task,
+                task,
                 span: self.span,
                 name,
                 text: Text::new(text.as_bytes()),
@@ -139,24 +141,26 @@ impl Past {
             None => Record::Span {
                 begin: self.begin,
                 duration: self.end.saturating_sub(self.begin),
-                task: self.task,
-                ended_by: self.ended_by,
+                task,
+                ended_by,
                 span: self.span,
                 parent: self.parent,
                 name,
             },
-        }
+        };
+        fmt::Display::fmt(&record, f)
     }
 }
 
 impl Open {
-    fn record(&self) -> Record<'_> {
-        Record::Open {
+    fn fmt_record(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = Record::Open {
             begin: self.begin,
             task: self.task,
             span: self.span,
             parent: self.parent,
             name: Text::new(self.name.as_bytes()),
-        }
+        };
+        fmt::Display::fmt(&record, f)
     }
 }
