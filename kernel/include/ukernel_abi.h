@@ -297,8 +297,8 @@ enum { LOG_DEBUG = 0, LOG_INFO = 1, LOG_WARN = 2, LOG_ERROR = 3 };
  * control characters are replaced, a line break at the end is dropped. A level above: ERR_INVALID. */
 result_t log_write(u32 level, ptr_t msg_ptr, size_t len);
 /* [TRACE] Begins a span of time within the task's present one: the last that it began and nobody has ended. A name is
- * cut at 31 bytes. While tracing is off the handle is 0, and every span function takes that. At most 1024 spans
- * are open in a program: beyond, another one is given up. */
+ * cut at 31 bytes. While tracing is off the handle is 0, and every span function takes that. Of more than
+ * 1024 open spans the oldest are given up when room is short. */
 result_t trace_span_begin(ptr_t name_ptr, size_t name_len, handle_t *span_out);
 /* [TRACE] Ends it, in whichever task. It has been ended or given up: ERR_INVALID. */
 result_t trace_span_end(handle_t span);

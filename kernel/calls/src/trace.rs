@@ -20,17 +20,16 @@
 //! assert_eq!(lines, [
 //!     "#trace h 1 0",
 //!     "#trace t 1 main",
-//!     "#trace e 0 1 1 % path=/",
-//!     "#trace e 20 1 2 cache hit=no",
-//!     "#trace s 20 0 1 1 2 1 query",
 //!     "#trace s 0 20 1 1 1 0 request",
+//!     "#trace e 0 1 1 % path=/",
+//!     "#trace s 20 0 1 1 3 1 query",
+//!     "#trace e 20 1 3 cache hit=no",
 //! ]);
 //! ```
 
 mod buffer;
 mod drain;
 mod name;
-mod ring;
 
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
@@ -45,8 +44,7 @@ use reactor::{Clock, Spawner};
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
 use crate::user::UserIn;
-use buffer::{Buffer, LAST_SPAN, Label};
-use name::Name;
+use buffer::{Buffer, LAST, Label};
 
 pub(crate) use buffer::Track;
 pub use drain::{Drain, Line};
@@ -143,7 +141,7 @@ impl Trace {
         let (begin, task) = (self.now(), self.running());
         let span = self.with_buffer(|buffer| {
             buffer.name(task, || self.running_label());
-            buffer.begin(begin, task, parent, Name::new(name.as_bytes()))
+            buffer.begin(begin, task, parent, name.as_bytes())
         });
         let span = span.filter(|span| *span != 0);
         Span(span.map(|span| (self.clone(), span)))
@@ -161,13 +159,7 @@ impl Trace {
         let (at, task) = (self.now(), self.running());
         self.with_buffer(|buffer| {
             buffer.name(task, || self.running_label());
-            buffer.event(
-                at,
-                task,
-                span,
-                Name::new(name.as_bytes()),
-                Name::new(text.as_bytes()),
-            );
+            buffer.event(at, task, span, name.as_bytes(), text.as_bytes());
         });
     }
 }
@@ -230,10 +222,10 @@ impl Task {
             return Ok(Handle::NONE);
         }
         let (begin, track) = (trace.now(), self.track());
-        let name = name.with(Name::new);
         let span = trace.with_buffer(|buffer| {
             buffer.name(track.task, || Label::Program(self.id()));
-            let span = buffer.begin(begin, track.task, track.present.get(), name);
+            let parent = track.present.get();
+            let span = name.with(|name| buffer.begin(begin, track.task, parent, name));
             if span != 0 {
                 buffer.step_in(span, track);
             }
@@ -276,10 +268,9 @@ impl Task {
         if trace.is_on() {
             let (at, track) = (trace.now(), self.track());
             let span = given.unwrap_or(track.present.get());
-            let (name, text) = (name.with(Name::new), text.with(Name::new));
             trace.with_buffer(|buffer| {
                 buffer.name(track.task, || Label::Program(self.id()));
-                buffer.event(at, track.task, span, name, text);
+                name.with(|name| text.with(|text| buffer.event(at, track.task, span, name, text)));
             });
         }
         Ok(())
@@ -324,7 +315,7 @@ fn handle_of(span: u64) -> Handle {
 #[inline]
 fn span_of(handle: Handle) -> Option<u64> {
     let bits = handle.to_bits();
-    let span = (bits >> 16 & LAST_SPAN & !0xffff) | (bits & 0xffff);
+    let span = (bits >> 16 & LAST & !0xffff) | (bits & 0xffff);
     (span != 0 && handle_of(span) == handle).then_some(span)
 }
 

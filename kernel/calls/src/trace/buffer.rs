@@ -1,12 +1,14 @@
-//! What a trace has recorded: a ring of what is over, and the spans that are not.
+//! What a trace has recorded: a ring of records, in which spans that are not over stay until they are.
 //!
 //! All of it is allocated at once, when tracing is switched on; recording and draining allocate nothing. Where room is
-//! short something older goes, and is counted.
+//! short the oldest record is overwritten, and counted.
 //!
-//! Spans have numbers that count up and are never used again. The place of a span is its number modulo the places, so
-//! finding it is one look, and a number that has had its time finds another span there, or none. Numbers whose place is
-//! taken by a span that is still open are left out.
+//! Records have numbers that count up and are never used again. The place of a record is its number modulo the places,
+//! so finding a span is one look, and a number that has had its time finds another record there, or none. What is
+//! known of a span is written where it stays: ending it adds the end. Numbers whose place has a span that is
+//! still open are left out.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -14,14 +16,18 @@ use core::cell::Cell;
 use abi::Error;
 
 use super::name::Name;
-use super::ring::{Past, Ring};
 
-/// The most spans that are open at a time. Beyond, the one whose place is next is given up: it cannot be ended any more.
-pub(super) const MAX_OPEN: usize = 1024;
+/// The most records that are kept until they are drained, open spans among them. Beyond, the oldest is overwritten.
+pub(super) const MAX_RECORDS: usize = 2048;
+/// The most open spans that are spared when their place has its turn. Beyond, they are given up like other records, and
+/// cannot be ended any more.
+pub(super) const MAX_OPEN: usize = MAX_RECORDS / 2;
 /// The most tasks whose names are known. Beyond, one is forgotten, and shown by its number.
 const MAX_NAMES: usize = 256;
-/// The last number of a span: as many as handles can tell apart. There are no spans after it.
-pub(super) const LAST_SPAN: u64 = (1 << 40) - 1;
+/// The last number of a record: as many as handles can tell apart. Nothing is recorded after it.
+pub(super) const LAST: u64 = (1 << 40) - 1;
+/// The end of a span that is not over.
+const OPEN: u64 = u64::MAX;
 
 /// Where a task of a program is: its number in the trace, and the span that it is in.
 #[derive(Debug)]
@@ -41,18 +47,34 @@ impl Track {
     }
 }
 
-/// A span that is not over.
+/// A span or an event.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Open {
-    /// Its number; 0: there is none in this place.
-    pub(super) span: u64,
+pub(super) struct Entry {
+    /// 0: there is none in this place.
+    pub(super) number: u64,
     pub(super) begin: u64,
+    end: u64,
+    /// The span around it.
     pub(super) parent: u64,
     pub(super) task: u32,
+    pub(super) ended_by: u32,
     pub(super) name: Name,
-    /// The task of a program that it is within, and the span that task is in when this is over.
+    /// An event's; a span has none.
+    pub(super) text: Option<Name>,
+    /// The task of a program that an open span is within, and the span that task is in when this is over.
     track: Option<Rc<Track>>,
     around: u64,
+}
+
+impl Entry {
+    pub(super) fn is_open(&self) -> bool {
+        self.number != 0 && self.end == OPEN
+    }
+
+    /// How long a span took that is over.
+    pub(super) fn duration(&self) -> u64 {
+        self.end.saturating_sub(self.begin)
+    }
 }
 
 /// What a task is called.
@@ -67,12 +89,12 @@ pub(super) enum Label {
 /// Everything that was recorded.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    pub(super) past: Ring,
-    open: Vec<Open>,
-    open_count: usize,
-    last_span: u64,
+    entries: Box<[Entry; MAX_RECORDS]>,
+    open: usize,
+    last: u64,
+    lost: u64,
     /// By the task's number modulo the places.
-    names: Vec<Option<(u32, Label)>>,
+    names: Box<[Option<(u32, Label)>; MAX_NAMES]>,
     /// The task that was named last: most often it is the same one again.
     last_named: Option<u32>,
 }
@@ -84,11 +106,11 @@ impl Buffer {
     /// [`Error::NoMemory`].
     pub(super) fn new() -> Result<Buffer, Error> {
         Ok(Buffer {
-            past: Ring::new()?,
-            open: places(MAX_OPEN)?,
-            open_count: 0,
-            last_span: 0,
-            names: places(MAX_NAMES)?,
+            entries: places()?,
+            open: 0,
+            last: 0,
+            lost: 0,
+            names: places()?,
             last_named: None,
         })
     }
@@ -110,133 +132,167 @@ impl Buffer {
 
     /// Begins a span; its number. 0: there are none left.
     #[inline]
-    pub(super) fn begin(&mut self, begin: u64, task: u32, parent: u64, name: Name) -> u64 {
-        let Some(number) = self.next_span() else {
+    pub(super) fn begin(&mut self, at: u64, task: u32, parent: u64, name: &[u8]) -> u64 {
+        let Some(number) = self.claim() else {
             return 0;
         };
-        self.last_span = number;
-        self.open_count += 1;
-        let place = &mut self.open[number as usize % MAX_OPEN];
+        self.open += 1;
+        let entry = self.entry(number);
         // Field by field: as a whole it would be put together elsewhere, and then copied.
-        place.span = number;
-        place.begin = begin;
-        place.parent = parent;
-        place.task = task;
-        place.name = name;
+        entry.number = number;
+        entry.begin = at;
+        entry.end = OPEN;
+        entry.parent = parent;
+        entry.task = task;
+        entry.name.set(name);
+        entry.text = None;
         number
     }
 
     /// Puts an open span into a task of a program: it is the one that task is in now.
     pub(super) fn step_in(&mut self, span: u64, track: &Rc<Track>) {
-        let place = &mut self.open[span as usize % MAX_OPEN];
-        place.around = track.present.replace(span);
-        place.track = Some(Rc::clone(track));
+        let entry = self.entry(span);
+        entry.around = track.present.replace(span);
+        entry.track = Some(Rc::clone(track));
     }
 
     /// Whether a span is open.
     pub(super) fn is_open(&self, span: u64) -> bool {
-        span != 0 && self.open[span as usize % MAX_OPEN].span == span
+        let entry = &self.entries[span as usize % MAX_RECORDS];
+        entry.number == span && entry.is_open()
     }
 
-    /// Ends a span and records it. `false`: it is not open.
+    /// Ends a span. `false`: it is not open.
     #[inline]
-    pub(super) fn end(&mut self, end: u64, ended_by: u32, span: u64) -> bool {
-        if !self.is_open(span) {
+    pub(super) fn end(&mut self, at: u64, ended_by: u32, span: u64) -> bool {
+        let entry = &mut self.entries[span as usize % MAX_RECORDS];
+        if entry.number != span || entry.end != OPEN || span == 0 {
             return false;
         }
-        let open = &self.open[span as usize % MAX_OPEN];
-        let past = self.past.next();
-        past.begin = open.begin;
-        past.end = end;
-        past.tasks = (open.task, ended_by);
-        past.span = span;
-        past.parent = open.parent;
-        past.name = open.name;
-        past.text = None;
-        self.forget(span);
+        entry.end = at;
+        entry.ended_by = ended_by;
+        self.open -= 1;
+        if entry.track.is_some() {
+            self.step_out(span);
+        }
         true
     }
 
-    /// Records an event.
-    pub(super) fn event(&mut self, at: u64, task: u32, span: u64, name: Name, text: Name) {
-        *self.past.next() = Past {
-            begin: at,
-            end: at,
-            tasks: (task, task),
-            span,
-            parent: 0,
-            name,
-            text: Some(text),
-        };
-    }
-
-    /// Takes an open span out.
-    #[inline]
+    /// Takes a span out that is open.
     pub(super) fn forget(&mut self, span: u64) {
-        let place = &mut self.open[span as usize % MAX_OPEN];
-        place.span = 0;
-        self.open_count -= 1;
-        if let Some(track) = place.track.take() {
-            let around = place.around;
-            self.step_out(&track, span, around);
+        self.end(0, 0, span);
+        self.entry(span).number = 0;
+    }
+
+    /// Records an event.
+    pub(super) fn event(&mut self, at: u64, task: u32, span: u64, name: &[u8], text: &[u8]) {
+        let Some(number) = self.claim() else {
+            return;
+        };
+        let entry = self.entry(number);
+        (entry.number, entry.parent) = (number, span);
+        (entry.begin, entry.end) = (at, at);
+        entry.task = task;
+        entry.name.set(name);
+        entry.text.insert(Name::default()).set(text);
+    }
+
+    /// The number of the oldest record there may be.
+    pub(super) fn oldest(&self) -> u64 {
+        (self.last + 1).saturating_sub(MAX_RECORDS as u64)
+    }
+
+    /// The number of the newest record.
+    pub(super) fn newest(&self) -> u64 {
+        self.last
+    }
+
+    /// What is in the place of a number; it is taken out of it, unless it is an open span.
+    pub(super) fn take(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entry(number);
+        let taken = (entry.number != 0).then(|| entry.clone());
+        if !entry.is_open() {
+            entry.number = 0;
         }
+        taken
     }
 
-    /// The first open span from a place on, and the place behind.
-    pub(super) fn next_open(&self, from: usize) -> Option<(usize, &Open)> {
-        let mut open = (from..MAX_OPEN).zip(self.open.get(from..)?);
-        open.find_map(|(at, open)| (open.span != 0).then_some((at + 1, open)))
+    /// How many were lost since this was asked last.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        core::mem::take(&mut self.lost)
     }
 
-    /// As if that span had been begun and ended.
+    /// As if that many records had been made and drained.
     #[cfg(test)]
-    pub(super) fn skip_to(&mut self, span: u64) {
-        self.last_span = span;
+    pub(super) fn skip_to(&mut self, last: u64) {
+        self.last = last;
     }
 
-    /// The next number whose place is free; where none is, the next place is freed.
     #[inline]
-    fn next_span(&mut self) -> Option<u64> {
-        let mut number = self.last_span + 1;
-        let mut taken = self.open[number as usize % MAX_OPEN].span;
-        if taken != 0 && self.open_count == MAX_OPEN {
-            self.past.lost += 1;
-            self.forget(taken);
-            taken = 0;
-        }
-        while taken != 0 {
-            number += 1;
-            taken = self.open[number as usize % MAX_OPEN].span;
-        }
-        (number <= LAST_SPAN).then_some(number)
+    fn entry(&mut self, number: u64) -> &mut Entry {
+        &mut self.entries[number as usize % MAX_RECORDS]
     }
 
-    /// A task is no longer in a span that was taken out: it is in the one around it, and so are those within.
-    fn step_out(&mut self, track: &Track, gone: u64, around: u64) {
+    /// The next number, and makes room in its place.
+    #[inline]
+    fn claim(&mut self) -> Option<u64> {
+        let number = self.last + 1;
+        self.last = number;
+        if number > LAST || self.entry(number).number != 0 {
+            return self.claim_again(number);
+        }
+        Some(number)
+    }
+
+    /// The same where the place is not free: over a record, past an open span, or over one if there are too many.
+    fn claim_again(&mut self, mut number: u64) -> Option<u64> {
+        while self.entry(number).is_open() && self.open <= MAX_OPEN {
+            number += 1;
+        }
+        if number > LAST {
+            self.last = LAST;
+            self.lost += 1;
+            return None;
+        }
+        self.last = number;
+        let entry = self.entry(number);
+        let (there, is_open) = (entry.number, entry.is_open());
+        if is_open {
+            self.forget(there);
+        }
+        self.lost += u64::from(there != 0);
+        Some(number)
+    }
+
+    /// A task is no longer in a span that is over: it is in the one around it, and so are those within.
+    fn step_out(&mut self, gone: u64) {
+        let entry = self.entry(gone);
+        let around = entry.around;
+        let Some(track) = entry.track.take() else {
+            return;
+        };
         let mut inner = track.present.get();
         if inner == gone {
             track.present.set(around);
             return;
         }
         while self.is_open(inner) {
-            let span = &mut self.open[inner as usize % MAX_OPEN];
-            if span.around == gone {
-                span.around = around;
+            let entry = self.entry(inner);
+            if entry.around == gone {
+                entry.around = around;
                 return;
             }
-            inner = span.around;
+            inner = entry.around;
         }
     }
 }
 
 /// So many empty places.
-///
-/// # Errors
-/// [`Error::NoMemory`].
-pub(super) fn places<T: Clone + Default>(count: usize) -> Result<Vec<T>, Error> {
+fn places<T: Clone + Default, const COUNT: usize>() -> Result<Box<[T; COUNT]>, Error> {
     let mut places = Vec::new();
-    let reserved = places.try_reserve_exact(count);
+    let reserved = places.try_reserve_exact(COUNT);
     reserved.map_err(|_| Error::NoMemory)?;
-    places.resize(count, T::default());
-    Ok(places)
+    places.resize(COUNT, T::default());
+    let places: Result<Box<[T; COUNT]>, _> = places.into_boxed_slice().try_into();
+    places.map_err(|_| Error::NoMemory) // it has that length
 }

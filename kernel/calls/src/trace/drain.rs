@@ -5,8 +5,7 @@ use core::fmt::{self, Write};
 use abi::trace::{Record, Text};
 
 use super::Trace;
-use super::buffer::{Buffer, Label, Open};
-use super::ring::Past;
+use super::buffer::{Buffer, Entry, Label};
 
 /// Lines of a trace, without line breaks; each is taken out of the trace when its turn comes. From [`Trace::drain`].
 #[derive(Debug)]
@@ -18,23 +17,19 @@ pub struct Drain {
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// The head; there are so many records.
-    Head(usize),
+    Head,
     /// The names from a place on.
-    Names(usize, usize),
-    /// So many records.
-    Past(usize),
-    /// The open spans from a place on.
-    Open(usize),
+    Names(usize),
+    /// Records with these numbers.
+    Records(u64, u64),
 }
 
 impl Drain {
-    /// Lines about what is there now; what is recorded meanwhile is for the next one.
+    /// Lines about what is there once it gets there; what is recorded after that is for the next one.
     pub(super) fn new(trace: Trace) -> Drain {
-        let records = trace.with_buffer(|buffer| buffer.past.len()).unwrap_or(0);
         Drain {
             trace,
-            stage: Stage::Head(records),
+            stage: Stage::Head,
         }
     }
 }
@@ -50,30 +45,26 @@ impl Iterator for Drain {
 
 impl Stage {
     fn next(&mut self, buffer: &mut Buffer) -> Option<Line> {
-        if let Stage::Head(records) = *self {
-            *self = Stage::Names(0, records);
-            return Some(Line(Kind::Head(buffer.past.take_lost())));
+        if let Stage::Head = *self {
+            *self = Stage::Names(0);
+            return Some(Line(Kind::Head(buffer.take_lost())));
         }
-        if let Stage::Names(from, records) = *self {
+        if let Stage::Names(from) = *self {
             if let Some((next, task, label)) = buffer.next_name(from) {
-                *self = Stage::Names(next, records);
+                *self = Stage::Names(next);
                 return Some(Line(Kind::Task(task, label)));
             }
-            *self = Stage::Past(records);
+            *self = Stage::Records(buffer.oldest(), buffer.newest());
         }
-        if let Stage::Past(left @ 1..) = *self {
-            *self = Stage::Past(left - 1);
-            if let Some(past) = buffer.past.take_oldest() {
-                return Some(Line(Kind::Past(past)));
+        while let Stage::Records(next, last) = *self
+            && next <= last
+        {
+            *self = Stage::Records(next + 1, last);
+            if let Some(entry) = buffer.take(next) {
+                return Some(Line(Kind::Entry(entry)));
             }
         }
-        let from = match *self {
-            Stage::Open(from) => from,
-            _ => 0,
-        };
-        let (next, open) = buffer.next_open(from)?;
-        *self = Stage::Open(next);
-        Some(Line(Kind::Open(open.clone())))
+        None
     }
 }
 
@@ -85,8 +76,7 @@ pub struct Line(Kind);
 enum Kind {
     Head(u64),
     Task(u32, Label),
-    Past(Past),
-    Open(Open),
+    Entry(Entry),
 }
 
 impl fmt::Display for Line {
@@ -99,8 +89,7 @@ impl fmt::Display for Line {
                 write!(name, "program {id}")?;
                 named(*task, &name.bytes[..name.len]).fmt(f)
             }
-            Kind::Past(past) => past.fmt_record(f),
-            Kind::Open(open) => open.fmt_record(f),
+            Kind::Entry(entry) => entry.record().fmt(f),
         }
     }
 }
@@ -126,41 +115,33 @@ impl Write for Name {
     }
 }
 
-impl Past {
-    fn fmt_record(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Entry {
+    fn record(&self) -> Record<'_> {
         let name = Text::new(self.name.as_bytes());
-        let (task, ended_by) = self.tasks;
-        let record = match &self.text {
+        match &self.text {
             Some(text) => Record::Event {
                 at: self.begin,
-                task,
-                span: self.span,
+                task: self.task,
+                span: self.parent,
                 name,
                 text: Text::new(text.as_bytes()),
             },
-            None => Record::Span {
+            None if self.is_open() => Record::Open {
                 begin: self.begin,
-                duration: self.end.saturating_sub(self.begin),
-                task,
-                ended_by,
-                span: self.span,
+                task: self.task,
+                span: self.number,
                 parent: self.parent,
                 name,
             },
-        };
-        fmt::Display::fmt(&record, f)
-    }
-}
-
-impl Open {
-    fn fmt_record(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let record = Record::Open {
-            begin: self.begin,
-            task: self.task,
-            span: self.span,
-            parent: self.parent,
-            name: Text::new(self.name.as_bytes()),
-        };
-        fmt::Display::fmt(&record, f)
+            None => Record::Span {
+                begin: self.begin,
+                duration: self.duration(),
+                task: self.task,
+                ended_by: self.ended_by,
+                span: self.number,
+                parent: self.parent,
+                name,
+            },
+        }
     }
 }

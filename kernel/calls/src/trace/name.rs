@@ -2,22 +2,19 @@
 
 use abi::trace::MAX_TEXT;
 
-/// Up to [`MAX_TEXT`] bytes. Aligned, so that it is copied by words and not by a call.
+/// Up to [`MAX_TEXT`] bytes.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(align(8))]
 pub(super) struct Name {
-    bytes: [u8; MAX_TEXT],
     len: u8,
+    bytes: [u8; MAX_TEXT],
 }
 
 impl Name {
     #[inline]
-    pub(super) fn new(text: &[u8]) -> Name {
+    pub(super) fn set(&mut self, text: &[u8]) {
         let len = text.len().min(MAX_TEXT);
-        let mut name = Name::default();
-        name.bytes[..len].copy_from_slice(&text[..len]);
-        name.len = len as u8;
-        name
+        self.bytes[..len].copy_from_slice(&text[..len]);
+        self.len = len as u8;
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
