@@ -1,7 +1,7 @@
 //! Traces out of serial logs: from the lines that a guest writes (`abi::trace`) to a file that trace viewers open.
 //!
-//! Owns [`Recording`]; [`Recording::to_chrome`] makes the trace-event format of Chrome and Perfetto of it. A log may hold
-//! anything else between the lines, and lines that are cut or garbled: those are counted and left out.
+//! Owns [`Recording`]; [`Recording::to_chrome`] makes the trace-event format of Chrome and Perfetto of it. A log may
+//! hold anything else between the lines, and lines that are cut or garbled: those are counted and left out.
 //!
 //! ```
 //! use bundle_tool::trace::Recording;

@@ -45,6 +45,20 @@ impl Clock {
         self.core.now()
     }
 
+    /// A stamp of the time now, which costs less than reading it. [`Clock::stamps`] tells what time it was.
+    pub fn stamp(&self) -> u64 {
+        self.core.shared.platform().ticks()
+    }
+
+    /// What tells the time of stamps.
+    pub fn stamps(&self) -> Stamps {
+        Stamps {
+            clock: self.clone(),
+            now: self.now(),
+            stamp: self.stamp(),
+        }
+    }
+
     /// Waits for a span, counted from this call.
     pub fn sleep(&self, span: Duration) -> Sleep {
         self.sleep_until(self.now() + span)
@@ -73,6 +87,44 @@ impl Clock {
     /// Ticks every `period`, the first time at `first`.
     pub fn interval_at(&self, first: Instant, period: Duration) -> Interval {
         Interval::new(self.clone(), first, period)
+    }
+}
+
+/// Tells the time of [stamps](Clock::stamp); from [`Clock::stamps`].
+///
+/// One of these keeps the order of all stamps that it is asked about. Times of two differ by as much as the machine has
+/// learned about its clock in between.
+///
+/// ```
+/// use reactor::{Reactor, testing::VirtualClock, time::Duration};
+/// let clock = VirtualClock::new();
+/// let reactor = Reactor::new(clock.clone());
+/// let early = reactor.clock().stamp();
+/// clock.advance(Duration::from_nanos(700));
+/// let stamps = reactor.clock().stamps();
+/// clock.advance(Duration::from_nanos(50));
+/// let late = reactor.clock().stamp();
+/// assert_eq!((stamps.time_of(early).as_nanos(), stamps.time_of(late).as_nanos()), (0, 750));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stamps {
+    clock: Clock,
+    /// A time and its stamp.
+    now: Instant,
+    stamp: u64,
+}
+
+impl Stamps {
+    /// The time of a stamp.
+    pub fn time_of(&self, stamp: u64) -> Instant {
+        let platform = self.clock.core.shared.platform();
+        let span = platform.nanos_of_ticks(stamp.abs_diff(self.stamp));
+        let now = self.now.as_nanos();
+        Instant::from_nanos(if stamp < self.stamp {
+            now.saturating_sub(span)
+        } else {
+            now.saturating_add(span)
+        })
     }
 }
 

@@ -57,6 +57,17 @@ pub unsafe trait Platform: Send + Sync {
     /// task.
     fn now(&self) -> Instant;
 
+    /// A count that goes up steadily and never back: for what is stamped often and looked at seldom, where reading the
+    /// time costs more. From the reactor's context.
+    fn ticks(&self) -> u64 {
+        self.now().as_nanos()
+    }
+
+    /// How many nanoseconds so many [`ticks`](Platform::ticks) are, as well as is known now.
+    fn nanos_of_ticks(&self, ticks: u64) -> u64 {
+        ticks
+    }
+
     /// Sleeps until `until` (for ever if `None`), an interrupt that raised a line, or an
     /// [`unpark`](Platform::unpark).
     ///

@@ -1,7 +1,7 @@
 //! The trace-event format, as Chrome wrote it down and Perfetto reads it.
 //!
-//! A task is a thread, so that each has a track of its own. What the viewer calls a complete event has to lie within its
-//! neighbours on the track or beside them; spans for which that is not so, and those that end in another task,
+//! A task is a thread, so that each has a track of its own. What the viewer calls a complete event has to lie within
+//! its neighbours on the track or beside them; spans for which that is not so, and those that end in another task,
 //! are asynchronous events, which get tracks of their own.
 
 use std::collections::{BTreeMap, BTreeSet};

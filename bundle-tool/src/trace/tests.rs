@@ -92,11 +92,21 @@ fn line() -> impl Strategy<Value = String> {
 /// A line whose fields are right.
 fn good_line() -> impl Strategy<Value = String> {
     let number = || prop_oneof![0u64..4, any::<u64>()];
-    (number(), number(), 0u32..3, 0u32..3, 0u64..4, number(), "[%a-z0-9]{1,4}").prop_map(
-        |(begin, took, task, by, span, parent, name)| {
-            format!("#trace s {begin:x} {took:x} {task:x} {by:x} {span:x} {parent:x} {name}\n#trace o {begin:x} {by:x} {span:x} 0 {name}")
-        },
+    (
+        number(),
+        number(),
+        0u32..3,
+        0u32..3,
+        0u64..4,
+        number(),
+        "[%a-z0-9]{1,4}",
     )
+        .prop_map(|(begin, took, task, by, span, parent, name)| {
+            let over =
+                format!("#trace s {begin:x} {took:x} {task:x} {by:x} {span:x} {parent:x} {name}");
+            let open = format!("#trace o {begin:x} {by:x} {span:x} 0 {name}");
+            format!("{over}\n{open}")
+        })
 }
 
 proptest! {

@@ -45,6 +45,7 @@ use crate::failure::{Failure, Outcome};
 use crate::task::Task;
 use crate::user::UserIn;
 use buffer::{Buffer, LAST, Label};
+use name::Said;
 
 pub(crate) use buffer::Track;
 pub use drain::{Drain, Line};
@@ -98,7 +99,7 @@ impl Trace {
 
     /// Begins a span of the running task, which ends when it is dropped. A name is cut at 31 bytes.
     #[inline]
-    pub fn span(&self, name: &str) -> Span {
+    pub fn span(&self, name: &'static str) -> Span {
         if self.is_on() {
             self.native_span(name, 0)
         } else {
@@ -108,7 +109,7 @@ impl Trace {
 
     /// Records that something happens now, with a text such as `key=value`; each is cut at 31 bytes.
     #[inline]
-    pub fn event(&self, name: &str, text: &str) {
+    pub fn event(&self, name: &'static str, text: &str) {
         if self.is_on() {
             self.native_event(0, name, text);
         }
@@ -123,8 +124,9 @@ impl Trace {
         self.0.buffer.borrow_mut().as_mut().map(f)
     }
 
+    /// When it is, as records have it: a stamp of the clock.
     fn now(&self) -> u64 {
-        self.0.clock.now().as_nanos()
+        self.0.clock.stamp()
     }
 
     /// The task that runs; 0: none.
@@ -137,11 +139,11 @@ impl Trace {
         Label::Native(running.map_or("", |task| task.name))
     }
 
-    fn native_span(&self, name: &str, parent: u64) -> Span {
+    fn native_span(&self, name: &'static str, parent: u64) -> Span {
         let (begin, task) = (self.now(), self.running());
         let span = self.with_buffer(|buffer| {
             buffer.name(task, || self.running_label());
-            buffer.begin(begin, task, parent, name.as_bytes())
+            buffer.begin(begin, task, parent, Said::Static(name))
         });
         let span = span.filter(|span| *span != 0);
         Span(span.map(|span| (self.clone(), span)))
@@ -155,11 +157,11 @@ impl Trace {
         });
     }
 
-    fn native_event(&self, span: u64, name: &str, text: &str) {
+    fn native_event(&self, span: u64, name: &'static str, text: &str) {
         let (at, task) = (self.now(), self.running());
         self.with_buffer(|buffer| {
             buffer.name(task, || self.running_label());
-            buffer.event(at, task, span, name.as_bytes(), text.as_bytes());
+            buffer.event(at, task, span, Said::Static(name), text.as_bytes());
         });
     }
 }
@@ -180,7 +182,7 @@ pub struct Span(
 
 impl Span {
     /// Begins a span within this one.
-    pub fn span(&self, name: &str) -> Span {
+    pub fn span(&self, name: &'static str) -> Span {
         match &self.0 {
             Some((trace, span)) if trace.is_on() => trace.native_span(name, *span),
             _ => Span(None),
@@ -188,7 +190,7 @@ impl Span {
     }
 
     /// Records that something happens now, within this span.
-    pub fn event(&self, name: &str, text: &str) {
+    pub fn event(&self, name: &'static str, text: &str) {
         if let Some((trace, span)) = &self.0
             && trace.is_on()
         {
@@ -225,7 +227,7 @@ impl Task {
         let span = trace.with_buffer(|buffer| {
             buffer.name(track.task, || Label::Program(self.id()));
             let parent = track.present.get();
-            let span = name.with(|name| buffer.begin(begin, track.task, parent, name));
+            let span = name.with(|name| buffer.begin(begin, track.task, parent, Said::Bytes(name)));
             if span != 0 {
                 buffer.step_in(span, track);
             }
@@ -270,7 +272,9 @@ impl Task {
             let span = given.unwrap_or(track.present.get());
             trace.with_buffer(|buffer| {
                 buffer.name(track.task, || Label::Program(self.id()));
-                name.with(|name| text.with(|text| buffer.event(at, track.task, span, name, text)));
+                name.with(|name| {
+                    text.with(|text| buffer.event(at, track.task, span, Said::Bytes(name), text))
+                });
             });
         }
         Ok(())

@@ -4,8 +4,12 @@
     reason = "halts the processor; implements an unsafe trait"
 )]
 
+#[cfg(feature = "foreign")]
+use super::cpu;
 use super::interrupts::LINES;
 use super::{time, timer, watchdog};
+#[cfg(feature = "foreign")]
+use crate::clock::rate::Rate;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reactor::irq::IrqLines;
@@ -33,6 +37,16 @@ pub(super) fn counts() -> (u64, u64) {
 unsafe impl Platform for Machine {
     fn now(&self) -> Instant {
         time::now()
+    }
+
+    #[cfg(feature = "foreign")] // for traces, which those programs can make
+    fn ticks(&self) -> u64 {
+        cpu::tsc()
+    }
+
+    #[cfg(feature = "foreign")]
+    fn nanos_of_ticks(&self, ticks: u64) -> u64 {
+        Rate::from_hz(time::tsc_hz()).nanos(ticks)
     }
 
     fn park(&self, until: Option<Instant>, has_work: &dyn Fn() -> bool) {

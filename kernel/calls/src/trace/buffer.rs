@@ -15,7 +15,7 @@ use core::cell::Cell;
 
 use abi::Error;
 
-use super::name::Name;
+use super::name::{Name, Said};
 
 /// The most records that are kept until they are drained, open spans among them. Beyond, the oldest is overwritten.
 pub(super) const MAX_RECORDS: usize = 2048;
@@ -47,13 +47,13 @@ impl Track {
     }
 }
 
-/// A span or an event.
+/// A span or an event. Its times are stamps, until it is drained.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     /// 0: there is none in this place.
     pub(super) number: u64,
     pub(super) begin: u64,
-    end: u64,
+    pub(super) end: u64,
     /// The span around it.
     pub(super) parent: u64,
     pub(super) task: u32,
@@ -68,12 +68,15 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn is_open(&self) -> bool {
-        self.number != 0 && self.end == OPEN
+        self.end == OPEN
     }
 
-    /// How long a span took that is over.
-    pub(super) fn duration(&self) -> u64 {
-        self.end.saturating_sub(self.begin)
+    /// Turns its stamps into times.
+    pub(super) fn convert(&mut self, time_of: impl Fn(u64) -> u64) {
+        self.begin = time_of(self.begin);
+        if self.end != OPEN {
+            self.end = time_of(self.end);
+        }
     }
 }
 
@@ -92,6 +95,11 @@ pub(super) struct Buffer {
     entries: Box<[Entry; MAX_RECORDS]>,
     open: usize,
     last: u64,
+    /// The last one when this was drained.
+    drained: u64,
+    /// Of the numbers since then, those that were left out or forgotten.
+    left_out: u64,
+    /// Of those before, the ones that were lost since then.
     lost: u64,
     /// By the task's number modulo the places.
     names: Box<[Option<(u32, Label)>; MAX_NAMES]>,
@@ -109,6 +117,8 @@ impl Buffer {
             entries: places()?,
             open: 0,
             last: 0,
+            drained: 0,
+            left_out: 0,
             lost: 0,
             names: places()?,
             last_named: None,
@@ -132,7 +142,7 @@ impl Buffer {
 
     /// Begins a span; its number. 0: there are none left.
     #[inline]
-    pub(super) fn begin(&mut self, at: u64, task: u32, parent: u64, name: &[u8]) -> u64 {
+    pub(super) fn begin(&mut self, at: u64, task: u32, parent: u64, name: Said<'_>) -> u64 {
         let Some(number) = self.claim() else {
             return 0;
         };
@@ -166,7 +176,7 @@ impl Buffer {
     #[inline]
     pub(super) fn end(&mut self, at: u64, ended_by: u32, span: u64) -> bool {
         let entry = &mut self.entries[span as usize % MAX_RECORDS];
-        if entry.number != span || entry.end != OPEN || span == 0 {
+        if entry.number != span || entry.end != OPEN {
             return false;
         }
         entry.end = at;
@@ -178,14 +188,15 @@ impl Buffer {
         true
     }
 
-    /// Takes a span out that is open.
+    /// Takes a span out that is open, as if it had never been.
     pub(super) fn forget(&mut self, span: u64) {
         self.end(0, 0, span);
         self.entry(span).number = 0;
+        self.left_out += u64::from(span > self.drained);
     }
 
     /// Records an event.
-    pub(super) fn event(&mut self, at: u64, task: u32, span: u64, name: &[u8], text: &[u8]) {
+    pub(super) fn event(&mut self, at: u64, task: u32, span: u64, name: Said<'_>, text: &[u8]) {
         let Some(number) = self.claim() else {
             return;
         };
@@ -194,7 +205,7 @@ impl Buffer {
         (entry.begin, entry.end) = (at, at);
         entry.task = task;
         entry.name.set(name);
-        entry.text.insert(Name::default()).set(text);
+        entry.text.insert(Name::default()).set(Said::Bytes(text));
     }
 
     /// The number of the oldest record there may be.
@@ -217,9 +228,12 @@ impl Buffer {
         taken
     }
 
-    /// How many were lost since this was asked last.
+    /// How many of the records since this was asked last were overwritten.
     pub(super) fn take_lost(&mut self) -> u64 {
-        core::mem::take(&mut self.lost)
+        let since = core::mem::replace(&mut self.drained, self.last);
+        let made = self.last - since - core::mem::take(&mut self.left_out);
+        let there = self.entries.iter().filter(|entry| entry.number > since);
+        made - there.count() as u64 + core::mem::take(&mut self.lost)
     }
 
     /// As if that many records had been made and drained.
@@ -233,34 +247,35 @@ impl Buffer {
         &mut self.entries[number as usize % MAX_RECORDS]
     }
 
-    /// The next number, and makes room in its place.
+    /// The number of the next record. What is in its place is overwritten.
     #[inline]
     fn claim(&mut self) -> Option<u64> {
         let number = self.last + 1;
-        self.last = number;
-        if number > LAST || self.entry(number).number != 0 {
-            return self.claim_again(number);
+        if number > LAST || self.entry(number).is_open() {
+            return self.claim_beyond(number);
         }
+        self.last = number;
         Some(number)
     }
 
-    /// The same where the place is not free: over a record, past an open span, or over one if there are too many.
-    fn claim_again(&mut self, mut number: u64) -> Option<u64> {
+    /// The same where an open span is in the place: beyond it, or if there are too many, over it.
+    #[cold]
+    fn claim_beyond(&mut self, from: u64) -> Option<u64> {
+        let mut number = from;
         while self.entry(number).is_open() && self.open <= MAX_OPEN {
             number += 1;
         }
         if number > LAST {
-            self.last = LAST;
-            self.lost += 1;
             return None;
         }
-        self.last = number;
+        self.left_out += number - from;
         let entry = self.entry(number);
-        let (there, is_open) = (entry.number, entry.is_open());
-        if is_open {
-            self.forget(there);
+        if entry.is_open() {
+            let there = entry.number;
+            self.end(0, 0, there);
+            self.lost += u64::from(there <= self.drained);
         }
-        self.lost += u64::from(there != 0);
+        self.last = number;
         Some(number)
     }
 

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use abi::trace::{Record, Text};
+use reactor::Stamps;
 
 use super::Trace;
 use super::buffer::{Buffer, Entry, Label};
@@ -11,6 +12,7 @@ use super::buffer::{Buffer, Entry, Label};
 #[derive(Debug)]
 pub struct Drain {
     trace: Trace,
+    stamps: Stamps,
     stage: Stage,
 }
 
@@ -28,6 +30,7 @@ impl Drain {
     /// Lines about what is there once it gets there; what is recorded after that is for the next one.
     pub(super) fn new(trace: Trace) -> Drain {
         Drain {
+            stamps: trace.0.clock.stamps(),
             trace,
             stage: Stage::Head,
         }
@@ -38,8 +41,12 @@ impl Iterator for Drain {
     type Item = Line;
 
     fn next(&mut self) -> Option<Line> {
-        let stage = &mut self.stage;
-        self.trace.with_buffer(|buffer| stage.next(buffer))?
+        let (stage, stamps) = (&mut self.stage, &self.stamps);
+        let mut line = self.trace.with_buffer(|buffer| stage.next(buffer))??;
+        if let Line(Kind::Entry(entry)) = &mut line {
+            entry.convert(|stamp| stamps.time_of(stamp).as_nanos());
+        }
+        Some(line)
     }
 }
 
@@ -135,7 +142,7 @@ impl Entry {
             },
             None => Record::Span {
                 begin: self.begin,
-                duration: self.duration(),
+                duration: self.end.saturating_sub(self.begin),
                 task: self.task,
                 ended_by: self.ended_by,
                 span: self.number,
