@@ -12,11 +12,11 @@ use crate::task::Task;
 use crate::user::{UserIn, UserOut};
 
 /// The most random bytes of one call.
-pub const MAX_RANDOM: usize = 1 << 20;
+pub(crate) const MAX_RANDOM: usize = 1 << 20;
 /// The most bytes of a line that `log_write` writes; what is beyond is cut.
-pub const MAX_LOG_TEXT: usize = 400;
+pub(crate) const MAX_LOG_TEXT: usize = 400;
 /// The longest name of a variable.
-pub const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// The features that every kernel has. Those of version 0.2.0 are numbered by their bit.
 const FEATURES: [u32; 14] = [
@@ -37,7 +37,7 @@ const FEATURES: [u32; 14] = [
 ];
 
 /// `abi_features`.
-pub fn features() -> u64 {
+pub(crate) fn features() -> u64 {
     FEATURES
         .into_iter()
         .map(feature_bit)
@@ -46,7 +46,7 @@ pub fn features() -> u64 {
 
 /// `abi_feature_enabled`. Programs of version 0.2.0 may pass the bit instead of its number; the two that cannot be told
 /// apart from numbers otherwise (8 and 16) are not used as numbers.
-pub fn has_feature(id: u32) -> bool {
+pub(crate) fn has_feature(id: u32) -> bool {
     match id {
         number::FEAT_SNAPSHOT | number::FEAT_TRACING => features() & u64::from(id) != 0,
         0..64 => features() & feature_bit(id) != 0,

@@ -31,7 +31,7 @@ use crate::user::Room;
 use crate::wait::within;
 
 /// The most handles in a set. Beyond, adding one is [`Error::NoMemory`].
-pub const MAX_MEMBERS: usize = 65_536;
+pub(crate) const MAX_MEMBERS: usize = 65_536;
 
 /// An interest set.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use crate::user::{Room, UserList};
 use crate::wait::{no_wait, within};
 
 /// The most handles of one call. More are [`Error::Invalid`]: an interest set is for them.
-pub const MAX_POLLED: u32 = 65_536;
+pub(crate) const MAX_POLLED: u32 = 65_536;
 
 impl Task {
     /// `io_poll`: how many events were written. Allocates nothing: the list is read anew at each look.
