@@ -273,7 +273,7 @@ impl Task {
             trace.with_buffer(|buffer| {
                 buffer.name(track.task, || Label::Program(self.id()));
                 name.with(|name| {
-                    text.with(|text| buffer.event(at, track.task, span, Said::Bytes(name), text))
+                    text.with(|text| buffer.event(at, track.task, span, Said::Bytes(name), text));
                 });
             });
         }

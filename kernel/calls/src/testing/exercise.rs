@@ -133,7 +133,7 @@ impl Run<'_> {
             5 => self.pick(&stale),
             6 => self.pick(&capabilities),
             // A good one's place and generation, under another tag.
-            _ if self.byte() % 2 == 0 => self
+            _ if self.byte().is_multiple_of(2) => self
                 .pick(&any)
                 .map(|good| good & !(0xff << 56) | u64::from(self.byte() % 10) << 56),
             _ => Some(self.number()),
