@@ -232,9 +232,12 @@ impl Engine {
     }
 
     /// The one walk over connections there is: half-open ones are not listed by listener, and a
-    /// listener goes once.
+    /// listener goes once. A port that was only taken has none.
     fn close_listener(&mut self, key: usize) {
-        self.tcp.remove_listener(key);
+        let closed = self.tcp.remove_listener(key);
+        if !closed.is_some_and(|listener| listener.is_open()) {
+            return; // nobody can have come to it
+        }
         for connection in 0..self.tcp.connections.places() {
             let Some(found) = self.tcp.connections.get_mut(connection) else {
                 continue;
