@@ -193,7 +193,6 @@ impl fmt::Debug for Program {
 mod tests {
     use abi::number::TASK_CANCELLED;
 
-    use super::*;
     use crate::testing::Host;
 
     #[test]

@@ -1,4 +1,5 @@
 //! Authority: what a task may acquire, enter and pass on.
+#![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 
 use abi::Error;
 use abi::capability::{Kind, Kinds};

@@ -1,4 +1,5 @@
 //! Addresses as C programs hand them over and get them back; what does not fit loses nothing.
+#![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 #![allow(
     unsafe_code,
     clippy::undocumented_unsafe_blocks,

@@ -1,4 +1,5 @@
 //! Tasks: spawning, joining, cancelling, and what ends with them.
+#![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 
 use std::rc::Rc;
 

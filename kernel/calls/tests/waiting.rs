@@ -1,4 +1,5 @@
 //! `io_poll`, `io_wait`, deadlines and interest sets: level-triggered, exact, and only as often as needed.
+#![allow(clippy::unwrap_used, reason = "tests; their helpers are tests too")]
 
 use std::rc::Rc;
 

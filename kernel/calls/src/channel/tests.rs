@@ -796,7 +796,7 @@ async fn run_steps(host: &Host, main: &Caller, ends: Ends, steps: &[Step], log: 
             Step::Send { .. } => {
                 tasks.push(host.spawn(move |task| {
                     send_number(Caller { task, memory }, ends, number, step, log)
-                }))
+                }));
             }
             Step::Receive { .. } => tasks.push(
                 host.spawn(move |task| receive_number(Caller { task, memory }, ends, step, log)),

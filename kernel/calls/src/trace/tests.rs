@@ -307,7 +307,7 @@ fn open_spans_are_told_of_and_stay() {
 #[test]
 fn no_number_of_a_span_comes_back() {
     let mut buffer = Buffer::new().unwrap();
-    let mut begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
+    let begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
     buffer.skip_to(LAST - 1);
     assert_eq!(begin(&mut buffer), LAST);
     assert_eq!(span_of(handle_of(LAST)), Some(LAST));
