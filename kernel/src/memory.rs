@@ -95,15 +95,16 @@ mod machine {
         });
     }
 
-    /// Whether a foreign program may read `range`, or also write it: RAM that is mapped, but the kernel's stack and first
+    /// Whether a foreign program may read `range`, or also write it: RAM that is mapped, but the kernel's stacks and first
     /// tables; code and constants for reading only.
     #[cfg(feature = "foreign")]
     pub fn may_touch(range: Range, write: bool) -> bool {
-        let image = image::all();
-        if range.overlaps(image) {
+        if image::zeroed().covers(range) {
+            return true; // nearly always, for a static variable of the program
+        }
+        if range.overlaps(image::all()) {
             let read_only = range.overlaps(image::text()) || range.overlaps(image::constants());
-            let kernels = range.overlaps(image::boot()) || fault::touches_static_guard(range);
-            if write && read_only || kernels {
+            if write && read_only || range.overlaps(image::pages()) {
                 return false;
             }
         }

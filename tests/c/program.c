@@ -472,6 +472,22 @@ static int arguments(int argc, char **argv) {
     return argv[argc] == 0 ? argc : 96;
 }
 
+/* The kernel's first tables and stacks lie among a program's static variables, and may not be named. */
+static int kernel_pages(void) {
+    extern char __pages_start[], __pages_end[]; /* the linker script's */
+    static time_ns zero, other = 1;
+    const u64 start = (u64)__pages_start, end = (u64)__pages_end;
+    for (u64 page = start; page < end; page += 4096) {
+        if (time_now((time_ns *)page) != ERR_INVALID || log_write(LOG_INFO, page, 8) != ERR_INVALID) {
+            return 4;
+        }
+    }
+    if (time_now((time_ns *)(start - 4)) != ERR_INVALID || time_now((time_ns *)(end - 4)) != ERR_INVALID) {
+        return 5;
+    }
+    return time_now(&zero) == OK && time_now(&other) == OK && zero <= other ? 0 : 6;
+}
+
 /* Whatever number is given as a pointer, there is an answer. Reads only: writing where it is allowed would destroy. */
 static int wild_pointers(void) {
     u64 refused = 0, taken = 0;
@@ -497,7 +513,7 @@ static int wild_pointers(void) {
         time_now((time_ns *)(size_t)&wild_pointers) != ERR_INVALID) {
         return 3;
     }
-    return 0;
+    return kernel_pages();
 }
 
 int main(int argc, char **argv) {

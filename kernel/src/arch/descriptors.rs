@@ -39,6 +39,8 @@ struct GuardedStack {
     stack: [u8; STACK_SIZE],
 }
 
+// SAFETY: the linker script has the section, beside the boot stack and zeroed likewise.
+#[unsafe(link_section = ".bss.pages")]
 static mut STACKS: [GuardedStack; SLOTS] = [const {
     GuardedStack {
         guard: [0; PAGE],

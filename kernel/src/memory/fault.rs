@@ -121,10 +121,3 @@ fn is_static_guard(address: u64) -> bool {
     let page = address & !(PAGE_SIZE - 1);
     page != 0 && GUARDS.try_with(|guards| guards.contains(&page)) == Some(true)
 }
-
-/// Whether `range` touches the guard page of a stack in the image.
-#[cfg(feature = "foreign")]
-pub(super) fn touches_static_guard(range: Range) -> bool {
-    let guard = |page: &u64| *page != 0 && range.overlaps(Range::with_size(*page, PAGE_SIZE));
-    GUARDS.try_with(|guards| guards.iter().any(guard)) != Some(false)
-}

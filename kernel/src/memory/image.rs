@@ -8,8 +8,8 @@ unsafe extern "C" {
     static __text_end: u8;
     static __rodata_end: u8;
     static __kernel_end: u8;
-    static boot_pml4: u8;
-    static boot_stack_top: u8;
+    static __pages_start: u8;
+    static __pages_end: u8;
 }
 
 fn between(start: *const u8, end: *const u8) -> Range {
@@ -36,8 +36,14 @@ pub(crate) fn data() -> Range {
     between(&raw const __rodata_end, &raw const __kernel_end)
 }
 
-/// The first page tables and the kernel's stack.
+/// The first page tables, and stacks with their guard pages.
 #[cfg(feature = "foreign")]
-pub(crate) fn boot() -> Range {
-    between(&raw const boot_pml4, &raw const boot_stack_top)
+pub(crate) fn pages() -> Range {
+    between(&raw const __pages_start, &raw const __pages_end)
+}
+
+/// What begins as zeros behind those.
+#[cfg(feature = "foreign")]
+pub(crate) fn zeroed() -> Range {
+    between(&raw const __pages_end, &raw const __kernel_end)
 }
