@@ -22,7 +22,7 @@ for target in "$@"; do
     # these run whole stacks of safe code on the reactor, which `test-sanitize` and Miri look at: without
     # both they take twenty times as many inputs.
     case $target in
-    frames | http) set -- -s none --no-trace-compares --target-dir target/structured ;;
+    calls | frames | http) set -- -s none --no-trace-compares --target-dir target/structured ;;
     *) set -- ;;
     esac
     # The same seed every time, so that a run can be repeated; the corpus is what a run leaves behind.
