@@ -22,6 +22,14 @@ static int equal(const char *a, const char *b) {
     return *a == *b;
 }
 
+static u64 parse(const char *text) {
+    u64 number = 0;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        number = number * 10 + (u64)(*text - '0');
+    }
+    return number;
+}
+
 static void say(const char *text) { log_write(LOG_INFO, (ptr_t)text, length(text)); }
 
 /* Logs "NAME=NUMBER". */
@@ -415,13 +423,23 @@ static void file_calls(void) {
     }
 }
 
-static i32 net_client(ptr_t port) {
-    net_addr_v4_t address = {NET_IP4(10, 0, 2, 2), (u16)port, 0};
+static u16 server_port; /* of an echo server on the host */
+
+static void client_calls(void) {
+    static u8 data[4096];
+    net_addr_v4_t address = {NET_IP4(10, 0, 2, 2), server_port, 0};
     handle_t socket;
+    size_t len;
     net_socket(NET_INET, NET_STREAM, 0, &socket);
-    net_connect(socket, (ptr_t)&address, sizeof address);
+    if (net_connect(socket, (ptr_t)&address, sizeof address) != OK ||
+        net_send(socket, (ptr_t)data, sizeof data, 0, &len) != OK ||
+        net_recv(socket, (ptr_t)data, sizeof data, 0, &len) != OK || len == 0) {
+        say("the server does not answer");
+    }
+    net_shutdown(socket, NET_SHUT_WRITE);
+    while (net_recv(socket, (ptr_t)data, sizeof data, 0, &len) == OK && len > 0) {
+    }
     net_close(socket);
-    return 0;
 }
 
 static void net_calls(void) {
@@ -442,7 +460,7 @@ static void net_calls(void) {
     net_listen(socket, 0);
     net_accept(socket, NET_NONBLOCK, &accepted, 0, 0);
     net_close(socket);
-    net_client(1);
+    client_calls();
     net_resolve((ptr_t)"localhost.test", 14, found, 4, &count);
 }
 
@@ -557,6 +575,7 @@ int main(int argc, char **argv) {
         return wait_quietly();
     }
     if (equal(mode, "stack")) {
+        server_port = (u16)parse(argv[2]);
         return join(spawn(measure_calls, 0));
     }
     if (equal(mode, "wild-pointers")) {

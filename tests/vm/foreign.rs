@@ -1,7 +1,7 @@
 //! Programs in C: what they are handed, how their tasks end, and that a mistake in one of them is that one's alone.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use abi::exit::EXCEPTION;
 use bundle_tool::machine::{Disk, Forward, Nic, Qemu, VmConfig};
@@ -246,11 +246,19 @@ fn rounding_is_each_tasks_own() {
 #[test]
 fn calls_fit_into_the_kernels_part_of_a_stack() {
     let image = Image::new(1 << 20, 1);
-    let config = mode(&["stack"])
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let echo = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept()?;
+        let mut reader = stream.try_clone()?;
+        io::copy(&mut reader, &mut stream)
+    });
+    let config = mode(&["stack", &port])
         .nic(Nic::user([]))
         .disk(Disk::new(&image.path))
         .options("log=debug");
     let vm = end(config, 0);
+    assert_eq!(echo.join().unwrap().unwrap(), 4096);
     let deepest = number(&vm, "deepest");
     assert!((1024..6 * 1024).contains(&deepest), "{deepest} bytes");
 }

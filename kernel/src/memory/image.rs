@@ -8,7 +8,9 @@ unsafe extern "C" {
     static __text_end: u8;
     static __rodata_end: u8;
     static __kernel_end: u8;
+    #[cfg(feature = "foreign")]
     static __pages_start: u8;
+    #[cfg(feature = "foreign")]
     static __pages_end: u8;
 }
 
