@@ -73,12 +73,14 @@ __attribute__((noinline)) static int recurse(int depth) {
     return depth < 0 ? 0 : recurse(depth + 1) + room[0];
 }
 
-/* Uses the stack up in small steps, and calls in at each of them. */
+/* Uses the stack up in small steps, and calls something deep at each of them. */
 __attribute__((noinline)) static int recurse_calling(int depth) {
     volatile char room[100];
-    time_ns now;
+    ptr_t memory;
     room[0] = (char)depth;
-    time_now(&now);
+    if (mem_alloc(1, 0, &memory) == OK) {
+        mem_free(memory);
+    }
     return depth < 0 ? 0 : recurse_calling(depth + 1) + room[0];
 }
 
