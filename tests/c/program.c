@@ -88,8 +88,8 @@ static i32 overflow(ptr_t a) { return recurse((int)a); }
 static i32 overflow_in_call(ptr_t a) { return recurse_calling((int)a); }
 static i32 large_frame(ptr_t a) {
     volatile char large[1 << 20];
-    large[0] = (char)a;
-    return large[0];
+    large[zero] = (char)a;
+    return large[zero];
 }
 static i32 null_pointer(ptr_t a) { return *(volatile int *)(a + 8); }
 static i32 divide(ptr_t a) { return (i32)(a + 100) / zero; }
