@@ -22,13 +22,16 @@ pub(crate) struct AddressMap<T> {
     root: u32,
     /// Nodes that hold nothing, linked through `lower`.
     free: u32,
-    last_priority: u32,
+    /// Where the priorities come from.
+    count: u32,
 }
 
 #[derive(Debug)]
 struct Node<T> {
     address: usize,
     priority: u32,
+    /// The node that points at it.
+    above: u32,
     lower: u32,
     upper: u32,
     value: Option<T>,
@@ -48,7 +51,7 @@ impl<T> Default for AddressMap<T> {
             nodes: Vec::new(),
             root: NONE,
             free: NONE,
-            last_priority: 1,
+            count: 0,
         }
     }
 }
@@ -60,7 +63,7 @@ impl<T> AddressMap<T> {
             return Err(value);
         };
         let priority = self.next_priority();
-        let link = self.descend(address, |node| node.priority < priority);
+        let link = self.place_of(address, priority);
         let below = self.follow(link);
         let node = &mut self.nodes[slot as usize];
         self.free = node.lower;
@@ -70,15 +73,31 @@ impl<T> AddressMap<T> {
         Ok(Slot(slot))
     }
 
-    /// Takes out what is at an address.
-    pub(crate) fn remove(&mut self, address: usize) -> Option<T> {
-        let link = self.descend(address, |node| node.address == address);
-        let slot = self.follow(link);
-        let node = self.nodes.get_mut(slot as usize)?;
-        let (value, lower, upper) = (node.value.take(), node.lower, node.upper);
-        node.lower = core::mem::replace(&mut self.free, slot);
+    /// Takes out what is in a place.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
+        let node = self.nodes.get_mut(slot.0 as usize)?;
+        let value = node.value.take()?;
+        let (lower, upper) = (node.lower, node.upper);
+        let link = self.link_to(slot.0);
         self.merge(link, lower, upper);
-        value
+        self.nodes[slot.0 as usize].lower = core::mem::replace(&mut self.free, slot.0);
+        Some(value)
+    }
+
+    /// The place of what begins at an address.
+    pub(crate) fn at(&self, address: usize) -> Option<Slot> {
+        let mut at = self.root;
+        while let Some(node) = self.nodes.get(at as usize) {
+            if node.address == address {
+                return Some(Slot(at));
+            }
+            at = if address < node.address {
+                node.lower
+            } else {
+                node.upper
+            };
+        }
+        None
     }
 
     /// The last thing that begins at an address or before it.
@@ -105,22 +124,19 @@ impl<T> AddressMap<T> {
         self.nodes.get_mut(slot.0 as usize)?.value.as_mut()
     }
 
-    /// What points at the first node on the way to an address for which `stop` says so, or at nothing.
-    fn descend(&self, address: usize, stop: impl Fn(&Node<T>) -> bool) -> Link {
-        let mut link = Link::Root;
-        loop {
-            let at = self.follow(link);
-            match self.nodes.get(at as usize) {
-                Some(node) if !stop(node) => {
-                    link = if address < node.address {
-                        Link::Lower(at)
-                    } else {
-                        Link::Upper(at)
-                    };
-                }
-                _ => return link,
-            }
+    /// What points at the place in the tree of a new node.
+    fn place_of(&self, address: usize, priority: u32) -> Link {
+        let (mut link, mut at) = (Link::Root, self.root);
+        while let Some(node) = self.nodes.get(at as usize)
+            && node.priority >= priority
+        {
+            (link, at) = if address < node.address {
+                (Link::Lower(at), node.lower)
+            } else {
+                (Link::Upper(at), node.upper)
+            };
         }
+        link
     }
 
     /// Hangs a tree below a new node, split at its address.
@@ -169,10 +185,32 @@ impl<T> AddressMap<T> {
     }
 
     fn point(&mut self, link: Link, to: u32) {
-        match link {
-            Link::Root => self.root = to,
-            Link::Lower(slot) => self.nodes[slot as usize].lower = to,
-            Link::Upper(slot) => self.nodes[slot as usize].upper = to,
+        let above = match link {
+            Link::Root => {
+                self.root = to;
+                NONE
+            }
+            Link::Lower(slot) => {
+                self.nodes[slot as usize].lower = to;
+                slot
+            }
+            Link::Upper(slot) => {
+                self.nodes[slot as usize].upper = to;
+                slot
+            }
+        };
+        if let Some(node) = self.nodes.get_mut(to as usize) {
+            node.above = above;
+        }
+    }
+
+    /// What points at a node that is in the tree.
+    fn link_to(&self, slot: u32) -> Link {
+        let above = self.nodes[slot as usize].above;
+        match self.nodes.get(above as usize) {
+            None => Link::Root,
+            Some(node) if node.lower == slot => Link::Lower(above),
+            Some(_) => Link::Upper(above),
         }
     }
 
@@ -186,6 +224,7 @@ impl<T> AddressMap<T> {
             self.nodes.push(Node {
                 address: 0,
                 priority: 0,
+                above: NONE,
                 lower: NONE,
                 upper: NONE,
                 value: None,
@@ -194,14 +233,12 @@ impl<T> AddressMap<T> {
         Some(self.free)
     }
 
-    /// Marsaglia's xorshift with 32 bits: never 0, and the same in each run.
+    /// Numbers without a pattern, the same in each run: a counter, mixed as in SplitMix with 32 bits.
     fn next_priority(&mut self) -> u32 {
-        let mut x = self.last_priority;
-        x ^= x << 13;
-        x ^= x >> 17;
-        x ^= x << 5;
-        self.last_priority = x;
-        x
+        self.count = self.count.wrapping_add(0x9e37_79b9);
+        let mixed = (self.count ^ self.count >> 16).wrapping_mul(0x85eb_ca6b);
+        let mixed = (mixed ^ mixed >> 13).wrapping_mul(0xc2b2_ae35);
+        mixed ^ mixed >> 16
     }
 }
 
@@ -229,6 +266,7 @@ mod tests {
                 (node.upper, |a, b| a > b),
             ] {
                 if let Some(child) = self.nodes.get(child as usize) {
+                    assert_eq!(child.above, at);
                     assert!(in_order(child.address, node.address));
                     assert!(child.priority <= node.priority);
                 }
@@ -252,9 +290,9 @@ mod tests {
     fn places_are_used_again() {
         let mut map = AddressMap::default();
         for round in 0..100 {
-            map.insert(round, round).unwrap();
-            assert_eq!(map.remove(round), Some(round));
-            assert_eq!(map.remove(round), None);
+            let slot = map.insert(round, round).unwrap();
+            assert_eq!(map.remove(slot), Some(round));
+            assert_eq!((map.remove(slot), map.at(round)), (None, None));
         }
         assert_eq!(map.nodes.len(), 1);
     }
@@ -271,7 +309,12 @@ mod tests {
                         assert_eq!(map.get(slot), Some(&(address * 2)));
                         model.insert(address, slot);
                     }
-                    1 => assert_eq!(map.remove(address), model.remove(&address).map(|_| address * 2)),
+                    1 => {
+                        let slot = map.at(address);
+                        assert_eq!(slot, model.remove(&address));
+                        let removed = slot.and_then(|slot| map.remove(slot));
+                        assert_eq!(removed, slot.map(|_| address * 2));
+                    }
                     _ => {
                         let expected = model.range(..=address).next_back();
                         assert_eq!(map.at_or_below(address), expected.map(|(at, slot)| (*slot, *at)));

@@ -81,9 +81,9 @@ impl Heap {
     /// [`Error::Invalid`]: there is none at that address, or it was freed before, or it is an arena's.
     pub(super) fn free(&self, address: usize) -> Result<(), Error> {
         let mut records = self.0.borrow_mut();
-        let (slot, start) = records.0.at_or_below(address).ok_or(Error::Invalid)?;
+        let slot = records.0.at(address).ok_or(Error::Invalid)?;
         let record = records.0.get(slot).ok_or(Error::Invalid)?;
-        if start != address || record.life != Life::Listed {
+        if record.life != Life::Listed {
             return Err(Error::Invalid);
         }
         records.end(slot);
@@ -92,7 +92,10 @@ impl Heap {
 
     /// Frees an arena's chunk, which is at that address.
     pub(super) fn free_chunk(&self, address: usize) {
-        self.0.borrow_mut().remove(address);
+        let mut records = self.0.borrow_mut();
+        if let Some(slot) = records.0.at(address) {
+            records.remove(slot);
+        }
     }
 
     /// Ends all allocations of an account's list.
@@ -189,8 +192,7 @@ impl Records {
             record.life = Life::Shared;
             return;
         }
-        let address = record.block.address();
-        self.remove(address);
+        self.remove(slot);
     }
 
     /// One handle less.
@@ -200,13 +202,12 @@ impl Records {
         };
         record.shares -= 1;
         if record.shares == 0 && record.life == Life::Shared {
-            let address = record.block.address();
-            self.remove(address);
+            self.remove(slot);
         }
     }
 
-    fn remove(&mut self, address: usize) {
-        if let Some(record) = self.0.remove(address) {
+    fn remove(&mut self, slot: Slot) {
+        if let Some(record) = self.0.remove(slot) {
             record.account.refund(record.block.len());
         }
     }
