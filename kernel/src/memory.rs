@@ -37,11 +37,9 @@ pub const LOWEST_ADDRESS: u64 = 64 << 10;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod machine {
     use super::frames::{FrameAllocator, FrameRange};
-    #[cfg(feature = "foreign")]
-    use super::range_set::Range;
     use super::range_set::RangeSet;
     #[cfg(feature = "foreign")]
-    use super::{fault, image};
+    use super::{image, range_set::Range};
     use crate::exclusive::Exclusive;
 
     pub use super::heap::{HeapStats, failed_allocation};

@@ -7,8 +7,6 @@
 use super::PAGE_SIZE;
 use super::mapping;
 use super::page_table::Access;
-#[cfg(feature = "foreign")]
-use super::range_set::Range;
 use super::region::{Backing, region_at};
 use crate::exclusive::Exclusive;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
