@@ -98,6 +98,7 @@ impl Task {
             return Err(Failure::invalid(5, count.into()));
         }
         let channel = self.channel_of(handle, |end| end.sends)?;
+        self.program().leaves_enough(from.len())?;
         let task = Rc::clone(self);
         let offer = Offer {
             task,

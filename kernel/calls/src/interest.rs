@@ -216,6 +216,7 @@ impl Task {
     pub fn interest_add(&self, set: Handle, handle: Handle, interest: u32, token: u32) -> Outcome {
         let (set, interest) = self.set_and_interest(set, interest)?;
         let named = self.named(2, handle)?;
+        self.program().leaves_enough(0)?;
         match named.entry.object() {
             Some(Object::Set(_)) => Err(Failure::of(Error::Unsupported, 2, handle.to_bits())),
             Some(object) if object.pollable().is_some() => {

@@ -38,6 +38,7 @@ impl Task {
     pub fn mem_alloc(&self, bytes: u64, flags: u32) -> Outcome<u64> {
         self.need(Kind::Memory)?;
         let layout = layout_of((1, bytes), (2, flags))?;
+        self.program().leaves_enough(layout.size())?;
         let heap = &self.program().heap;
         let address = heap.allocate(&self.account, layout, flags & MEM_ZEROED != 0)?;
         Ok(address as u64)
@@ -130,6 +131,7 @@ impl Task {
         self.need(Kind::Memory)?;
         let arena = self.arena_of(handle)?;
         let layout = layout_of((2, bytes), (3, flags))?;
+        self.program().leaves_enough(layout.size())?;
         Ok(arena.allocate(layout, flags & MEM_ZEROED != 0)? as u64)
     }
 

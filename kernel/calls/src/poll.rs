@@ -15,6 +15,8 @@ use crate::wait::{no_wait, within};
 
 /// The most handles of one call. More are [`Error::Invalid`]: an interest set is for them.
 pub(crate) const MAX_POLLED: u32 = 65_536;
+/// What a handle costs while it is waited for, about: a place among those to wake of the object, and of its entry.
+const BYTES_OF_A_WAIT: usize = 64;
 
 impl Task {
     /// `io_poll`: how many events were written. Allocates nothing: the list is read anew at each look.
@@ -28,6 +30,10 @@ impl Task {
         let count = handles.len();
         if count > MAX_POLLED {
             return Err(Failure::invalid(2, count.into()));
+        }
+        if timeout > 0 {
+            let wakers = count as usize * BYTES_OF_A_WAIT;
+            self.program().leaves_enough(wakers)?;
         }
         let mut first_look = true;
         within(&self.program().machine.clock, timeout, |cx| {

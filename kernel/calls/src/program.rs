@@ -28,6 +28,8 @@ pub const MAX_HANDLES: usize = 65_536;
 pub const MAX_TASKS: usize = 16_384;
 /// Bytes of the stack of a task that does not ask for another.
 pub const DEFAULT_STACK: usize = 64 << 10;
+/// Bytes that a program's calls leave to the kernel.
+const RESERVE: usize = 256 << 10;
 
 /// What a program runs on.
 pub struct Machine {
@@ -93,6 +95,7 @@ impl Program {
         if self.task_count() >= MAX_TASKS {
             return Err(Error::NoMemory);
         }
+        self.leaves_enough(start.stack)?;
         let task = self.adopt(ceiling, active);
         match self.machine.runner.start(&task, start) {
             Ok(job) => task.runs_as(job),
@@ -166,8 +169,17 @@ impl Program {
         }
     }
 
+    /// Whether there is still a reserve when a call takes so many bytes. Much of what the kernel does for a program has no
+    /// way to fail for want of memory, so a call asks here before it makes something that stays.
+    pub(crate) fn leaves_enough(&self, bytes: usize) -> Result<(), Error> {
+        let wanted = bytes.saturating_add(RESERVE);
+        let has_room = self.machine.space.has_room(wanted);
+        has_room.then_some(()).ok_or(Error::NoMemory)
+    }
+
     /// Puts an object under a handle of its own.
     pub(crate) fn insert(&self, object: Object) -> Result<(Handle, Rc<Entry>), Error> {
+        self.leaves_enough(0)?;
         let tag = object.tag();
         let entry = Rc::new(Entry::new(object));
         let inserted = self.handles.borrow_mut().insert(tag, Rc::clone(&entry));

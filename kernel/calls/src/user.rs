@@ -25,6 +25,11 @@ use crate::program::Program;
 pub unsafe trait AddressSpace {
     /// Whether `len` bytes from `address`, at least one, may be read, or also written.
     fn allows(&self, address: usize, len: usize, write: bool) -> bool;
+
+    /// Whether so many bytes are free, for everybody together. Always, where nobody counts them.
+    fn has_room(&self, _bytes: usize) -> bool {
+        true
+    }
 }
 
 // SAFETY: what the machine allows is its promise; and a block of the heap is raw memory that nobody but the program

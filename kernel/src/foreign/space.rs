@@ -1,11 +1,16 @@
 //! Which memory a program may name in its calls.
 #![allow(unsafe_code, reason = "says which addresses may be dereferenced")]
 
+use alloc::vec::Vec;
+
 use calls::user::AddressSpace;
 
 use super::running::running;
 use crate::memory::range_set::Range;
-use crate::memory::{self, region};
+use crate::memory::{self, PAGE_SIZE, region};
+
+/// With so many times as many free frames as are wanted, enough of them are neighbours.
+const FRAGMENTED: u64 = 4;
 
 /// The guest's one address space, less what is known not to be the program's: what is not mapped, the kernel's stack and
 /// tables, and, for writing, code and constants. The heap is everybody's.
@@ -18,5 +23,12 @@ unsafe impl AddressSpace for Guest {
         let range = Range::with_size(address as u64, len as u64);
         let own_stack = running().is_some_and(|running| running.stack().covers(range));
         own_stack || memory::may_touch(range, write) || region::may_touch(range, write)
+    }
+
+    /// Asks the frames first, which costs nothing, and else the heap, which may be fragmented: by taking it.
+    fn has_room(&self, bytes: usize) -> bool {
+        let frames = memory::frame_stats().free;
+        let of_heap = || Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
+        frames / FRAGMENTED >= (bytes as u64).div_ceil(PAGE_SIZE) || of_heap()
     }
 }

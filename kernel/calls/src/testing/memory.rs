@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ptr;
 
 use crate::failure::Outcome;
@@ -19,6 +19,7 @@ use crate::user::{AddressSpace, Alleged, Place, Plain, Room, UserIn, UserList, U
 pub struct Memory {
     /// By first address.
     buffers: RefCell<BTreeMap<usize, Known>>,
+    short: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +39,18 @@ unsafe impl AddressSpace for Memory {
         let offset = address - start;
         (known.writable || !write) && offset <= known.len && len <= known.len - offset
     }
+
+    fn has_room(&self, _: usize) -> bool {
+        !self.short.get()
+    }
 }
 
 impl Memory {
+    /// Lets memory be short for what makes something that stays, or not.
+    pub fn be_short(&self, short: bool) {
+        self.short.set(short);
+    }
+
     /// A buffer of zeros.
     pub fn buffer(self: &Rc<Memory>, len: usize) -> Buffer {
         self.own(&alloc::vec![0; len], true)
