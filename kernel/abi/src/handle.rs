@@ -91,10 +91,15 @@ impl Handle {
         Tag::from_bits((self.0 >> 56) as u8)
     }
 
+    /// The index, if this is an object's handle; some number of the same range if not.
+    pub const fn index(self) -> u32 {
+        (self.0 >> 32) as u32 & MAX_INDEX
+    }
+
     /// Tag, index and generation, if this can be an object's handle.
     pub fn as_object(self) -> Option<(Tag, u32, u16)> {
         let tag = self.tag().filter(|tag| *tag != Tag::Capability)?;
-        let (index, generation) = ((self.0 >> 32) as u32 & MAX_INDEX, self.0 as u16);
+        let (index, generation) = (self.index(), self.0 as u16);
         (Handle::object(tag, index, generation) == self).then_some((tag, index, generation))
     }
 

@@ -33,7 +33,8 @@ struct Place<T> {
     /// Of the object that is here, or of the next one.
     generation: u16,
     next_free: Option<u32>,
-    object: Option<(Tag, T)>,
+    /// With its handle, so that finding it is one comparison.
+    object: Option<(Handle, T)>,
 }
 
 impl<T> Table<T> {
@@ -68,27 +69,23 @@ impl<T> Table<T> {
         };
         let place = &mut self.places[index as usize];
         self.first_free = place.next_free.take();
-        place.object = Some((tag, object));
+        let handle = Handle::object(tag, index, place.generation);
+        place.object = Some((handle, object));
         self.len += 1;
-        Ok(Handle::object(tag, index, place.generation))
+        Ok(handle)
     }
 
     /// The object of a handle, if it is there.
     pub fn get(&self, handle: Handle) -> Option<&T> {
-        let (tag, index, generation) = handle.as_object()?;
-        let place = self.places.get(index as usize)?;
-        match &place.object {
-            Some((known, object)) if *known == tag && place.generation == generation => {
-                Some(object)
-            }
-            _ => None,
-        }
+        let place = self.places.get(handle.index() as usize)?;
+        let (known, object) = place.object.as_ref()?;
+        (*known == handle).then_some(object)
     }
 
     /// Takes an object out; its handle is stale from now on.
     pub fn remove(&mut self, handle: Handle) -> Option<T> {
         self.get(handle)?;
-        let (_, index, _) = handle.as_object()?;
+        let index = handle.index();
         let place = &mut self.places[index as usize];
         let (_, object) = place.object.take()?;
         self.len -= 1;
@@ -102,11 +99,8 @@ impl<T> Table<T> {
 
     /// All handles that are good now.
     pub fn handles(&self) -> impl Iterator<Item = Handle> + '_ {
-        let indexed = self.places.iter().zip(0..);
-        indexed.filter_map(|(place, index)| {
-            let (tag, _) = place.object.as_ref()?;
-            Some(Handle::object(*tag, index, place.generation))
-        })
+        let objects = self.places.iter().filter_map(|place| place.object.as_ref());
+        objects.map(|(handle, _)| *handle)
     }
 
     /// A free place, which stays first in the list.
