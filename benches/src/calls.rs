@@ -48,10 +48,14 @@ struct Costs {
 /// Prints what every operation costs here and in Linux, if that has been built.
 pub(crate) fn run() -> io::Result<bool> {
     let built = repository().join("build/peers");
-    let linux = match built.join("vmlinux-tiny").exists() {
-        true => count_linux(&built)?,
-        false => {
-            println!("no linux-tiny: ./just bench-peers builds it");
+    let files = ["vmlinux-tiny", "initrd-calls.cpio", "calls"];
+    let missing = files.iter().find(|file| !built.join(file).exists());
+    let linux = match missing {
+        None => count_linux(&built)?,
+        Some(file) => {
+            println!(
+                "no Linux: build/peers/{file} is not there; ./just bench-peers builds what it needs"
+            );
             Vec::new()
         }
     };
