@@ -118,7 +118,9 @@ static i32 lose_stack(ptr_t a) {
 /* With what x87 and SSE hold left in disorder, and the direction flag set. */
 static i32 disorder(ptr_t a) {
     u32 towards_zero = 0x7f80;
-    __asm__ volatile("fld1; fld1; fld1; fld1; fld1; fld1; fld1; fld1; ldmxcsr %0; std; ud2" : : "m"(towards_zero), "r"(a));
+    __asm__ volatile("fld1; fld1; fld1; fld1; fld1; fld1; fld1; fld1; ldmxcsr %0; std; ud2"
+                     :
+                     : "m"(towards_zero), "r"(a));
     return 0;
 }
 

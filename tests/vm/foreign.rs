@@ -186,8 +186,8 @@ const FAULTS: [(&str, &str, &str); 12] = [
     ("disorder", "invalid opcode", "disorder"),
 ];
 
-/// The program itself checks that every task's status says so, that another task goes on all the time, and that floating
-/// point works as before.
+/// The program itself checks that every task's status says so, that another task goes on all the time, and that
+/// floating point works as before.
 #[test]
 fn a_fault_ends_the_task_that_made_it() {
     let vm = run(&["faults"], 7);
@@ -241,8 +241,8 @@ fn rounding_is_each_tasks_own() {
     run(&["floats"], 0);
 }
 
-/// The kernel's part of a task's stack (`foreign::running::RESERVE`, 8 KiB) is enough for twice the deepest call. The measure
-/// includes what the program's own functions take, of which the largest has 2 KiB.
+/// The kernel's part of a task's stack (`foreign::running::RESERVE`, 8 KiB) is enough for twice the deepest call. The
+/// measure includes what the program's own functions take, of which the largest has 2 KiB.
 #[test]
 fn calls_fit_into_the_kernels_part_of_a_stack() {
     let image = Image::new(1 << 20, 1);

@@ -102,7 +102,7 @@ impl Frames {
         Frames { addresses, len }
     }
 
-    /// The addresses, innermost first, as [`write`] writes them.
+    /// The addresses, innermost first, as [`write()`] writes them.
     pub(crate) fn addresses(&self) -> &[u64] {
         &self.addresses[..self.len]
     }

@@ -108,9 +108,9 @@ impl Body {
                 Ending::Fault(Fault::new(at, &self.running))
             }
         };
-        // SAFETY: nothing on the stack is to be dropped. `run` and the program's own frames own nothing. A call drops what
-        // it has before it leaves this way: `calls::entry` says so of `Door::exit`; and `Door::enter`, which leaves so when
-        // the stack is used up, has nothing yet.
+        // SAFETY: nothing on the stack is to be dropped. `run` and the program's own frames own nothing. A call drops
+        // what it has before it leaves this way: `calls::entry` says so of `Door::exit`; and `Door::enter`, which
+        // leaves so when the stack is used up, has nothing yet.
         unsafe { self.coroutine.force_reset() };
         Some(ending)
     }
@@ -134,8 +134,8 @@ impl Body {
 fn run(running: &Running, yielder: &Yielder<Turn, Pause>, turn: Turn, start: Start) -> Ending {
     running.begins(yielder, turn, arch::frame_pointer());
     let entry = start.entry as *const ();
-    // SAFETY: `Coroutines::start` saw that the address is one of code. That there is a function of this kind is the word
-    // of the program (the header, `task_spawn`).
+    // SAFETY: `Coroutines::start` saw that the address is one of code. That there is a function of this kind is the
+    // word of the program (the header, `task_spawn`).
     let entry: extern "C" fn(u64) -> i32 = unsafe { core::mem::transmute(entry) };
     running.leave_kernel();
     let status = entry(start.argument);
@@ -160,8 +160,8 @@ impl Future for Body {
     }
 }
 
-/// Ends a task that nobody polls any more. One that has begun sleeps in a call: its future lies on that stack, pinned, and
-/// must be dropped before the stack goes. So the call is resumed and told to give up.
+/// Ends a task that nobody polls any more. One that has begun sleeps in a call: its future lies on that stack, pinned,
+/// and must be dropped before the stack goes. So the call is resumed and told to give up.
 impl Drop for Body {
     fn drop(&mut self) {
         if self.coroutine.done() {

@@ -2,9 +2,9 @@
 //! it, and no other. In the first task it ends the machine, as it does for a native program.
 //!
 //! The exception handler asks [`divert`] where to go on: at the bottom of the task's stack, whose contents are
-//! forgotten, in a function that hands the [`Fault`] to the reactor's stack. Nothing of the kernel is lost by that: it was not
-//! running. The processor's flags say as much, since handlers of interrupts, which run on top of anything, run with
-//! interrupts off.
+//! forgotten, in a function that hands the [`Fault`] to the reactor's stack. Nothing of the kernel is lost by that: it
+//! was not running. The processor's flags say as much, since handlers of interrupts, which run on top of anything, run
+//! with interrupts off.
 #![allow(
     unsafe_code,
     reason = "lets a stack go on elsewhere than where it was interrupted"
@@ -92,8 +92,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Where to go on after an exception that is the program's own, with which registers; `None` if it is not, or if it is the
-/// first task's. For the exception handler, which must load all of them.
+/// Where to go on after an exception that is the program's own, with which registers; `None` if it is not, or if it is
+/// the first task's. For the exception handler, which must load all of them.
 pub(crate) fn divert(at: Interrupted) -> Option<TrapHandlerRegs> {
     let running = running().filter(|running| running.is_in_program())?;
     if running.task.id() == FIRST_TASK {
@@ -108,8 +108,8 @@ pub(crate) fn divert(at: Interrupted) -> Option<TrapHandlerRegs> {
     Some(unsafe { trap.setup_trap_handler(move || Ending::Fault(fault)) })
 }
 
-/// Ends a task whose stack has no room for the kernel. Called on that stack, before the kernel has anything there; it may
-/// overflow here, and is the program's then. The rest is done on the reactor's stack.
+/// Ends a task whose stack has no room for the kernel. Called on that stack, before the kernel has anything there; it
+/// may overflow here, and is the program's then. The rest is done on the reactor's stack.
 pub(super) fn overflow(running: &Running) -> ! {
     running.pause(Pause::Overflow(Interrupted {
         what: "stack overflow",

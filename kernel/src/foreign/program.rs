@@ -38,9 +38,9 @@ const NAME: &str = "program";
 /// that never wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or failure
-/// where another task has cancelled it. Its other tasks are cancelled then. `main` is given the words behind ` -- ` on
-/// the kernel's command line as arguments.
+/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or
+/// failure where another task has cancelled it. Its other tasks are cancelled then. `main` is given the words behind `
+/// -- ` on the kernel's command line as arguments.
 ///
 /// Called from the workload's `main`, once in a machine.
 pub async fn run(context: Context, main: Main) -> ExitCode {

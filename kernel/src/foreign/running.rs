@@ -1,7 +1,7 @@
 //! Whose stack is in use: the program's task that runs, for calls, for exceptions and for the watchdog.
 //!
-//! Owns the pointer to it, which [`Running::enter`] sets for the time of a resume, and the flag that says whether it is
-//! the program that runs on that stack or the kernel on its behalf. Exception handlers read both.
+//! Owns the pointer to it, which [`Running::while_running`] sets for the time of a resume, and the flag that says
+//! whether it is the program that runs on that stack or the kernel on its behalf. Exception handlers read both.
 #![allow(
     unsafe_code,
     reason = "turns the pointer to the running task into a reference"
@@ -21,8 +21,9 @@ use super::coroutine::{Ending, Pause, Turn};
 use crate::arch;
 use crate::memory::range_set::Range;
 
-/// Bytes of a task's stack that are the kernel's: a call that finds less ends the task, because an overflow in the middle
-/// of the kernel's work would be the end of the machine. The deepest calls take half of it, which a test measures.
+/// Bytes of a task's stack that are the kernel's: a call that finds less ends the task, because an overflow in the
+/// middle of the kernel's work would be the end of the machine. The deepest calls take half of it, which a test
+/// measures.
 pub(super) const RESERVE: u64 = 8 << 10;
 
 /// The task whose stack is in use; null while the reactor runs on its own.
@@ -118,8 +119,9 @@ impl Running {
     /// Calls `poll` with what the reactor polls this task with; `None`: it is to wait no more.
     pub(super) fn with_context<R>(&self, poll: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let mut context = self.turn.get()?;
-        // SAFETY: `coroutine` passes the context that it was polled with, and is in that very poll until this stack pauses,
-        // after which there is another turn. Nobody else has the reference meanwhile: that poll is waiting for this stack.
+        // SAFETY: `coroutine` passes the context that it was polled with, and is in that very poll until this stack
+        // pauses, after which there is another turn. Nobody else has the reference meanwhile: that poll is waiting for
+        // this stack.
         Some(poll(unsafe { context.as_mut() }))
     }
 
@@ -149,8 +151,8 @@ impl Running {
 
 /// The task whose stack is in use, for who runs on that stack or interrupted it.
 pub(super) fn running<'a>() -> Option<&'a Running> {
-    // SAFETY: `while_running` sets the pointer for as long as it borrows the `Rc`. Whoever asks runs meanwhile, on the task's
-    // stack or on top of it; and while that stack is paused, its `coroutine` keeps the `Rc`.
+    // SAFETY: `while_running` sets the pointer for as long as it borrows the `Rc`. Whoever asks runs meanwhile, on the
+    // task's stack or on top of it; and while that stack is paused, its `coroutine` keeps the `Rc`.
     unsafe { RUNNING.load(Relaxed).as_ref() }
 }
 

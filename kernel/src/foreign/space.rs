@@ -12,8 +12,8 @@ use crate::memory::{self, PAGE_SIZE, region};
 /// With so many times as many free frames as are wanted, enough of them are neighbours.
 const FRAGMENTED: u64 = 4;
 
-/// The guest's one address space, less what is known not to be the program's: what is not mapped, the kernel's stack and
-/// tables, and, for writing, code and constants. The heap is everybody's.
+/// The guest's one address space, less what is known not to be the program's: what is not mapped, the kernel's stack
+/// and tables, and, for writing, code and constants. The heap is everybody's.
 pub(super) struct Guest;
 
 // SAFETY: all of RAM stays mapped, and so does a region that says it is backed, until it is dropped; a stack is dropped

@@ -1,5 +1,5 @@
-//! The stacks of a program's tasks. One of the usual size is kept when its task has ended, for the next task: to map and
-//! clear a new one takes ten times as long as all else that a task begins with.
+//! The stacks of a program's tasks. One of the usual size is kept when its task has ended, for the next task: to map
+//! and clear a new one takes ten times as long as all else that a task begins with.
 #![allow(unsafe_code, reason = "promises what a stack of a coroutine must be")]
 
 use alloc::rc::Rc;
@@ -16,8 +16,8 @@ use crate::memory::{PAGE_SIZE, frame_stats};
 
 /// How many stacks are kept at most: 1 MiB of them.
 const MAX_IDLE: usize = 16;
-/// Frames that stacks leave to everybody else, 256 KiB: a program that spawns as many tasks as there can be must not take
-/// what the network needs for its next packet.
+/// Frames that stacks leave to everybody else, 256 KiB: a program that spawns as many tasks as there can be must not
+/// take what the network needs for its next packet.
 const RESERVED_FRAMES: u64 = 64;
 
 /// Makes stacks, and keeps some.

@@ -130,6 +130,11 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_line_has_only_its_text_and_cannot_be_two() {
+        assert_eq!(Line::plain(format_args!("a\nb")).as_bytes(), b"a?b\n");
+    }
+
+    #[test]
     fn begins_with_time_and_level() {
         let line = text(Level::Warn, format_args!("x"));
         assert_eq!(line, "[   61.000001] WARN  x\n");

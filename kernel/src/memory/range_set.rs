@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn a_range_is_covered_by_one_that_has_all_of_it() {
+        let mut set = RangeSet::new();
+        set.insert(Range::new(100, 200));
+        set.insert(Range::new(200, 300));
+        set.insert(Range::new(400, 500));
+        for (start, end, covered) in [(100, 300, true), (199, 201, true), (99, 101, false)] {
+            assert_eq!(set.covers(Range::new(start, end)), covered, "{start}");
+        }
+        assert!(!set.covers(Range::new(250, 450)));
+    }
+
+    #[test]
     fn a_full_set_loses_memory_and_invents_none() {
         let mut set = RangeSet::new();
         for i in 0..MAX_RANGES as u64 {
