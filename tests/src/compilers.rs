@@ -100,7 +100,7 @@ impl Compiler {
     pub fn compile(&self, standard: &str, file: &Path) -> Result<(), String> {
         let mut command = self.command(standard);
         command
-            .args(["-ffreestanding", "-O2", "-c", "-o", "/dev/null"])
+            .args(["-ffreestanding", "-O1", "-c", "-o", "/dev/null"])
             .arg(file);
         answer(&command.output().expect("it was here a moment ago"))
     }
