@@ -130,6 +130,7 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
+    #[cfg_attr(miri, ignore = "uses up all generations")]
     #[test]
     fn a_place_is_retired_before_a_handle_comes_back() {
         let mut table = Table::new(1);

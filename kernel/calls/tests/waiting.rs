@@ -457,6 +457,7 @@ fn several_tasks_wait_for_one_set_and_a_set_can_be_polled() {
 }
 
 /// What a wait costs depends on what is ready: counted by the looks at members.
+#[cfg_attr(miri, ignore = "adds ten thousand handles")]
 #[test]
 fn a_wait_looks_at_what_is_ready_only() {
     let host = Host::new();
