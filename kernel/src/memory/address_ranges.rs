@@ -14,13 +14,17 @@
 use super::range_set::Range;
 use alloc::collections::BTreeMap;
 
-/// Reserved ranges of a window, each with a note of type `T`. Reserving and releasing take a number
-/// of steps that grows with the number of gaps, finding one with its logarithm.
+/// Reserved ranges of a window, each with a note of type `T`. Reserving takes a number of steps that grows with the
+/// number of gaps between them, all else with its logarithm.
 #[derive(Debug)]
 pub struct AddressRanges<T> {
     window: Range,
     /// By first address: the end, and the note.
     reserved: BTreeMap<u64, (u64, T)>,
+    /// What lies between reserved ranges, by first address, with its end. No two touch.
+    gaps: BTreeMap<u64, u64>,
+    /// Nothing is reserved from here on, and what is right below it is.
+    end: u64,
 }
 
 impl<T> AddressRanges<T> {
@@ -29,32 +33,61 @@ impl<T> AddressRanges<T> {
         AddressRanges {
             window,
             reserved: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            end: window.start,
         }
     }
 
     /// Reserves the lowest gap of `size` addresses. `None` where there is none, or `size` is zero.
     pub fn reserve(&mut self, size: u64, note: T) -> Option<Range> {
-        let start = self.find_gap(size)?;
-        let range = Range::with_size(start, size);
-        self.reserved.insert(start, (range.end, note));
-        Some(range)
-    }
-
-    fn find_gap(&self, size: u64) -> Option<u64> {
-        let mut gap_start = self.window.start;
-        for (&start, &(end, _)) in &self.reserved {
-            if start - gap_start >= size {
-                break;
-            }
-            gap_start = end;
+        if size == 0 {
+            return None;
         }
-        let fits = size > 0 && gap_start.checked_add(size)? <= self.window.end;
-        fits.then_some(gap_start)
+        let gap = self.gaps.iter().find(|(start, end)| *end - *start >= size);
+        let range = match gap {
+            Some((&start, &end)) => {
+                self.gaps.remove(&start);
+                if end - start > size {
+                    self.gaps.insert(start + size, end);
+                }
+                Range::with_size(start, size)
+            }
+            None => {
+                let end = self.end.checked_add(size);
+                let end = end.filter(|end| *end <= self.window.end)?;
+                Range::new(core::mem::replace(&mut self.end, end), end)
+            }
+        };
+        self.reserved.insert(range.start, (range.end, note));
+        Some(range)
     }
 
     /// Gives the range that begins at `start` back; answers its note, or `None` where none does.
     pub fn release(&mut self, start: u64) -> Option<T> {
-        self.reserved.remove(&start).map(|(_, note)| note)
+        let (end, note) = self.reserved.remove(&start)?;
+        self.widen(Range::new(start, end));
+        Some(note)
+    }
+
+    /// Adds to the gaps, and joins those that touch.
+    fn widen(&mut self, mut gap: Range) {
+        if let Some((&start, _)) = self
+            .gaps
+            .range(..gap.start)
+            .next_back()
+            .filter(|below| *below.1 == gap.start)
+        {
+            self.gaps.remove(&start);
+            gap.start = start;
+        }
+        if let Some(end) = self.gaps.remove(&gap.end) {
+            gap.end = end;
+        }
+        if gap.end == self.end {
+            self.end = gap.start;
+        } else {
+            self.gaps.insert(gap.start, gap.end);
+        }
     }
 
     /// The reserved range that `address` lies in.
@@ -94,6 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn gaps_that_touch_become_one() {
+        let mut ranges = AddressRanges::new(Range::new(0, 100));
+        let starts = [0; 5].map(|_| ranges.reserve(10, ()).unwrap().start);
+        for start in [starts[1], starts[3], starts[2]] {
+            ranges.release(start).unwrap();
+        }
+        assert_eq!(ranges.gaps.len(), 1);
+        assert_eq!(ranges.reserve(30, ()).unwrap().start, starts[1]);
+        assert!(ranges.gaps.is_empty());
+        for start in [starts[1], starts[0], starts[4]] {
+            ranges.release(start).unwrap();
+        }
+        assert_eq!(ranges.reserve(100, ()).unwrap(), Range::new(0, 100));
+    }
+
+    #[test]
     fn impossible_sizes_are_refused() {
         let mut ranges = AddressRanges::new(Range::new(100, 200));
         assert_eq!(ranges.reserve(0, ()), None);
@@ -112,6 +161,8 @@ mod tests {
                 if reserve {
                     if let Some(range) = ranges.reserve(size, number) {
                         prop_assert!(held.iter().all(|(old, _)| !old.overlaps(range)));
+                        let fits = |start: &u64| held.iter().all(|(old, _)| !old.overlaps(Range::with_size(*start, size)));
+                        prop_assert_eq!((1000..1100).find(fits), Some(range.start));
                         held.push((range, number));
                     }
                 } else if !held.is_empty() {
