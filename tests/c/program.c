@@ -538,6 +538,36 @@ static int wild_pointers(void) {
     return kernel_pages();
 }
 
+static handle_t passed;
+
+static i32 ends_span(ptr_t argument) {
+    handle_t own = 0;
+    trace_span_begin((ptr_t) "other", 5, &own);
+    task_sleep(MILLISECOND);
+    trace_span_end(passed);
+    trace_event(0, (ptr_t) "tick", 4, (ptr_t) "n=1", 3);
+    return trace_span_end(own) == OK ? (i32)argument : 1;
+}
+
+/* Spans that nest, one that another task ends, one that nobody ends, and more than there is room for. */
+static int traces(u64 more) {
+    handle_t outer = 0, open = 0;
+    if (trace_enable(1) != OK || trace_span_begin((ptr_t) "outer", 5, &outer) != OK) {
+        return 1;
+    }
+    trace_event(outer, 0, 0, (ptr_t) "path=/a b", 9);
+    trace_span_begin((ptr_t) "passed", 6, &passed);
+    if (join(spawn(ends_span, 0)) != 0) {
+        return 2;
+    }
+    for (u64 i = 0; i < more; i++) {
+        trace_event(0, (ptr_t) "more", 4, 0, 0);
+    }
+    trace_span_end(outer);
+    trace_span_begin((ptr_t) "open", 4, &open);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     for (u32 kind = 1; kind <= 8; kind++) {
         if (cap_acquire(kind, &caps[kind - 1]) != OK) {
@@ -581,6 +611,9 @@ int main(int argc, char **argv) {
     if (equal(mode, "stack")) {
         server_port = (u16)parse(argv[2]);
         return join(spawn(measure_calls, 0));
+    }
+    if (equal(mode, "traces")) {
+        return traces(parse(argv[2]));
     }
     if (equal(mode, "wild-pointers")) {
         return wild_pointers();

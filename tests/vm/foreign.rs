@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use abi::exit::EXCEPTION;
 use bundle_tool::machine::{Disk, Forward, Nic, Qemu, VmConfig};
+use bundle_tool::trace::Recording;
 use system_tests::client::{Pattern, echo_tcp, open_echo};
 use system_tests::image::Image;
 use system_tests::vm::{TestVm, boot, c_config};
@@ -261,4 +262,74 @@ fn calls_fit_into_the_kernels_part_of_a_stack() {
     assert_eq!(echo.join().unwrap().unwrap(), 4096);
     let deepest = number(&vm, "deepest");
     assert!((1024..6 * 1024).contains(&deepest), "{deepest} bytes");
+}
+
+// --- traces --------------------------------------------------------------------------------------
+
+/// The trace that the program left: phase, name, task and arguments of each event.
+fn traced(vm: &TestVm) -> Vec<(String, String, u64, serde_json::Value)> {
+    let recording = Recording::of(&vm.log().text());
+    assert_eq!(recording.unreadable(), 0);
+    let chrome = recording.to_chrome();
+    let events = chrome["traceEvents"].as_array().expect("a list of events");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    events
+        .iter()
+        .map(|event| {
+            let (phase, name) = (text(&event["ph"]), text(&event["name"]));
+            (
+                phase,
+                name,
+                event["tid"].as_u64().unwrap_or(0),
+                event["args"].clone(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_programs_spans_arrive_when_it_ends() {
+    let vm = run(&["traces", "0"], 0);
+    let events = traced(&vm);
+    let find = |phase: &str, name: &str| {
+        let found = events
+            .iter()
+            .find(|event| event.0 == phase && event.1 == name);
+        found.unwrap_or_else(|| panic!("no {phase} {name} in {events:#?}"))
+    };
+    let (outer, other) = (find("X", "outer"), find("X", "other"));
+    assert_eq!(outer.3["path"], "/a b");
+    assert_ne!(outer.2, other.2, "tasks have tracks of their own");
+    assert_eq!(
+        (find("b", "passed").2, find("e", "passed").2),
+        (outer.2, other.2)
+    );
+    assert_eq!(find("b", "passed").3["parent"], outer.3["span"]);
+    let tick = find("i", "tick");
+    assert_eq!(
+        (tick.2, &tick.3["n"], &tick.3["span"]),
+        (other.2, &"1".into(), &other.3["span"])
+    );
+    assert_eq!(find("B", "open").2, outer.2);
+}
+
+/// With as much as there is room for, the trace is several times what the log keeps: it has to wait for the port.
+#[test]
+fn a_long_trace_arrives_whole() {
+    let vm = end(mode(&["traces", "5000"]).options("log=off"), 0);
+    let log = vm.log().text();
+    let recording = Recording::of(&log);
+    assert_eq!(
+        (
+            recording.unreadable(),
+            recording.spans() + recording.events()
+        ),
+        (0, 2048)
+    );
+    // Four spans and two events beside these.
+    assert_eq!(recording.lost(), 5000 + 6 - 2048);
+    assert!(
+        log.contains(" outer\n") || log.contains(" outer\r\n"),
+        "no outer span"
+    );
 }
