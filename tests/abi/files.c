@@ -88,6 +88,21 @@ static void the_console_is_written(void)
     EQUAL(ready_within(console, IO_WRITABLE, PATIENCE), IO_WRITABLE);
 }
 
+static void the_console_may_be_told_not_to_wait(void)
+{
+    static const char line[] = "# not waiting\n";
+    handle_t console = open_path("serial", IO_OPEN_WRITE | IO_NONBLOCK);
+    size_t wrote = 0;
+    u32 round;
+    result_t result = OK;
+    EQUAL(info_of(console).flags, IO_OPEN_WRITE | IO_NONBLOCK);
+    EQUAL(ready_within(console, IO_WRITABLE, PATIENCE), IO_WRITABLE);
+    for (round = 0; round < 3 && result == OK; round++) {
+        result = io_write(console, P(line), sizeof(line) - 1, &wrote);
+        CHECK(result == ERR_WOULD_BLOCK || (result == OK && wrote > 0));
+    }
+}
+
 static void the_console_is_no_disk(void)
 {
     handle_t console = open_path("serial", 0);
@@ -411,6 +426,7 @@ static const struct test files_tests[] = {
     TEST(paths_name_what_there_is),
     TEST(paths_have_an_end_and_a_limit),
     TEST(the_console_is_written),
+    TEST(the_console_may_be_told_not_to_wait),
     TEST(the_console_is_no_disk),
     TEST(places_are_looked_at),
     TEST(what_is_written_is_read),
