@@ -93,20 +93,16 @@ mod machine {
         });
     }
 
-    /// Whether a foreign program may read `range`, or also write it: RAM that is mapped, but the kernel's stacks and first
-    /// tables; code and constants for reading only.
+    /// Whether `range` is a part of the image that a foreign program may read, or also write: not the kernel's stacks and
+    /// first tables; code and constants for reading only. What a program allocates is known elsewhere, and the
+    /// rest of the heap is the kernel's.
     #[cfg(feature = "foreign")]
     pub fn may_touch(range: Range, write: bool) -> bool {
         if image::zeroed().covers(range) {
             return true; // nearly always, for a static variable of the program
         }
-        if range.overlaps(image::all()) {
-            let read_only = range.overlaps(image::text()) || range.overlaps(image::constants());
-            if write && read_only || range.overlaps(image::pages()) {
-                return false;
-            }
-        }
-        RAM.try_with(|ram| ram.covers(range)) == Some(true)
+        let read_only = range.overlaps(image::text()) || range.overlaps(image::constants());
+        image::all().covers(range) && !range.overlaps(image::pages()) && !(write && read_only)
     }
 
     /// Asks something about the machine's RAM.

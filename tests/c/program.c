@@ -510,6 +510,19 @@ static int kernel_pages(void) {
     return time_now(&zero) == OK && time_now(&other) == OK && zero <= other ? 0 : 6;
 }
 
+/* What a program has allocated is its own until it is freed; the rest of the heap is the kernel's. */
+static int kernel_heap(void) {
+    ptr_t mine = 0;
+    if (mem_alloc(64, MEM_ZEROED, &mine) != OK || time_now((time_ns *)(mine + 56)) != OK) {
+        return 7;
+    }
+    if (time_now((time_ns *)(mine + 60)) != ERR_INVALID || time_now((time_ns *)(mine - 4)) != ERR_INVALID) {
+        return 8;
+    }
+    mem_free(mine);
+    return time_now((time_ns *)mine) == ERR_INVALID ? 0 : 9;
+}
+
 /* Whatever number is given as a pointer, there is an answer. Reads only: writing where it is allowed would destroy. */
 static int wild_pointers(void) {
     u64 refused = 0, taken = 0;
@@ -535,7 +548,8 @@ static int wild_pointers(void) {
         time_now((time_ns *)(size_t)&wild_pointers) != ERR_INVALID) {
         return 3;
     }
-    return kernel_pages();
+    const int status = kernel_pages();
+    return status == 0 ? kernel_heap() : status;
 }
 
 static handle_t passed;

@@ -1,12 +1,12 @@
 //! A program's life: its machine, its first task, its end.
 
 use alloc::boxed::Box;
-use alloc::ffi::CString;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int};
 use core::future::poll_fn;
 use core::ptr;
+use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::Poll;
 use core::time::Duration;
 
@@ -22,6 +22,7 @@ use super::coroutine::Coroutines;
 use super::door;
 use super::machine::{Hands, machine};
 use super::space::Guest;
+use crate::command_line;
 use crate::log::{always, poll_room};
 use crate::{Context, ExitCode};
 
@@ -105,6 +106,11 @@ async fn write_trace(trace: &Trace) {
     }
 }
 
+/// Bytes of the arguments' texts, each with its end mark: more than a command line has.
+const TEXTS: usize = command_line::MAX_LENGTH + 64;
+/// The texts. Part of the image, which is the program's to name and, as C has it, to write; the heap is not.
+static ARGUMENTS: [AtomicU8; TEXTS] = [const { AtomicU8::new(0) }; TEXTS];
+
 /// What `main` is called with. Lives as long as the machine: C programs keep pointers into their arguments.
 struct Arguments {
     main: Main,
@@ -115,10 +121,8 @@ struct Arguments {
 impl Arguments {
     fn of(context: &Context, main: Main) -> &'static Arguments {
         let words = core::iter::once(&NAME).chain(context.args());
-        // A word of the command line has no zero byte in it: that would have been its end.
-        let texts = words.filter_map(|word| CString::new(*word).ok());
-        let mut texts: Vec<*const c_char> =
-            texts.map(|text| text.into_raw().cast_const()).collect();
+        let mut room = &ARGUMENTS[..];
+        let mut texts: Vec<*const c_char> = words.map_while(|word| keep(&mut room, word)).collect();
         let count = texts.len() as c_int;
         texts.push(ptr::null());
         Box::leak(Box::new(Arguments {
@@ -127,6 +131,16 @@ impl Arguments {
             texts: texts.leak().as_ptr(),
         }))
     }
+}
+
+/// Copies a text to the front of `room`, which has zeros, and leaves one behind it. `None`: there is no room.
+fn keep(room: &mut &'static [AtomicU8], text: &str) -> Option<*const c_char> {
+    let (mine, rest) = room.split_at_checked(text.len() + 1)?;
+    for (place, byte) in mine.iter().zip(text.bytes()) {
+        place.store(byte, Ordering::Relaxed);
+    }
+    *room = rest;
+    Some(mine.as_ptr().cast())
 }
 
 /// Where the first task begins.

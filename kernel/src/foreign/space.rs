@@ -12,11 +12,11 @@ use crate::memory::{self, PAGE_SIZE, region};
 /// With so many times as many free frames as are wanted, enough of them are neighbours.
 const FRAGMENTED: u64 = 4;
 
-/// The guest's one address space, less what is known not to be the program's: what is not mapped, the kernel's stack
-/// and tables, and, for writing, code and constants. The heap is everybody's.
+/// The image without the kernel's stacks and tables, and the stacks of the program's tasks. What the program allocates
+/// `calls` knows by itself; the rest of the heap is the kernel's.
 pub(super) struct Guest;
 
-// SAFETY: all of RAM stays mapped, and so does a region that says it is backed, until it is dropped; a stack is dropped
+// SAFETY: the image stays mapped, and so does a region that says it is backed, until it is dropped; a stack is dropped
 // when its task is over, and the program's part of the promise is not to pass on pointers to one (the header).
 unsafe impl AddressSpace for Guest {
     fn allows(&self, address: usize, len: usize, write: bool) -> bool {
