@@ -8,10 +8,10 @@
 //!
 //! | to | look at |
 //! | --- | --- |
-//! | find a call | the module of its prefix: [`task`], `time`, `memory`, `files`, `poll`, `interest`, `channel`, `sockets`, `trace` |
+//! | find a call | the module of its prefix: [`task`], `time`, `memory`, `files`, `poll`, `interest`, `channel`, `sockets`, [`trace`] |
 //! | what a C program links to | [`entry`] |
 //! | handles and their generations | [`table`] |
-//! | authority | [`capability`], [`policy`] |
+//! | authority | [`capability`], and `policy` of the kernel |
 //!
 //! Everything belongs to one reactor's context. No input of a program panics: it is answered.
 #![no_std]
