@@ -136,7 +136,7 @@ impl Trace {
 
     fn running_label(&self) -> Label {
         let running = self.0.current.get();
-        Label::Native(running.map_or("", |task| task.name))
+        Label::Native(running.map_or("no task", |task| task.name))
     }
 
     fn native_span(&self, name: &'static str, parent: u64) -> Span {

@@ -625,14 +625,15 @@ fn handles_that_nobody_receives_are_closed() {
 fn a_table_without_room_loses_no_message() {
     with_task(async |host, main| {
         let channel = main.task.ipc_channel_create(0).unwrap();
-        let handle = memory_handle(&main.task);
-        main.send_with(channel, b"x", &[handle]).await.unwrap();
+        let pair = [(); 2].map(|()| memory_handle(&main.task));
+        main.send_with(channel, b"x", &pair).await.unwrap();
         let room = crate::program::MAX_HANDLES - host.program.handles.borrow().len();
-        for _ in 0..room {
+        for _ in 1..room {
             main.task.mem_arena_create(0).unwrap();
         }
         for _ in 0..2 {
-            let full = main.recv_with(channel, 1, WAIT).await;
+            // There is room for one of the two.
+            let full = main.recv_with(channel, 2, WAIT).await;
             assert_eq!(recv_error(full), (Error::NoMemory, 0, 0));
         }
         let last = main.task.ipc_channel_pair(0);

@@ -174,7 +174,8 @@ fn what_is_no_open_span_is_invalid() {
         tracer.task.handle_close(dropped).unwrap();
         let open = tracer.begin("open");
         let channel = tracer.task.ipc_channel_create(0).unwrap();
-        let forged = Handle::from_bits(open.to_bits() + MAX_OPEN as u64);
+        let forged = Handle::from_bits(open.to_bits() + MAX_RECORDS as u64);
+        let (other_tag, stray) = (open.to_bits() ^ 1 << 56, open.to_bits() | 1 << 16);
         let wrong = [
             over,
             dropped,
@@ -182,6 +183,8 @@ fn what_is_no_open_span_is_invalid() {
             forged,
             Handle::from_bits(u64::MAX),
             handle_of(0),
+            Handle::from_bits(other_tag),
+            Handle::from_bits(stray),
         ];
         for wrong in wrong {
             let ended = tracer.task.trace_span_end(wrong);
@@ -222,10 +225,12 @@ fn a_span_that_is_dropped_leaves_no_record() {
         tracer.event(Handle::NONE, "x", "").unwrap();
         tracer.end(outer);
     });
-    assert_eq!(
-        lines[1..],
-        ["#trace s 0 0 1 1 1 0 outer", "#trace e 0 1 1 x %"]
-    );
+    let expected = [
+        "#trace h 1 0",
+        "#trace s 0 0 1 1 1 0 outer",
+        "#trace e 0 1 1 x %",
+    ];
+    assert_eq!(lines, expected, "and none is lost");
 }
 
 #[test]
@@ -305,6 +310,21 @@ fn open_spans_are_told_of_and_stay() {
 }
 
 #[test]
+fn a_span_that_is_given_up_after_a_drain_is_counted() {
+    let mut buffer = Buffer::new().unwrap();
+    let begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
+    let old: Vec<u64> = (0..=MAX_OPEN).map(|_| begin(&mut buffer)).collect();
+    assert_eq!(buffer.take_lost(), 0);
+    for _ in 0..MAX_RECORDS {
+        buffer.event(0, 0, 0, Said::Static(""), b"");
+    }
+    let given_up: Vec<&u64> = old.iter().filter(|span| !buffer.is_open(**span)).collect();
+    assert_eq!(given_up, [&1]);
+    // It, and the events for which there was no room beside the others.
+    assert_eq!(buffer.take_lost(), 1 + MAX_OPEN as u64);
+}
+
+#[test]
 fn no_number_of_a_span_comes_back() {
     let mut buffer = Buffer::new().unwrap();
     let begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
@@ -314,6 +334,23 @@ fn no_number_of_a_span_comes_back() {
     assert_eq!(begin(&mut buffer), 0);
     assert!(buffer.end(0, 0, LAST));
     assert_eq!(begin(&mut buffer), 0);
+}
+
+#[test]
+fn names_in_rust_are_cut_too() {
+    let host = Host::new();
+    let trace = host.program.trace();
+    trace.enable().unwrap();
+    let long = "a-name-that-is-longer-than-a-name-can-be";
+    trace.event(long, long);
+    let told: Vec<String> = trace.drain().map(|line| line.to_string()).collect();
+    let cut = &long[..31];
+    let expected = [
+        "#trace h 1 0",
+        "#trace t 0 no%20task",
+        &format!("#trace e 0 0 0 {cut} {cut}"),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
