@@ -635,6 +635,8 @@ fn a_table_without_room_loses_no_message() {
             // There is room for one of the two.
             let full = main.recv_with(channel, 2, WAIT).await;
             assert_eq!(recv_error(full), (Error::NoMemory, 0, 0));
+            let handles = host.program.handles.borrow().len();
+            assert_eq!(handles, crate::program::MAX_HANDLES - 1);
         }
         let last = main.task.ipc_channel_pair(0);
         assert_eq!(error_of(last), (Error::NoMemory, 0));
