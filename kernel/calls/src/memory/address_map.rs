@@ -278,7 +278,8 @@ mod tests {
     #[test]
     fn addresses_in_order_make_a_flat_tree() {
         let mut map = AddressMap::default();
-        for address in 0..4096 {
+        let count = if cfg!(miri) { 64 } else { 4096 };
+        for address in 0..count {
             map.insert(address, ()).unwrap();
         }
         // 12 would be a perfect tree; a list would be 4096.
