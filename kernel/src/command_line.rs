@@ -208,7 +208,7 @@ impl<'a> CommandLine<'a> {
         let is_option = |words: &str| !words.split_ascii_whitespace().any(|word| word == "--");
         let lost = text.get(kept.len()..).unwrap_or_default();
         let allows = |word: &str| word.starts_with("allow=");
-        if is_option(kept) && lost.split_ascii_whitespace().any(allows) {
+        if lost.split_ascii_whitespace().any(allows) && is_option(kept) {
             self.policy.limit();
         }
     }
