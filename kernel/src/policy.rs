@@ -89,10 +89,14 @@ type Problem = &'static str;
 
 impl Default for Policy {
     fn default() -> Policy {
-        let mut policy = Policy::nothing();
-        policy.allow_everything();
-        policy.limited = false;
-        policy
+        Policy {
+            limited: false,
+            kinds: Kinds::ALL,
+            whole_network: true,
+            every_disk: DiskAccess::ReadWrite,
+            serial: true,
+            ..Policy::nothing()
+        }
     }
 }
 
