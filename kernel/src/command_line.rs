@@ -164,7 +164,9 @@ impl<'a> CommandLine<'a> {
         for word in words.by_ref().take_while(|word| *word != "--") {
             line.take_option(word);
         }
-        line.limit_by_what_is_lost(kept, text);
+        if kept.len() < text.len() {
+            line.limit_by_what_is_lost(kept, text);
+        }
         let arguments = words.filter(|word| !word.starts_with(DEVICE_PREFIX));
         line.arguments.extend(arguments);
         line
