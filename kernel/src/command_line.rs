@@ -205,11 +205,11 @@ impl<'a> CommandLine<'a> {
         kept
     }
 
-    /// A word `allow=` that is cut off allows nothing, and still is one.
+    /// A word `allow=` that is cut off allows nothing, and still is one; so is one without a value.
     fn limit_by_what_is_lost(&mut self, kept: &str, text: &str) {
         let is_option = |words: &str| !words.split_ascii_whitespace().any(|word| word == "--");
         let lost = text.get(kept.len()..).unwrap_or_default();
-        let allows = |word: &str| word.starts_with("allow=");
+        let allows = |word: &str| word == "allow" || word.starts_with("allow=");
         if lost.split_ascii_whitespace().any(allows) && is_option(kept) {
             self.policy.limit();
         }

@@ -71,6 +71,8 @@ fn reads_what_is_allowed() {
     );
     assert_eq!(names(&CommandLine::parse("allow=net:lisen").policy), 0);
     assert_eq!(names(&CommandLine::parse("-- allow=log").policy), 0xff);
+    // A mistake is no wish for everything.
+    assert_eq!(names(&CommandLine::parse("allow").policy), 0);
 }
 
 #[test]
@@ -78,6 +80,7 @@ fn a_policy_that_is_cut_off_allows_nothing() {
     let filling = "quiet ".repeat(MAX_LENGTH / 6);
     let kinds = |text: &str| CommandLine::parse(text).policy.kinds().bits();
     assert_eq!(kinds(&alloc::format!("{filling} allow=all")), 0);
+    assert_eq!(kinds(&alloc::format!("{filling} allow")), 0);
     assert_eq!(kinds(&alloc::format!("allow=log {filling} allow=all")), 1);
     assert_eq!(kinds(&alloc::format!("{filling} more words")), 0xff);
     assert_eq!(kinds(&alloc::format!("-- {filling} allow=log")), 0xff);
