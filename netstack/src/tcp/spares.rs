@@ -156,6 +156,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "fills megabytes, byte by byte")]
     fn neither_many_nor_large_ones_nor_more_than_their_share_are_kept() {
         let many = kept(1..=2 * MAX_SPARES, PLENTY);
         assert_eq!(many.sockets.len(), MAX_SPARES);
