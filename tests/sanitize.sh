@@ -14,6 +14,8 @@ if ! why=$(rustup run nightly rustc --version 2>&1 >/dev/null); then
 fi
 export RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes"
 export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
+# A program may ask for more memory than there is, and gets an error.
+export ASAN_OPTIONS="$ASAN_OPTIONS:allocator_may_return_null=1"
 export LSAN_OPTIONS="suppressions=$(dirname "$(realpath "$0")")/leaks.txt:print_suppressions=0"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitize"
 # Naming the target keeps the sanitizer out of build scripts and procedural macros. The standard library

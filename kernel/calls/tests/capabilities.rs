@@ -109,6 +109,8 @@ fn what_is_no_capability_is_invalid() {
             Error::Invalid
         );
     }
+    // A task that is under a handle of its own keeps its program until it ends.
+    task.end(0);
 }
 
 #[test]
