@@ -162,6 +162,20 @@ impl<'a> Rig<'a> {
         self.tcp(self.candidate.http)
     }
 
+    /// Whether it still runs and what it said last, for who wonders why a row failed.
+    pub(crate) fn last_words(&self) -> String {
+        let Running::Machine(machine) = &self.running else {
+            return "not a guest".into();
+        };
+        let state = match machine.has_ended() {
+            true => "its machine has ended",
+            false => "its machine runs",
+        };
+        let log = machine.log().text();
+        let said = log.lines().last().unwrap_or("nothing");
+        format!("{state}, and said last: {said}")
+    }
+
     /// Processor time of all its threads so far, in nanoseconds.
     pub(crate) fn cpu_nanos(&self) -> u64 {
         match &self.running {

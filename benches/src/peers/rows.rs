@@ -174,7 +174,10 @@ fn measured(
     let before = rig.cpu_nanos();
     let seen = match run() {
         Ok(seen) => seen,
-        Err(error) => return report.fail(row, name, &error.to_string()),
+        Err(error) => {
+            println!("    {name}: {error}; {}", rig.last_words());
+            return report.fail(row, name, &error.to_string());
+        }
     };
     let cpu = (rig.cpu_nanos() - before) as f64 / 1000.0;
     let mut add = |what: &str, unit, value| {
@@ -188,6 +191,7 @@ fn measured(
         operations => add("CPU each", Unit::Micros, cpu / operations as f64),
     }
     if seen.errors > 0 {
+        println!("    {name}: {} errors; {}", seen.errors, rig.last_words());
         report.fail(row, name, &format!("{} errors", seen.errors));
     }
 }
