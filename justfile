@@ -10,10 +10,10 @@ hard_float := "--config kernel/hard-float.toml --target x86_64-unknown-linux-mus
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
     kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/computing/Cargo.toml tests/linux-entry/Cargo.toml`
-# The kernel as a library for programs in C. It is built by itself: beside others it would give them what only C
+# The kernel as libraries for programs in C. They are built by themselves: beside others they would give them what only C
 # programs need.
-c_library := "-p c"
-not_guests := replace(guests + c_library, "-p ", "--exclude ")
+c_libraries := "-p c -p companion"
+not_guests := replace(guests + c_libraries, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
     sed -n '/^name = /{s/name = "\(.*\)"/-p \1/p;q}' "${lib%src/lib.rs}Cargo.toml"; done | tr '\n' ' '`
@@ -63,7 +63,7 @@ test-abi *ARGUMENTS:
     #!/usr/bin/env bash
     set -euo pipefail
     cargo build --quiet -p bundle-tool
-    kernel/build/c.sh abi tests/abi/*.c
+    WORKLOAD=companion kernel/build/c.sh abi tests/abi/*.c
     disks=$(mktemp -d)
     trap 'rm -rf "$disks"' EXIT
     truncate -s 1M "$disks/0" "$disks/1"
@@ -147,7 +147,7 @@ build:
     kernel/build/guests.sh --quiet {{ guests }}
     kernel/build/c-all.sh
     cargo build --quiet --profile guest {{ hard_float }}
-    kernel/build/c.sh abi tests/abi/*.c
+    WORKLOAD=companion kernel/build/c.sh abi tests/abi/*.c
 
 # Build a program in C: build/c/NAME from the sources FILES
 [no-exit-message]
@@ -175,7 +175,7 @@ lint:
     cargo clippy --quiet --workspace {{ not_guests }} --all-targets -- -D warnings
     cargo clippy --quiet --lib {{ guest_libraries }} --profile test -- -D warnings
     cargo clippy --quiet --target {{ guest_target }} {{ guests }} -- -D warnings
-    cargo clippy --quiet --target {{ guest_target }} {{ c_library }} -- -D warnings
+    cargo clippy --quiet --target {{ guest_target }} {{ c_libraries }} -- -D warnings
     cargo clippy --quiet {{ hard_float }} -- -D warnings
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --workspace --exclude ukernel {{ not_guests }}
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --quiet --no-deps --document-private-items --target {{ guest_target }} -p ukernel --features foreign
@@ -187,7 +187,7 @@ clean:
 
 # The program in C whose calls are counted
 _calls:
-    @kernel/build/c.sh calls benches/calls/phase.c benches/calls/ukernel/*.c
+    @WORKLOAD=companion kernel/build/c.sh calls benches/calls/phase.c benches/calls/ukernel/*.c
 
 # The programs that `run` needs; cargo shows its progress, as a first build takes a minute
 _demo:

@@ -2,7 +2,8 @@
 # Makes a bootable image of a program in C: `kernel/build/c.sh NAME SOURCES...` writes build/c/NAME.
 #
 # The kernel is built once, as a library (package `c`), and linked with each program by the linker that Rust
-# brings along. CC names the compiler and CFLAGS more of its arguments; OUT names another folder.
+# brings along. CC names the compiler and CFLAGS more of its arguments; OUT names another folder. WORKLOAD names another
+# package than `c` to link: one whose library is called ukernel_WORKLOAD, with work in Rust beside the program.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 [ $# -ge 2 ] || { echo "usage: $0 NAME SOURCES..." >&2; exit 2; }
@@ -11,9 +12,10 @@ shift
 out=${OUT:-$root/build/c}
 target=${CARGO_TARGET_DIR:-$root/target}
 compiler=${CC:-cc}
+workload=${WORKLOAD:-c}
 
 # For speed: a program of this size has no limit that would be kept by less, and calls take a third fewer instructions.
-"$root/kernel/build/guests.sh" --quiet --config profile.guest.opt-level=3 -p c
+"$root/kernel/build/guests.sh" --quiet --config profile.guest.opt-level=3 -p "$workload"
 
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
@@ -43,6 +45,6 @@ done
 mkdir -p "$out"
 # The last three as in src/lib.rs, which says why.
 "$(rustc --print target-libdir)/../bin/rust-lld" -flavor gnu -o "$out/$name" \
-    "$objects"/*.o "$target/x86_64-unknown-none/guest/libukernel_c.a" \
+    "$objects"/*.o "$target/x86_64-unknown-none/guest/libukernel_$workload.a" \
     -T "$root/kernel/link.ld" --gc-sections \
     -no-pie --build-id=none -z max-page-size=4096

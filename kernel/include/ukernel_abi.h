@@ -322,7 +322,8 @@ enum {
     FEAT_NUMBER_SHUTDOWN = 28,    /* sys_shutdown */
     FEAT_NUMBER_ENVIRONMENT = 29, /* sys_argument, sys_environment */
     FEAT_NUMBER_MEMORY = 30,      /* arenas, mem_shared, mem_set_limit */
-    FEAT_NUMBER_IPC = 31          /* channels that work, pairs, handles in messages */
+    FEAT_NUMBER_IPC = 31,         /* channels that work, pairs, handles in messages */
+    FEAT_NUMBER_IPC_OPEN = 32     /* ipc_open */
 };
 #define FEAT_BIT(number) (1ull << (number))
 
@@ -490,6 +491,17 @@ result_t sys_environment(ptr_t name_ptr, size_t name_len, ptr_t buf_ptr, size_t 
 /* [TRACE] Switches tracing on (1) or off (0) for the whole program. The last 2048 spans and events are kept, and written
  * to the console when the program ends. Another number: ERR_INVALID. */
 result_t trace_enable(u32 on);
+
+enum {
+    IPC_OPEN_SEND = 1 << 1,   /* the end that sends */
+    IPC_OPEN_RECEIVE = 1 << 2 /* the end that receives */
+};
+/* [IPC] Opens this program's end of a channel whose other end belongs to the code that runs the program (Rust, for one),
+ * which gave it its name and its capacity. flags: one of the two above, else ERR_INVALID; one name may stand for two
+ * channels, one each way. No channel of that name and direction: ERR_NOENT. It can be opened once, so that ERR_BUSY says
+ * that it was, whether or not it has been closed since. The handle is like any other end of a channel, and the other end
+ * keeps to the same rules, but takes no handles: ipc_send_handles gives ERR_UNSUPPORTED for any. */
+result_t ipc_open(ptr_t name_ptr, size_t name_len, u32 flags, handle_t *handle_out);
 
 #ifdef __cplusplus
 }

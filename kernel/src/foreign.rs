@@ -1,7 +1,8 @@
 //! Programs in C: each of their tasks is a stack of its own, and a task of the reactor that runs it.
 //!
 //! The calls themselves are in the crate `calls`; here is what of a program needs the machine. A package
-//! that links a program declares its `main` and hands it to [`run`]; `kernel/c` is the one for C sources.
+//! that links a program declares its `main` and hands it to [`run`]; `kernel/c` is the one for C sources. One that has
+//! work in Rust beside it offers the program channels: [`Program`].
 //!
 //! # What is where
 //!
@@ -51,9 +52,10 @@ mod space;
 mod stacks;
 mod storage;
 
+pub use calls::{Error, Message, Receiver, Sender};
 pub use machine::{Hands, machine};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
-pub use program::{Main, run};
+pub use program::{Main, Program, run};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) use running::number as running_task;
 pub use storage::Console;

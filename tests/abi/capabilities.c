@@ -285,6 +285,7 @@ static void what_is_no_capability_cannot_be_passed_on(void)
     CALL(IPC, ipc_recv, (0, 0, 0, 0, 0))                  \
     CALL(IPC, ipc_close, (0))                             \
     CALL(IPC, ipc_channel_pair, (0, 0, 0))                \
+    CALL(IPC, ipc_open, (0, 0, 0, 0))                     \
     CALL(IPC, ipc_send_handles, (0, 0, 0, 0, 0, 0))       \
     CALL(IPC, ipc_recv_handles, (0, 0, 0, 0, 0, 0, 0, 0)) \
     CALL(NET, net_socket, (0, 0, 0, 0))                   \

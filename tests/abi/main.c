@@ -170,7 +170,7 @@ static void what_lies_outside_the_policy_is_refused(void)
 
 static const struct area *const areas[] = {
     &capabilities_area, &handles_area,     &poll_area, &interest_area, &tasks_area,     &task_ends_area,
-    &time_area,         &memory_area,      &ipc_area,  &ipc_handles_area, &net_area,   &streams_area,
+    &time_area,         &memory_area,      &ipc_area,  &ipc_handles_area, &ipc_open_area, &net_area,   &streams_area,
     &datagrams_area,    &files_area, &log_trace_area, &environment_area, &original_area,  &last_area};
 
 static void run_all(void)

@@ -32,7 +32,7 @@ struct area {
 #define AREA(name) const struct area name##_area = {#name, name##_tests, COUNT(name##_tests)}
 
 extern const struct area capabilities_area, handles_area, poll_area, interest_area, tasks_area, task_ends_area, time_area,
-    memory_area, ipc_area, ipc_handles_area, net_area, streams_area, datagrams_area, files_area, log_trace_area,
+    memory_area, ipc_area, ipc_handles_area, ipc_open_area, net_area, streams_area, datagrams_area, files_area, log_trace_area,
     environment_area, original_area, narrow_area, last_area;
 
 /* Each checks something, notes it if it is not so, and says whether it is. */

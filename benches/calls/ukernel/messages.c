@@ -49,6 +49,15 @@ static i32 echo(ptr_t unused) {
     return 0;
 }
 
+/* The same to a task in Rust: `tests/companion`. */
+static void count_round_trips_to_rust(void) {
+    static const char name[] = "echo.0";
+    MUST(ipc_open((ptr_t)name, sizeof name - 1, IPC_OPEN_SEND, &there.sender) == OK);
+    MUST(ipc_open((ptr_t)name, sizeof name - 1, IPC_OPEN_RECEIVE, &back.receiver) == OK);
+    phase("message_round_trip_rust", REPEATS, round_trips);
+    MUST(ipc_close(there.sender) == OK);
+}
+
 void count_messages(void) {
     handle_t ipc, task;
     MUST(ipc_channel_pair(0, &there.sender, &there.receiver) == OK);
@@ -59,4 +68,6 @@ void count_messages(void) {
     phase("message_round_trip", REPEATS, round_trips);
     MUST(ipc_close(there.sender) == OK);
     MUST(task_join(task, FOREVER, NULL) == OK);
+    MUST(ipc_close(back.receiver) == OK);
+    count_round_trips_to_rust();
 }

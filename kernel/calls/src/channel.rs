@@ -2,9 +2,13 @@
 //!
 //! A channel is bounded: its senders wait while it is full. Closing the receiving end drops what waits in it; closing
 //! the sending end lets the receivers have that first. Messages can take handles along.
+//!
+//! Either end may be Rust's: [`Sender`], [`Receiver`].
 
 mod line;
 mod message;
+mod native;
+mod offers;
 mod parcel;
 mod state;
 mod waiting;
@@ -22,7 +26,10 @@ use crate::failure::{Failure, Outcome};
 use crate::object::Object;
 use crate::task::Task;
 use crate::user::{Place, Room, UserIn, UserList, UserOut};
+pub use message::Message;
 use message::{Handles, MAX_HANDLES};
+pub use native::{Receiver, Sender};
+pub(crate) use offers::Offers;
 use state::{Arrival, Channel, Offer, Wanted};
 use waiting::{Receiving, Sending};
 
@@ -40,6 +47,16 @@ pub(crate) struct ChannelEnd {
     channel: Rc<Channel>,
     sends: bool,
     receives: bool,
+}
+
+impl ChannelEnd {
+    fn new(channel: &Rc<Channel>, sends: bool, receives: bool) -> ChannelEnd {
+        ChannelEnd {
+            channel: Rc::clone(channel),
+            sends,
+            receives,
+        }
+    }
 }
 
 impl Drop for ChannelEnd {
@@ -144,11 +161,8 @@ impl Task {
     }
 
     fn adopt_end(&self, channel: &Rc<Channel>, sends: bool, receives: bool) -> Outcome<Handle> {
-        self.adopt(Object::Channel(Rc::new(ChannelEnd {
-            channel: Rc::clone(channel),
-            sends,
-            receives,
-        })))
+        let end = ChannelEnd::new(channel, sends, receives);
+        self.adopt(Object::Channel(Rc::new(end)))
     }
 
     /// The channel of a handle that may do something. Who waits holds on to the channel and not to the end, so that
@@ -177,6 +191,7 @@ fn tell(
         Arrival::Message { len, handles } => (*len, handles.as_slice().len()),
         Arrival::TooLong { len, handles } => (*len, *handles),
         Arrival::Failed(failure) => return Err(*failure),
+        Arrival::Whole(message) => (message.len(), 0), // goes to Rust only
     };
     read_out.put(len as u64);
     if let Some((_, count_out)) = &handles {

@@ -19,7 +19,7 @@ pub(crate) const MAX_LOG_TEXT: usize = 400;
 pub(crate) const MAX_NAME: usize = 255;
 
 /// The features that every kernel has. Those of version 0.2.0 are numbered by their bit.
-const FEATURES: [u32; 14] = [
+const FEATURES: [u32; 15] = [
     1, // FEAT_RNG
     4, // FEAT_TRACING
     number::FEAT_NUMBER_TCP,
@@ -34,6 +34,7 @@ const FEATURES: [u32; 14] = [
     number::FEAT_NUMBER_ENVIRONMENT,
     number::FEAT_NUMBER_MEMORY,
     number::FEAT_NUMBER_IPC,
+    number::FEAT_NUMBER_IPC_OPEN,
 ];
 
 /// `abi_features`.

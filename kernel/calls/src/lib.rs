@@ -44,6 +44,8 @@ pub mod trace;
 pub mod user;
 mod wait;
 
+pub use abi::Error;
+pub use channel::{Message, Receiver, Sender};
 pub use failure::{Failure, Outcome};
 pub use program::{Machine, Program};
 pub use task::Task;

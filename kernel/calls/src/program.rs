@@ -15,6 +15,7 @@ use reactor::{Clock, Spawner};
 
 use crate::backend::{Environment, Network, Runner, Start, Storage};
 use crate::capability::Generations;
+use crate::channel::Offers;
 use crate::memory::Heap;
 use crate::object::{Entry, Object};
 use crate::table::Table;
@@ -59,6 +60,7 @@ pub struct Program {
     pub(crate) generations: RefCell<Generations>,
     pub(crate) handles: RefCell<Table<Rc<Entry>>>,
     pub(crate) heap: Heap,
+    pub(crate) offers: Offers,
     /// Those that have not ended, by number.
     tasks: RefCell<BTreeMap<u64, Weak<Task>>>,
     /// Who waits for the last of them.
@@ -75,6 +77,7 @@ impl Program {
             generations: RefCell::default(),
             handles: RefCell::new(Table::new(MAX_HANDLES)),
             heap: Heap::default(),
+            offers: Offers::default(),
             tasks: RefCell::default(),
             ended: WakerSlot::new(),
             last_task: Cell::new(0),

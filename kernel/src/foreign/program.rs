@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int};
+use core::fmt;
 use core::future::poll_fn;
 use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +15,7 @@ use abi::capability::Kinds;
 use abi::number::TASK_CANCELLED;
 use calls::backend::Start;
 use calls::trace::Trace;
-use calls::{Program, Task};
+use calls::{Error, Receiver, Sender, Task};
 use reactor::readiness::{Interest, Pollable};
 
 use super::console::SerialPort;
@@ -39,41 +40,100 @@ const NAME: &str = "program";
 /// that never wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a program until its `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or
-/// failure where another task has cancelled it. Its other tasks are cancelled then. `main` is given the words behind `
-/// -- ` on the kernel's command line as arguments.
-///
-/// Called from the workload's `main`, once in a machine.
+/// Runs a program that has no channel to the workload: short for [`Program::run`].
 pub async fn run(context: Context, main: Main) -> ExitCode {
-    door::open();
-    let hands = Hands {
-        console: Rc::new(SerialPort),
-        space: Rc::new(Guest),
-        runner: Rc::<Coroutines>::default(),
-    };
-    let program = Program::new(machine(&context, hands));
-    let arguments = Arguments::of(&context, main);
-    let start = Start {
-        entry: first as *const () as u64,
-        argument: ptr::from_ref(arguments) as u64,
-        stack: FIRST_STACK,
-    };
-    let policy = program.machine().policy;
-    let task = match program.start(start, policy, Kinds::EMPTY) {
-        Ok(task) => task,
-        Err(error) => {
-            log::error!("program: does not start error=\"{error}\"");
-            return ExitCode::FAILURE;
+    Program::new(&context).run(main).await
+}
+
+/// A program that is about to run, and the channels between it and the workload. One in a machine.
+///
+/// ```ignore
+/// #[ukernel::main]
+/// async fn run(context: Context) -> Result<ExitCode, Error> {
+///     let program = Program::new(&context);
+///     let requests = program.channel_from("requests", 16)?;
+///     let answers = program.channel_to("answers", 16)?;
+///     context.spawn(async move {
+///         while let Ok(request) = requests.recv().await {
+///             answers.send(&request).await?;
+///         }
+///         Ok::<(), Error>(())
+///     });
+///     Ok(program.run(main).await)
+/// }
+/// ```
+pub struct Program {
+    context: Context,
+    program: Rc<calls::Program>,
+}
+
+impl Program {
+    /// A program that may have what the context's policy allows.
+    pub fn new(context: &Context) -> Program {
+        door::open();
+        let hands = Hands {
+            console: Rc::new(SerialPort),
+            space: Rc::new(Guest),
+            runner: Rc::<Coroutines>::default(),
+        };
+        Program {
+            context: context.clone(),
+            program: calls::Program::new(machine(context, hands)),
         }
-    };
-    let status = ended(&task).await;
-    end_others(&program, &context).await;
-    write_trace(program.trace()).await;
-    say_end(status, &context);
-    match status {
-        // Its lowest bits would say nothing.
-        TASK_CANCELLED => ExitCode::FAILURE,
-        status => ExitCode::from(status as u8),
+    }
+
+    /// A channel from the program, which opens the other end by its name (`ipc_open` with `IPC_OPEN_SEND`), once. It
+    /// holds so many messages, 1 to 4,096.
+    ///
+    /// # Errors
+    /// As [`calls::Program::channel_from`].
+    pub fn channel_from(&self, name: &str, capacity: usize) -> Result<Receiver, Error> {
+        self.program.channel_from(name, capacity)
+    }
+
+    /// A channel to the program, which opens the other end by its name (`ipc_open` with `IPC_OPEN_RECEIVE`), once.
+    ///
+    /// # Errors
+    /// As [`Program::channel_from`].
+    pub fn channel_to(&self, name: &str, capacity: usize) -> Result<Sender, Error> {
+        self.program.channel_to(name, capacity)
+    }
+
+    /// Runs it until `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or failure where
+    /// another task has cancelled it. Its other tasks are cancelled then, and its ends of channels are closed. `main` is
+    /// given the words behind ` -- ` on the kernel's command line as arguments.
+    pub async fn run(self, main: Main) -> ExitCode {
+        let Program { context, program } = self;
+        let arguments = Arguments::of(&context, main);
+        let start = Start {
+            entry: first as *const () as u64,
+            argument: ptr::from_ref(arguments) as u64,
+            stack: FIRST_STACK,
+        };
+        let policy = program.machine().policy;
+        let task = match program.start(start, policy, Kinds::EMPTY) {
+            Ok(task) => task,
+            Err(error) => {
+                log::error!("program: does not start error=\"{error}\"");
+                return ExitCode::FAILURE;
+            }
+        };
+        let status = ended(&task).await;
+        end_others(&program, &context).await;
+        program.withdraw_channels();
+        write_trace(program.trace()).await;
+        say_end(status, &context);
+        match status {
+            // Its lowest bits would say nothing.
+            TASK_CANCELLED => ExitCode::FAILURE,
+            status => ExitCode::from(status as u8),
+        }
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.program.fmt(f)
     }
 }
 
@@ -89,7 +149,7 @@ fn say_end(status: i32, context: &Context) {
 }
 
 /// Ends the tasks that the first one left.
-async fn end_others(program: &Program, context: &Context) {
+async fn end_others(program: &calls::Program, context: &Context) {
     program.cancel();
     let ended = context.clock().timeout(PATIENCE, program.ended()).await;
     if ended.is_err() {

@@ -1,6 +1,8 @@
 //! A message: bytes, and the objects whose handles were sent along.
 
 use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
 
 use abi::Error;
 use abi::handle::Handle;
@@ -13,9 +15,10 @@ const SMALL: usize = 40;
 /// The most handles of a message.
 pub(super) const MAX_HANDLES: usize = 8;
 
-/// What waits in a channel.
-pub(super) struct Message {
+/// A message, as Rust receives it: bytes. At most 40 are kept without an allocation.
+pub struct Message {
     body: Body,
+    /// None where Rust has the receiving end.
     pub(super) objects: Vec<Object>,
 }
 
@@ -44,18 +47,44 @@ impl Message {
         from.with(Message::new)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        match &self.body {
-            Body::Small { len, bytes } => &bytes[..usize::from(*len)],
+    /// The bytes, without a copy where there was an allocation.
+    ///
+    /// # Panics
+    /// Where memory for the copy of a small one is out: as `Vec` does.
+    pub fn into_vec(self) -> Vec<u8> {
+        match self.body {
+            Body::Small { len, bytes } => bytes[..usize::from(len)].to_vec(),
             Body::Large(bytes) => bytes,
         }
     }
 
     /// Copies the bytes into the program's memory, which has room for them.
     pub(super) fn write_to(&self, into: UserOut) {
-        let bytes = self.bytes();
-        into.first(bytes.len())
-            .with(|room| room.copy_from_slice(bytes));
+        into.first(self.len())
+            .with(|room| room.copy_from_slice(self));
+    }
+}
+
+impl Deref for Message {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.body {
+            Body::Small { len, bytes } => &bytes[..usize::from(*len)],
+            Body::Large(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Message").field(&&**self).finish()
     }
 }
 
@@ -106,8 +135,9 @@ mod tests {
         for len in [0, 1, SMALL, SMALL + 1, 65_536] {
             let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
             let message = Message::new(&bytes).unwrap();
-            assert_eq!(message.bytes(), bytes);
+            assert_eq!(*message, *bytes);
             assert_eq!(matches!(message.body, Body::Large(_)), len > SMALL);
+            assert_eq!(message.into_vec(), bytes);
         }
         assert!(size_of::<Message>() <= 72);
     }

@@ -37,6 +37,9 @@ pub(super) fn check(state: &State, offer: &Offer) -> Outcome<Handles> {
         if own || handles.as_slice().contains(&handle) {
             return Err(invalid);
         }
+        if state.refuses_handles {
+            return Err(Failure::of(Error::Unsupported, ARGUMENT, handle.to_bits()));
+        }
         if !may_travel(state, &object) {
             return Err(Failure::of(Error::Busy, ARGUMENT, handle.to_bits()));
         }

@@ -4,6 +4,10 @@
 //! memory of the first of them. Senders wait only while it is full: whoever makes room takes the message of the
 //! first of them in. So nobody is overtaken, and nobody is woken in vain.
 //!
+//! **Rust at one end.** A receiver in Rust is handed the message itself. A sender in Rust is handed a place in the queue
+//! instead, which it fills when it is polled: a send that is dropped before it is ready has then sent nothing, which is
+//! what Rust calls cancel-safe. What others send meanwhile may come before it.
+//!
 //! **No cycles.** Whoever has the receiving end has the queue with everything in it. If the receiving end of one
 //! channel could wait in a second one, whose own receiving end waits in the first, nobody could ever free the two.
 //! So a receiving end that waits in a message ("travels") takes no receiving ends, and one whose queue holds
@@ -46,8 +50,35 @@ pub(super) struct Wanted {
     pub(super) handles: Option<u32>,
 }
 
+/// Who waits for a message.
+#[derive(Clone)]
+pub(super) enum Reader {
+    /// A task of the program.
+    Task(Wanted),
+    /// Rust, which takes any.
+    Native,
+}
+
+/// Who waits for room.
+#[derive(Clone)]
+pub(super) enum Writer {
+    /// A task of the program.
+    Task(Offer),
+    /// Rust, which wants a place to be kept.
+    Native,
+}
+
+/// Bytes on their way in.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Program(UserIn),
+    Native(&'a [u8]),
+}
+
 /// How a receiver's wait ended.
 pub(super) enum Arrival {
+    /// A message for Rust.
+    Whole(Message),
     /// The bytes of a message are in its memory, the handles are its task's.
     Message { len: usize, handles: Handles },
     /// There is a message of that length with so many handles, which does not fit.
@@ -62,13 +93,17 @@ pub(super) struct Channel(RefCell<State>);
 pub(super) struct State {
     queue: VecDeque<Message>,
     capacity: usize,
-    pub(super) receivers: Line<Wanted, Arrival>,
-    pub(super) senders: Line<Offer, Outcome>,
+    /// Places that are kept for senders in Rust.
+    kept: usize,
+    pub(super) receivers: Line<Reader, Arrival>,
+    pub(super) senders: Line<Writer, Outcome>,
     /// Who polls for a message, or for room.
     readers: Wakers,
     writers: Wakers,
     can_send: bool,
     can_receive: bool,
+    /// The receiving end is Rust's, which has no use for handles.
+    pub(super) refuses_handles: bool,
     /// The receiving end is in a message.
     pub(super) travels: bool,
     /// How many receiving ends are in the queue's messages.
@@ -79,15 +114,22 @@ pub(super) struct State {
 
 impl Channel {
     pub(super) fn new(capacity: usize) -> Rc<Channel> {
+        Channel::with_receiver(capacity, false)
+    }
+
+    /// A channel whose receiving end is Rust's, or not.
+    pub(super) fn with_receiver(capacity: usize, is_native: bool) -> Rc<Channel> {
         Rc::new(Channel(RefCell::new(State {
             queue: VecDeque::new(),
             capacity,
+            kept: 0,
             receivers: Line::default(),
             senders: Line::default(),
             readers: Wakers::new(),
             writers: Wakers::new(),
             can_send: true,
             can_receive: true,
+            refuses_handles: is_native,
             travels: false,
             carried: 0,
             unwanted: Vec::new(),
@@ -148,6 +190,56 @@ impl State {
             return None;
         }
         Some(self.put(offer))
+    }
+
+    /// Sends a message of Rust's. `None`: it is full, and nothing has happened.
+    pub(super) fn send_native(&mut self, bytes: &[u8]) -> Option<Result<(), Error>> {
+        if !self.can_receive {
+            return Some(Err(Error::Closed));
+        }
+        (!self.is_full()).then(|| self.put_native(bytes))
+    }
+
+    /// Fills the place that a sender was let go with.
+    pub(super) fn fill_place(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.kept -= 1;
+        let outcome = match self.can_receive {
+            true => self.put_native(bytes),
+            false => Err(Error::Closed),
+        };
+        self.take_in(); // there is room where a receiver waited, or it failed
+        outcome
+    }
+
+    /// Gives up the place that a sender was let go with.
+    pub(super) fn give_up_place(&mut self) {
+        self.kept -= 1;
+        self.take_in();
+    }
+
+    /// Takes the first message as it is. `None`: there is none yet.
+    pub(super) fn receive_whole(&mut self) -> Option<Result<Message, Error>> {
+        match self.queue.pop_front() {
+            Some(message) => {
+                self.take_in();
+                Some(Ok(message))
+            }
+            None => (!self.can_send).then_some(Err(Error::Closed)),
+        }
+    }
+
+    /// Puts back what was handed to a receiver in Rust that is gone.
+    pub(super) fn put_back_whole(&mut self, message: Message) {
+        if !self.can_receive {
+            return;
+        }
+        if self.queue.try_reserve(1).is_err() {
+            let len = message.len();
+            log::warn!("ipc: message of a cancelled receiver lost len={len}");
+            return;
+        }
+        self.queue.push_front(message);
+        self.serve();
     }
 
     /// Receives the first message. `None`: there is none yet.
@@ -230,7 +322,7 @@ impl State {
     }
 
     fn is_full(&self) -> bool {
-        self.queue.len() >= self.capacity
+        self.queue.len() + self.kept >= self.capacity
     }
 
     fn close(&mut self, end: &ChannelEnd) -> VecDeque<Message> {
@@ -253,16 +345,10 @@ impl State {
     /// Takes a message from its sender: to the first receiver it fits, else to the queue, which has room.
     fn put(&mut self, offer: &Offer) -> Outcome {
         let handles = parcel::check(self, offer)?;
-        let direct = self.receivers.first().filter(|wanted| {
-            let short = wanted.into.len() < offer.from.len();
-            !short && handles.as_slice().is_empty()
-        });
-        if let Some(wanted) = direct {
-            let len = wanted.into.copy_from(offer.from);
-            let handles = Handles::default();
-            self.receivers
-                .release_first(Arrival::Message { len, handles });
-            return Ok(());
+        if handles.as_slice().is_empty()
+            && let Some(outcome) = self.give(Source::Program(offer.from))
+        {
+            return Ok(outcome?);
         }
         let mut message = Message::copy(offer.from)?;
         message
@@ -277,10 +363,39 @@ impl State {
         Ok(())
     }
 
+    /// The same for a sender in Rust.
+    fn put_native(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(outcome) = self.give(Source::Native(bytes)) {
+            return outcome;
+        }
+        let message = Message::new(bytes)?;
+        self.queue.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.queue.push_back(message);
+        self.serve();
+        Ok(())
+    }
+
+    /// Hands bytes to the first receiver, if one waits and they fit.
+    fn give(&mut self, from: Source<'_>) -> Option<Result<(), Error>> {
+        let arrival = match self.receivers.first()? {
+            Reader::Task(wanted) if wanted.into.len() < from.len() => return None,
+            Reader::Task(wanted) => Arrival::Message {
+                len: from.copy_to(wanted.into),
+                handles: Handles::default(),
+            },
+            Reader::Native => match from.message() {
+                Ok(message) => Arrival::Whole(message),
+                Err(error) => return Some(Err(error)),
+            },
+        };
+        self.receivers.release_first(arrival);
+        Some(Ok(()))
+    }
+
     /// Hands the first message to who waits for one; tells those whom it does not fit.
     fn serve(&mut self) {
-        while let Some(wanted) = self.receivers.first().cloned()
-            && let Some(arrival) = self.hand_over(&wanted)
+        while let Some(reader) = self.receivers.first().cloned()
+            && let Some(arrival) = self.arrival_for(&reader)
         {
             self.receivers.release_first(arrival);
         }
@@ -289,10 +404,17 @@ impl State {
         }
     }
 
+    fn arrival_for(&mut self, reader: &Reader) -> Option<Arrival> {
+        match reader {
+            Reader::Task(wanted) => self.hand_over(wanted),
+            Reader::Native => self.queue.pop_front().map(Arrival::Whole),
+        }
+    }
+
     /// Gives the first message to a receiver; where that cannot be, it stays and the receiver is told why.
     fn hand_over(&mut self, wanted: &Wanted) -> Option<Arrival> {
         let message = self.queue.front()?;
-        let (len, count) = (message.bytes().len(), message.objects.len());
+        let (len, count) = (message.len(), message.objects.len());
         let room = wanted.handles.map_or(usize::MAX, |room| room as usize);
         if len > wanted.into.len() || count > room {
             let handles = count;
@@ -315,13 +437,47 @@ impl State {
     /// Fills the room in the queue with what the first senders wait with, and tells who polls for room.
     fn take_in(&mut self) {
         while !self.is_full()
-            && let Some(offer) = self.senders.first().cloned()
+            && let Some(writer) = self.senders.first().cloned()
         {
-            let outcome = self.put(&offer);
+            let outcome = match writer {
+                Writer::Task(offer) => self.put(&offer),
+                Writer::Native => {
+                    self.kept += 1;
+                    Ok(())
+                }
+            };
             self.senders.release_first(outcome);
         }
         if !self.is_full() {
             self.writers.wake_all();
+        }
+    }
+}
+
+impl Source<'_> {
+    fn len(self) -> usize {
+        match self {
+            Source::Program(from) => from.len(),
+            Source::Native(bytes) => bytes.len(),
+        }
+    }
+
+    /// Copies them into the program's memory, which has room for them.
+    fn copy_to(self, into: UserOut) -> usize {
+        match self {
+            Source::Program(from) => into.copy_from(from),
+            Source::Native(bytes) => {
+                into.first(bytes.len())
+                    .with(|room| room.copy_from_slice(bytes));
+                bytes.len()
+            }
+        }
+    }
+
+    fn message(self) -> Result<Message, Error> {
+        match self {
+            Source::Program(from) => Message::copy(from),
+            Source::Native(bytes) => Message::new(bytes),
         }
     }
 }

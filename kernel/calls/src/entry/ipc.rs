@@ -133,3 +133,17 @@ pub unsafe extern "C" fn ipc_close(channel: u64) -> u32 {
         task.ipc_close(handle(channel))
     })
 }
+
+/// `ipc_open` of the header.
+///
+/// # Safety
+/// The header's contract: memory that the program passes stays what it is until the call returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipc_open(name: u64, name_len: u64, flags: u32, out: u64) -> u32 {
+    call("ipc_open", Some(Kind::Ipc), |task| {
+        let name = input(task, 1, name, name_len)?;
+        let out = place::<u64>(task, 4, out)?;
+        out.put(task.ipc_open(name, flags)?.to_bits());
+        Ok(())
+    })
+}

@@ -9,6 +9,7 @@
     reason = "calls functions as a C program does; one note holds for all calls"
 )]
 
+mod messages;
 mod traffic;
 
 use alloc::collections::BTreeMap;
@@ -21,7 +22,7 @@ use abi::{Error, OK};
 
 use super::door::{Current, be_a_task};
 use super::{Buffer, Drawer, Host, Loopback};
-use crate::entry::{io::*, ipc::*, memory::*, net::*, poll::*, program::*, tasks::*, trace::*};
+use crate::entry::{io::*, memory::*, net::*, poll::*, program::*, tasks::*, trace::*};
 
 /// The most calls of one run.
 pub const MAX_CALLS: usize = 256;
@@ -61,6 +62,7 @@ pub fn exercise(bytes: &[u8]) -> usize {
         stale: Vec::new(),
         capabilities: Vec::new(),
         allocations: Vec::new(),
+        native: messages::Native::offered_by(&host),
         task: be_a_task(&host, ceiling),
         ceiling,
         good: BTreeMap::new(),
@@ -94,6 +96,8 @@ struct Run<'a> {
     /// Capabilities that were given, good or not.
     capabilities: Vec<u64>,
     allocations: Vec<u64>,
+    /// Rust's ends of channels.
+    native: messages::Native,
 }
 
 impl Run<'_> {
@@ -527,72 +531,6 @@ impl Run<'_> {
             }
         }
         self.checked(Some(Kind::Io), code);
-    }
-
-    fn messages(&mut self) {
-        let (place, second) = (self.out.address(), self.out.address() + 64);
-        let channel = self.handle(Tag::Ipc);
-        let (address, len) = self.range();
-        let nonblocking = abi::number::IPC_NONBLOCK;
-        match self.byte() % 8 {
-            0 => {
-                let flags = self.flags();
-                let code = unsafe { ipc_channel_create(flags, place) };
-                self.made(Some(Kind::Ipc), code, place, Tag::Ipc);
-            }
-            1 => {
-                let code = unsafe { ipc_channel_pair(0, place, second) };
-                if code == OK {
-                    self.live.insert(self.written(second), Tag::Ipc);
-                }
-                self.made(Some(Kind::Ipc), code, place, Tag::Ipc);
-            }
-            2 | 3 => {
-                let code = unsafe { ipc_send(channel, address, len, nonblocking) };
-                self.checked(Some(Kind::Ipc), code);
-            }
-            4 => self.send_handles(channel, address, len),
-            5 => {
-                let code = unsafe { ipc_recv(channel, address, len, place, nonblocking) };
-                self.checked(Some(Kind::Ipc), code);
-            }
-            6 => self.receive_handles(channel, address, len),
-            _ => {
-                let code = unsafe { ipc_close(channel) };
-                self.closed(Some(Kind::Ipc), code, channel, &[Tag::Ipc]);
-            }
-        }
-    }
-
-    fn send_handles(&mut self, channel: u64, address: u64, len: u64) {
-        let count = usize::from(self.byte() % 10);
-        let list: Vec<u64> = (0..count).map(|_| self.handle(Tag::Io)).collect();
-        let numbers = self.host.memory.numbers(&list);
-        let code =
-            unsafe { ipc_send_handles(channel, address, len, numbers.address(), count as u32, 1) };
-        if code == OK {
-            for handle in list {
-                self.live.remove(&handle);
-                self.stale.push(handle);
-            }
-        }
-        self.checked(Some(Kind::Ipc), code);
-    }
-
-    fn receive_handles(&mut self, channel: u64, address: u64, len: u64) {
-        let start = self.out.address();
-        let (read, handles, count) = (start, start + 64, start + 256);
-        let capacity = u32::from(self.byte() % 10);
-        let code =
-            unsafe { ipc_recv_handles(channel, address, len, read, handles, capacity, count, 1) };
-        if code == OK {
-            for index in 0..self.written(count) as u32 {
-                let handle = self.written(handles + u64::from(index) * 8);
-                let tag = Handle::from_bits(handle).tag().expect("a good handle");
-                self.live.insert(handle, tag);
-            }
-        }
-        self.checked(Some(Kind::Ipc), code);
     }
 
     fn sets(&mut self) {
