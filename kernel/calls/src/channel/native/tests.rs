@@ -531,8 +531,8 @@ async fn send_steps(sender: Sender, steps: Vec<Step>, log: Rc<Log>) {
             Step::SendOrDrop(len, count) => {
                 let (number, bytes) = log.message(len);
                 let (send, patience) = (pin!(sender.send(&bytes)), pin!(turns(count)));
-                let sent = select(send, patience).await;
-                if let Either::Left((Ok(()), _)) = sent {
+                let sent = select(patience, send).await; // patience first: it may be over when the send is, too
+                if let Either::Right((Ok(()), _)) = sent {
                     log.sent.borrow_mut().push(number);
                 }
             }
@@ -567,8 +567,8 @@ async fn receive_steps(receiver: &Receiver, steps: &[Step], log: &Log) {
             },
             Step::ReceiveOrDrop(count) => {
                 let (receive, patience) = (pin!(receiver.recv()), pin!(turns(*count)));
-                let received = select(receive, patience).await;
-                if let Either::Left((Ok(message), _)) = received {
+                let received = select(patience, receive).await;
+                if let Either::Right((Ok(message), _)) = received {
                     log.got(&message);
                 }
             }
