@@ -16,6 +16,7 @@ export PROPTEST_CASES="${PROPTEST_CASES:-4}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
 # All of the reactor's tests: they are where its tasks, wakers and queues are used.
 rustup run nightly cargo miri test --quiet -p reactor --lib --tests
+rustup run nightly cargo miri test --quiet -p trace --lib
 rustup run nightly cargo miri test --quiet -p netstack --lib
 rustup run nightly cargo miri test --quiet -p ukernel --lib -- \
     boot:: clock:: exclusive:: input_ring:: log:: memory:: scancodes::

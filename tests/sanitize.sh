@@ -21,4 +21,4 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitize"
 # Naming the target keeps the sanitizer out of build scripts and procedural macros. The standard library
 # comes without it, which hides nothing of ours: it instruments loads and stores, and allocation is its own.
 exec rustup run nightly cargo test --quiet --no-fail-fast --target "$target" --lib --tests \
-    -p reactor -p netstack -p drivers -p calls -p ukernel -p demo
+    -p reactor -p netstack -p drivers -p calls -p trace -p ukernel -p demo

@@ -14,43 +14,19 @@ mod chrome;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use abi::trace::{PREFIX, Record, Text};
+use abi::trace::{Event, PREFIX, Record, Span, Text};
 
 /// Everything that the lines of a log tell.
 #[derive(Debug, Default)]
 pub struct Recording {
     /// Names of tasks, by number.
     names: BTreeMap<u32, String>,
-    spans: Vec<Span>,
+    spans: Vec<Span<String>>,
     /// The numbers of these spans.
     known: BTreeSet<u64>,
-    events: Vec<Event>,
+    events: Vec<Event<String>>,
     lost: u64,
     unreadable: usize,
-}
-
-/// A span of time.
-#[derive(Debug)]
-struct Span {
-    number: u64,
-    parent: u64,
-    name: String,
-    begin: u64,
-    task: u32,
-    /// How long it took and which task ended it; `None`: nobody has.
-    end: Option<(u64, u32)>,
-}
-
-/// Something that happened.
-#[derive(Debug)]
-struct Event {
-    at: u64,
-    task: u32,
-    /// 0: in none.
-    span: u64,
-    /// Empty: it is an attribute of the span.
-    name: String,
-    text: String,
 }
 
 impl Recording {
@@ -93,49 +69,8 @@ impl Recording {
             Record::Task { task, name } => {
                 self.names.insert(task, string(name));
             }
-            Record::Span {
-                begin,
-                duration,
-                task,
-                ended_by,
-                span,
-                parent,
-                name,
-            } => self.spans.push(Span {
-                number: span,
-                parent,
-                name: string(name),
-                begin,
-                task,
-                end: Some((duration, ended_by)),
-            }),
-            Record::Open {
-                begin,
-                task,
-                span,
-                parent,
-                name,
-            } => self.spans.push(Span {
-                number: span,
-                parent,
-                name: string(name),
-                begin,
-                task,
-                end: None,
-            }),
-            Record::Event {
-                at,
-                task,
-                span,
-                name,
-                text,
-            } => self.events.push(Event {
-                at,
-                task,
-                span,
-                name: string(name),
-                text: string(text),
-            }),
+            Record::Span(span) => self.spans.push(span.map(string)),
+            Record::Event(event) => self.events.push(event.map(string)),
         }
     }
 

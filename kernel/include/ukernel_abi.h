@@ -489,7 +489,7 @@ result_t sys_argument(u32 index, ptr_t buf_ptr, size_t capacity, size_t *len_out
 result_t sys_environment(ptr_t name_ptr, size_t name_len, ptr_t buf_ptr, size_t capacity, size_t *len_out);
 
 /* [TRACE] Switches tracing on (1) or off (0) for the whole program. The last 2048 spans and events are kept, and written
- * to the console when the program ends. Another number: ERR_INVALID. */
+ * to the console on request and when the program ends, be it by a fault. Another number: ERR_INVALID. */
 result_t trace_enable(u32 on);
 
 enum {

@@ -1,8 +1,8 @@
 //! The kernel's command line: what the person who starts the machine chooses.
 //!
 //! `kernel options -- workload arguments`. The options are `log=`, `net=` (and `net1=`, `net2=`, …
-//! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](crate::policy))
-//! and `env=NAME=VALUE` (a variable for the workload); the README of the examples shows them at work. Called
+//! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](crate::policy)),
+//! `env=NAME=VALUE` (a variable for the workload) and `trace=on` (its trace); the README of the examples shows them at work. Called
 //! once by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
 //! finds can be set before its [warnings](CommandLine::warnings) are said.
 //!
@@ -76,6 +76,8 @@ pub struct CommandLine<'a> {
     pub hostname: Option<&'a str>,
     /// What the workload may do.
     pub policy: Policy,
+    /// Whether the workload's trace, if it makes one, is on from its beginning.
+    pub trace: bool,
     /// Variables and their values, each name once: the last word about it counts.
     pub variables: Vec<(&'a str, &'a str)>,
     /// What follows ` -- `, word by word, without device announcements.
@@ -234,6 +236,7 @@ impl<'a> CommandLine<'a> {
             ("hostname", _) => self.take_hostname(value),
             ("allow", _) => self.policy.allow(value),
             ("env", _) => self.take_variable(value),
+            ("trace", _) => self.take_trace(value),
             (_, Some(number)) => self.take_network(number, value),
             _ if is_for_linux(name, word) => {
                 self.linux_options.push(word);
@@ -250,6 +253,15 @@ impl<'a> CommandLine<'a> {
         let level = LevelFilter::from_str(value)
             .map_err(|_| "the levels are off, error, warn, info, debug, trace")?;
         self.log = Some(level);
+        Ok(())
+    }
+
+    fn take_trace(&mut self, value: &str) -> Result<(), &'static str> {
+        self.trace = match value {
+            "on" => true,
+            "off" => false,
+            _ => return Err("expected on or off"),
+        };
         Ok(())
     }
 

@@ -12,11 +12,13 @@ use drivers::block::Disk;
 use netstack::Stack;
 use reactor::task::{JoinHandle, TaskBuilder};
 use reactor::{Clock, Spawner};
+use trace::Trace;
 
 use crate::policy::{DiskAccess, NetworkAccess, Policy};
 use crate::random::Random;
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, Stats};
+use crate::tracing::Tracing;
 
 /// The machine, as the workload sees it. Cheap to clone; used from tasks; not `Send`. Dropping it
 /// stops nothing.
@@ -59,6 +61,8 @@ pub struct Parts {
     pub random: Random,
     /// The request to stop.
     pub shutdown: Shutdown,
+    /// The trace, once the workload has one.
+    pub tracing: Tracing,
     /// The gauges that the machine itself keeps.
     pub gauges: Gauges,
 }
@@ -216,6 +220,36 @@ impl Context {
     /// measured with [`clock`](Self::clock).
     pub fn wall_clock(&self) -> Option<Duration> {
         (self.0.gauges.wall_clock)()
+    }
+
+    /// The trace: spans and events of tasks, the same for everybody in the machine, and for a program in C. It is off
+    /// unless `trace=on` stands on the kernel's command line, or somebody [enables](Trace::enable) it.
+    ///
+    /// ```
+    /// use ukernel::{Context, Result};
+    /// async fn answer(ctx: &Context) -> Result {
+    ///     let trace = ctx.trace();
+    ///     trace.enable()?;
+    ///     let request = trace.span("request");
+    ///     request.attribute("path=/");
+    ///     {
+    ///         let _query = request.span("query"); // within it, until the end of the block
+    ///         ctx.clock().sleep(core::time::Duration::from_millis(1)).await;
+    ///     }
+    ///     request.event("found", "rows=3");
+    ///     Ok(())
+    /// }
+    /// # let machine = ukernel::testing::Machine::new();
+    /// # machine.block_on(answer(&machine.context())).unwrap();
+    /// # let lines: Vec<String> = machine.context().trace().drain().map(|line| line.to_string()).collect();
+    /// # assert!(lines.contains(&"#trace s 0 f4240 3 3 3 1 query".to_string()), "{lines:?}");
+    /// ```
+    ///
+    /// What is recorded goes out on the serial line when the machine ends, however it does, and when the line `#trace`
+    /// comes in there: `ukernel trace` makes a file for a trace viewer of that log. From the first call on the machine
+    /// listens for such lines, until the workload itself [reads](crate::arch::serial::receive) the port's input.
+    pub fn trace(&self) -> Trace {
+        self.0.tracing.trace(&self.0.spawner, &self.0.clock)
     }
 
     /// What the kernel has counted up to now. Copies some hundred numbers.

@@ -25,6 +25,7 @@
 //! | disks | [`block`] |
 //! | tasks, and what they wait for each other with | [`task`], [`sync`] |
 //! | sleeping, timeouts, intervals | [`time`] |
+//! | spans and events for a trace viewer | [`Context::trace`], [`trace`] |
 //! | programs in C | `foreign` (feature `foreign`) |
 //! | a machine for its tests on the host | `testing` (feature `testing`) |
 //!
@@ -70,6 +71,7 @@ pub mod stats;
 pub mod termination;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tracing;
 pub mod workload;
 
 pub use context::Context;
@@ -84,6 +86,9 @@ pub use netstack as net;
 pub use reactor::sync;
 /// Tasks: spawning, joining, cancelling, yielding.
 pub use reactor::task;
+
+/// Spans and events: what [`Context::trace`] gives.
+pub use ::trace;
 
 /// What a workload fails with, if it has nothing more precise to say. `?` turns any error into it.
 pub type Error = alloc::boxed::Box<dyn core::error::Error>;

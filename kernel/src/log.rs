@@ -13,7 +13,9 @@ mod backend;
 pub mod line;
 pub mod ring;
 
-#[cfg(all(feature = "foreign", any(target_os = "none", ukernel_hard_float)))]
-pub(crate) use backend::{always, plain, poll_room, poll_sent, poll_text};
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+pub(crate) use backend::{always, poll_room};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use backend::{drain, dropped_lines, flush, init};
+#[cfg(all(feature = "foreign", any(target_os = "none", ukernel_hard_float)))]
+pub(crate) use backend::{plain, poll_sent, poll_text};

@@ -69,6 +69,7 @@ pub(crate) fn die(status: u8, write: impl FnOnce(&mut Report)) -> ! {
         // What does not go out cannot be helped.
         let _ = writeln!(report, "  task={} id={}", task.name, task.id);
     }
+    exit::say_last_words();
     exit::exit_now(status)
 }
 

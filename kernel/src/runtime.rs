@@ -26,6 +26,7 @@ use crate::memory::{HeapStats, PAGE_SIZE, frame_stats};
 use crate::random::Random;
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, MemoryStats};
+use crate::tracing::Tracing;
 use crate::{Context, ExitCode, exit, panic, workload};
 
 /// Names of the tasks that own the disks; further ones share the last name.
@@ -227,6 +228,7 @@ fn context(
         modules,
         random,
         shutdown,
+        tracing: Tracing::new(command_line.trace),
         gauges: GAUGES,
     })
 }

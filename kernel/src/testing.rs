@@ -41,6 +41,7 @@ use crate::context::Parts;
 use crate::random::Random;
 use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, MachineStats, MemoryStats, SerialStats};
+use crate::tracing::Tracing;
 
 /// The workload's address.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -119,6 +120,7 @@ impl Machine {
             modules: &[],
             random: Random::from_seed([1; 32]),
             shutdown: shutdown.clone(),
+            tracing: Tracing::new(command_line.trace),
             gauges: Gauges {
                 wall_clock: || None,
                 memory: || MEMORY,

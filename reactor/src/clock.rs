@@ -1,10 +1,12 @@
 //! A program's access to time.
 
 use alloc::rc::Rc;
+use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 
 use crate::executor::Core;
+use crate::shared::Shared;
 use crate::time::{Duration, Instant};
 use crate::timers::{Interval, Sleep, Timeout};
 
@@ -45,18 +47,9 @@ impl Clock {
         self.core.now()
     }
 
-    /// A stamp of the time now, which costs less than reading it. [`Clock::stamps`] tells what time it was.
-    pub fn stamp(&self) -> u64 {
-        self.core.shared.platform().ticks()
-    }
-
-    /// What tells the time of stamps.
-    pub fn stamps(&self) -> Stamps {
-        Stamps {
-            clock: self.clone(),
-            now: self.now(),
-            stamp: self.stamp(),
-        }
+    /// What stamps the time: for who stamps often, and looks at the stamps seldom.
+    pub fn stamper(&self) -> Stamper {
+        Stamper(self.core.shared.clone())
     }
 
     /// Waits for a span, counted from this call.
@@ -90,25 +83,53 @@ impl Clock {
     }
 }
 
-/// Tells the time of [stamps](Clock::stamp); from [`Clock::stamps`].
-///
-/// One of these keeps the order of all stamps that it is asked about. Times of two differ by as much as the machine has
-/// learned about its clock in between.
+/// Stamps the time, which costs less than reading it; from [`Clock::stamper`]. May be kept in a static and sent to other
+/// threads, and outlives its reactor harmlessly.
 ///
 /// ```
 /// use reactor::{Reactor, testing::VirtualClock, time::Duration};
 /// let clock = VirtualClock::new();
-/// let reactor = Reactor::new(clock.clone());
-/// let early = reactor.clock().stamp();
+/// let stamper = Reactor::new(clock.clone()).clock().stamper();
+/// let early = stamper.stamp();
 /// clock.advance(Duration::from_nanos(700));
-/// let stamps = reactor.clock().stamps();
+/// let stamps = stamper.stamps();
 /// clock.advance(Duration::from_nanos(50));
-/// let late = reactor.clock().stamp();
+/// let late = stamper.stamp();
 /// assert_eq!((stamps.time_of(early).as_nanos(), stamps.time_of(late).as_nanos()), (0, 750));
 /// ```
+#[derive(Clone)]
+pub struct Stamper(Arc<Shared>);
+
+impl Stamper {
+    /// A stamp of the time now. [`Stamper::stamps`] tells what time it was.
+    #[inline]
+    pub fn stamp(&self) -> u64 {
+        self.0.platform().ticks()
+    }
+
+    /// What tells the time of stamps.
+    pub fn stamps(&self) -> Stamps {
+        Stamps {
+            stamper: self.clone(),
+            now: self.0.platform().now(),
+            stamp: self.stamp(),
+        }
+    }
+}
+
+impl fmt::Debug for Stamper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stamper").field(&self.stamp()).finish()
+    }
+}
+
+/// Tells the time of [stamps](Stamper::stamp); from [`Stamper::stamps`].
+///
+/// One of these keeps the order of all stamps that it is asked about. Times of two differ by as much as the machine has
+/// learned about its clock in between.
 #[derive(Clone, Debug)]
 pub struct Stamps {
-    clock: Clock,
+    stamper: Stamper,
     /// A time and its stamp.
     now: Instant,
     stamp: u64,
@@ -117,7 +138,7 @@ pub struct Stamps {
 impl Stamps {
     /// The time of a stamp.
     pub fn time_of(&self, stamp: u64) -> Instant {
-        let platform = self.clock.core.shared.platform();
+        let platform = self.stamper.0.platform();
         let span = platform.nanos_of_ticks(stamp.abs_diff(self.stamp));
         let now = self.now.as_nanos();
         Instant::from_nanos(if stamp < self.stamp {

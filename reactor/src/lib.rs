@@ -48,7 +48,7 @@ pub mod testing;
 pub mod time;
 pub mod timers;
 
-pub use clock::{Clock, Stamps};
+pub use clock::{Clock, Stamper, Stamps};
 pub use reactor::Reactor;
 pub use spawner::Spawner;
 pub use stats::Stats;

@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 /// What a reactor needs of the machine it runs on.
 ///
-/// `now`, `context` and `unpark` may be called from any thread; `park` only by the run loop, on the
+/// `now`, `ticks`, `context` and `unpark` may be called from any thread; `park` only by the run loop, on the
 /// context that made the reactor. No method may wake a task, poll a future or call back into the
 /// reactor.
 ///
@@ -58,7 +58,7 @@ pub unsafe trait Platform: Send + Sync {
     fn now(&self) -> Instant;
 
     /// A count that goes up steadily and never back: for what is stamped often and looked at seldom, where reading the
-    /// time costs more. From the reactor's context.
+    /// time costs more. From any thread.
     fn ticks(&self) -> u64 {
         self.now().as_nanos()
     }

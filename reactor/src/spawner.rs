@@ -6,6 +6,7 @@ use core::fmt;
 use core::future::Future;
 
 use crate::executor::Core;
+use crate::irq::IrqEvent;
 use crate::stats::Stats;
 use crate::task::cell;
 use crate::task::header::Header;
@@ -63,6 +64,11 @@ impl Spawner {
     /// A view of the task being polled, as [`Reactor::current_task`](crate::Reactor::current_task) gives it.
     pub fn current_task(&self) -> CurrentTask {
         CurrentTask(self.core.shared.clone())
+    }
+
+    /// A task's view of an interrupt line, as [`Reactor::irq_event`](crate::Reactor::irq_event) gives it.
+    pub fn irq_event(&self, line: u8) -> IrqEvent {
+        IrqEvent::new(self.core.clone(), line)
     }
 
     /// Calls `f` with every task that has not ended, oldest first; also with those that `f` spawns.

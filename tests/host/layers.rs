@@ -12,7 +12,8 @@ use system_tests::guest::repository;
 const LAYERS: &[(&str, &[&str])] = &[
     ("abi", &[]),
     ("reactor", &[]),
-    ("calls", &["abi", "reactor"]),
+    ("trace", &["abi", "reactor"]),
+    ("calls", &["abi", "reactor", "trace"]),
     ("netstack", &["reactor"]),
     ("drivers", &["reactor"]),
     ("ukernel-build", &[]),
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "abi",
             "reactor",
+            "trace",
             "calls",
             "netstack",
             "drivers",

@@ -25,4 +25,5 @@ mod run_recipe;
 mod serial;
 mod soak;
 mod time;
+mod traces;
 mod virtio;

@@ -1,6 +1,6 @@
 //! `ukernel run`: boots a kernel, shows its log, and ends with its status.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,6 +48,10 @@ pub(super) struct Run {
     /// Add an argument for the workload
     #[arg(long = "arg", value_name = "ARGUMENT", value_parser = workload_argument)]
     arguments: Vec<String>,
+    /// Pass standard input on to the guest's serial port, line by line; the line "#trace" asks a guest that
+    /// traces for what it has recorded
+    #[arg(long)]
+    input: bool,
     /// Kill the guest after so many seconds
     #[arg(long, value_name = "SECONDS", overrides_with = "timeout")]
     timeout: Option<u64>,
@@ -81,6 +85,9 @@ impl Run {
         let machine = Arc::new(launch.start().map_err(|error| self.failure(error))?);
         stop_on_ctrl_c(&machine)?;
         self.print_addresses(&machine);
+        if self.input {
+            pass_input_on(&machine);
+        }
         let outcome = machine.wait();
         if !matches!(outcome.ending, Ending::Guest(_)) {
             eprint!("{}", outcome.vmm_log);
@@ -167,6 +174,26 @@ fn show(line: &str, symbols: &Symbols) {
         Err(error) => eprintln!("ukernel: {error}"),
     }
     let _ = output.flush();
+}
+
+/// Types what comes in here on the guest's serial line, until either ends. On a thread, which ends with the process: a
+/// terminal may never say anything again.
+fn pass_input_on(machine: &Arc<Machine>) {
+    let machine = Arc::downgrade(machine); // as in `stop_on_ctrl_c`
+    std::thread::spawn(move || {
+        let mut input = BufReader::new(std::io::stdin());
+        let mut line = Vec::new();
+        while let Ok(1..) = input.read_until(b'\n', &mut line) {
+            let Some(machine) = machine.upgrade() else {
+                return;
+            };
+            if let Err(error) = machine.write_serial(&line) {
+                eprintln!("ukernel: the guest takes no input: {error}");
+                return;
+            }
+            line.clear();
+        }
+    });
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the guest to stop, the second kills it.

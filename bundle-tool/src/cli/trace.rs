@@ -11,6 +11,10 @@ use super::Failure;
 use crate::trace::Recording;
 
 /// Make a file for a trace viewer (such as ui.perfetto.dev) out of the trace in a serial log
+///
+/// A guest that traces writes what it has recorded into its log when it ends, and whenever the line "#trace"
+/// comes in on its serial port (see `ukernel run --input`). "#trace on" and "#trace off" there switch tracing on
+/// and off, and so does trace=on on the kernel's command line (`ukernel run --append trace=on`).
 #[derive(Args)]
 pub(super) struct Trace {
     /// The serial log of a guest
@@ -28,7 +32,10 @@ impl Trace {
         if recording.spans() + recording.events() == 0 {
             return Err(Failure {
                 message: format!("no trace in {}", self.log.display()),
-                hint: Some("the program has to switch tracing on and to end".into()),
+                hint: Some(
+                    "tracing has to be on (--append trace=on), and the program to end or be asked (#trace)"
+                        .into(),
+                ),
             });
         }
         let mut json = recording.to_chrome().to_string();

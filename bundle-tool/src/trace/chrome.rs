@@ -6,9 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use abi::trace::End;
 use serde_json::{Map, Value, json};
 
-use super::{Event, Recording, Span};
+use super::Recording;
+
+type Span = abi::trace::Span<String>;
+type Event = abi::trace::Event<String>;
 
 /// The one process there is.
 const PROCESS: u32 = 1;
@@ -20,24 +24,25 @@ impl Recording {
         let attributes = self.attributes();
         let mut events: Vec<(u64, Value)> = Vec::new();
         for span in &self.spans {
-            let args = span.args(attributes.get(&span.number));
+            let args = arguments(span, attributes.get(&span.number));
+            let begin = |phase| phase_of(span, phase, span.begin, span.task, &args);
             match span.end {
-                None => events.push((span.begin, span.event("B", span.begin, span.task, &args))),
-                Some((duration, _)) if nested.contains(&span.number) => {
-                    let mut complete = span.event("X", span.begin, span.task, &args);
+                None => events.push((span.begin, begin("B"))),
+                Some(End { duration, .. }) if nested.contains(&span.number) => {
+                    let mut complete = begin("X");
                     complete["dur"] = micros(duration);
                     events.push((span.begin, complete));
                 }
-                Some((duration, ended_by)) => {
-                    let end = span.begin.saturating_add(duration);
-                    let begin = span.asynchronous("b", span.begin, span.task, &args);
-                    let end_event = span.asynchronous("e", end, ended_by, &json!({}));
-                    events.extend([(span.begin, begin), (end, end_event)]);
+                Some(End { task, .. }) => {
+                    let finish = finish(span);
+                    let end = phase_of(span, "e", finish, task, &json!({}));
+                    let [begin, end] = [begin("b"), end].map(|event| asynchronous(span, event));
+                    events.extend([(span.begin, begin), (finish, end)]);
                 }
             }
         }
         let instants = self.events.iter().filter(|event| !self.is_attribute(event));
-        events.extend(instants.map(|event| (event.at, event.to_chrome())));
+        events.extend(instants.map(|event| (event.at, instant(event))));
         events.sort_by_key(|(at, _)| *at); // stable: as they were recorded
         let named = self.names_of_tracks();
         let all: Vec<Value> = named
@@ -56,17 +61,17 @@ impl Recording {
         let mut own: Vec<&Span> = self
             .spans
             .iter()
-            .filter(|span| span.is_of_one_task())
+            .filter(|span| span.end.is_some_and(|end| end.task == span.task))
             .collect();
         // What lies around comes before what lies within.
-        own.sort_by_key(|span| (span.task, span.begin, u64::MAX - span.finish(), span.number));
+        own.sort_by_key(|span| (span.task, span.begin, u64::MAX - finish(span), span.number));
         let mut nested = BTreeSet::new();
         let mut around: Vec<&Span> = Vec::new();
         for span in own {
-            around.retain(|other| other.task == span.task && other.finish() > span.begin);
+            around.retain(|other| other.task == span.task && finish(other) > span.begin);
             if around
                 .last()
-                .is_none_or(|last| span.finish() <= last.finish())
+                .is_none_or(|last| finish(span) <= finish(last))
             {
                 nested.insert(span.number);
                 around.push(span);
@@ -91,7 +96,7 @@ impl Recording {
 
     /// Metadata: what process and tracks are called.
     fn names_of_tracks(&self) -> Vec<Value> {
-        let ended_by = self.spans.iter().filter_map(|span| Some(span.end?.1));
+        let ended_by = self.spans.iter().filter_map(|span| Some(span.end?.task));
         let tasks: BTreeSet<u32> = (self.spans.iter().map(|span| span.task))
             .chain(ended_by)
             .chain(self.events.iter().map(|event| event.task))
@@ -107,54 +112,46 @@ impl Recording {
     }
 }
 
-impl Span {
-    fn is_of_one_task(&self) -> bool {
-        self.end.is_some_and(|(_, ended_by)| ended_by == self.task)
-    }
-
-    fn finish(&self) -> u64 {
-        let duration = self.end.map_or(0, |(duration, _)| duration);
-        self.begin.saturating_add(duration)
-    }
-
-    fn args(&self, attributes: Option<&Vec<&str>>) -> Value {
-        let mut args = Map::new();
-        for text in attributes.into_iter().flatten() {
-            add_argument(&mut args, text);
-        }
-        args.insert("span".into(), self.number.into());
-        if self.parent != 0 {
-            args.insert("parent".into(), self.parent.into());
-        }
-        Value::Object(args)
-    }
-
-    fn event(&self, phase: &str, at: u64, task: u32, args: &Value) -> Value {
-        json!({
-            "ph": phase, "name": self.name, "cat": "span", "ts": micros(at),
-            "pid": PROCESS, "tid": task, "args": args,
-        })
-    }
-
-    fn asynchronous(&self, phase: &str, at: u64, task: u32, args: &Value) -> Value {
-        let mut event = self.event(phase, at, task, args);
-        event["id"] = format!("{:#x}", self.number).into();
-        event
-    }
+fn finish(span: &Span) -> u64 {
+    let duration = span.end.map_or(0, |end| end.duration);
+    span.begin.saturating_add(duration)
 }
 
-impl Event {
-    fn to_chrome(&self) -> Value {
-        let mut args = Map::new();
-        add_argument(&mut args, &self.text);
-        if self.span != 0 {
-            args.insert("span".into(), self.span.into());
-        }
-        json!({
-            "ph": "i", "s": "t", "name": self.name, "cat": "event", "ts": micros(self.at),
-            "pid": PROCESS, "tid": self.task, "args": args,
-        })
+fn arguments(span: &Span, attributes: Option<&Vec<&str>>) -> Value {
+    let mut args = Map::new();
+    for text in attributes.into_iter().flatten() {
+        add_argument(&mut args, text);
     }
+    args.insert("span".into(), span.number.into());
+    if span.parent != 0 {
+        args.insert("parent".into(), span.parent.into());
+    }
+    Value::Object(args)
+}
+
+fn phase_of(span: &Span, phase: &str, at: u64, task: u32, args: &Value) -> Value {
+    json!({
+        "ph": phase, "name": span.name, "cat": "span", "ts": micros(at),
+        "pid": PROCESS, "tid": task, "args": args,
+    })
+}
+
+/// An event of a span that is none of a task's own.
+fn asynchronous(span: &Span, mut event: Value) -> Value {
+    event["id"] = format!("{:#x}", span.number).into();
+    event
+}
+
+fn instant(event: &Event) -> Value {
+    let mut args = Map::new();
+    add_argument(&mut args, &event.text);
+    if event.span != 0 {
+        args.insert("span".into(), event.span.into());
+    }
+    json!({
+        "ph": "i", "s": "t", "name": event.name, "cat": "event", "ts": micros(event.at),
+        "pid": PROCESS, "tid": event.task, "args": args,
+    })
 }
 
 /// `key=value` under its key, anything else as `text`.

@@ -13,11 +13,12 @@
 //! | `e` an event | time, task, span or 0, name, text |
 //!
 //! ```
-//! use abi::trace::{Record, Text};
-//! let event = Record::Event { at: 1_000_000, task: 3, span: 0, name: Text::new(b"hit"), text: Text::new(b"key=a b") };
-//! let line = event.to_string();
+//! use abi::trace::{Event, Record, Text};
+//! let event = Event { at: 1_000_000, task: 3, span: 0, name: "hit", text: "key=a b" };
+//! let record = Record::Event(event.map(|text| Text::new(text.as_bytes())));
+//! let line = record.to_string();
 //! assert_eq!(line, "#trace e f4240 3 0 hit key=a%20b");
-//! assert_eq!(Record::parse(&line), Some(event));
+//! assert_eq!(Record::parse(&line), Some(record));
 //! assert_eq!(Record::parse("some log line"), None);
 //! ```
 
@@ -29,6 +30,48 @@ pub const PREFIX: &str = "#trace ";
 pub const VERSION: u32 = 1;
 /// The most bytes of a name or a text; what is beyond is cut when it is recorded.
 pub const MAX_TEXT: usize = 31;
+
+/// What a machine that traces is asked for, by a line on its serial port's input. Other lines there mean nothing to it.
+///
+/// ```
+/// use abi::trace::Request;
+/// assert_eq!(Request::parse(b"#trace"), Some(Request::Write));
+/// assert_eq!(Request::parse(b"#trace off"), Some(Request::Off));
+/// assert_eq!(Request::parse(b"#trace offside"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `#trace`: to write what was recorded since it was written last.
+    Write,
+    /// `#trace on`: to record from now on.
+    On,
+    /// `#trace off`: to stop that.
+    Off,
+}
+
+impl Request {
+    /// The longest line that is one, in bytes, without its line break.
+    pub const MAX_LINE: usize = 10;
+
+    /// Reads a line, without its line break.
+    pub fn parse(line: &[u8]) -> Option<Request> {
+        match line {
+            b"#trace" => Some(Request::Write),
+            b"#trace on" => Some(Request::On),
+            b"#trace off" => Some(Request::Off),
+            _ => None,
+        }
+    }
+
+    /// The line that asks for it, with its line break.
+    pub const fn line(self) -> &'static str {
+        match self {
+            Request::Write => "#trace\n",
+            Request::On => "#trace on\n",
+            Request::Off => "#trace off\n",
+        }
+    }
+}
 
 /// Bytes of a name, as they are or as they stand in a line.
 #[derive(Clone, Copy)]
@@ -125,84 +168,116 @@ pub enum Record<'a> {
         /// Its name.
         name: Text<'a>,
     },
-    /// A span of time that is over.
-    Span {
-        /// When it began.
-        begin: u64,
-        /// How long it took.
-        duration: u64,
-        /// The task it began in.
-        task: u32,
-        /// The task it ended in.
-        ended_by: u32,
-        /// Its number.
-        span: u64,
-        /// The span that it is a part of.
-        parent: u64,
-        /// What it is called.
-        name: Text<'a>,
-    },
-    /// A span of time that is not over.
-    Open {
-        /// When it began.
-        begin: u64,
-        /// The task it began in.
-        task: u32,
-        /// Its number.
-        span: u64,
-        /// The span that it is a part of.
-        parent: u64,
-        /// What it is called.
-        name: Text<'a>,
-    },
+    /// A span of time.
+    Span(Span<Text<'a>>),
     /// Something that happened, or, without a name, an attribute of its span.
-    Event {
-        /// When.
-        at: u64,
-        /// In which task.
-        task: u32,
-        /// In which span.
-        span: u64,
-        /// What.
-        name: Text<'a>,
-        /// More of it, such as `key=value`.
-        text: Text<'a>,
-    },
+    Event(Event<Text<'a>>),
+}
+
+/// A span of time. Texts are of type `T`: [`Text`] in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span<T> {
+    /// When it began.
+    pub begin: u64,
+    /// The task it began in.
+    pub task: u32,
+    /// Its number.
+    pub number: u64,
+    /// The span that it is a part of.
+    pub parent: u64,
+    /// What it is called.
+    pub name: T,
+    /// `None`: it is not over.
+    pub end: Option<End>,
+}
+
+/// The end of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How long the span took.
+    pub duration: u64,
+    /// The task it ended in.
+    pub task: u32,
+}
+
+/// Something that happened. Texts are of type `T`: [`Text`] in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<T> {
+    /// When.
+    pub at: u64,
+    /// In which task.
+    pub task: u32,
+    /// In which span.
+    pub span: u64,
+    /// What; empty: it is an attribute of the span.
+    pub name: T,
+    /// More of it, such as `key=value`.
+    pub text: T,
+}
+
+impl<T> Span<T> {
+    /// The same with its text as another type.
+    pub fn map<U>(self, text: impl Fn(T) -> U) -> Span<U> {
+        Span {
+            begin: self.begin,
+            task: self.task,
+            number: self.number,
+            parent: self.parent,
+            name: text(self.name),
+            end: self.end,
+        }
+    }
+}
+
+impl<T> Event<T> {
+    /// The same with its texts as another type.
+    pub fn map<U>(self, text: impl Fn(T) -> U) -> Event<U> {
+        Event {
+            at: self.at,
+            task: self.task,
+            span: self.span,
+            name: text(self.name),
+            text: text(self.text),
+        }
+    }
 }
 
 impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        match *self {
+        match self {
             Record::Head { lost } => write!(f, "h {VERSION:x} {lost:x}"),
             Record::Task { task, name } => write!(f, "t {task:x} {name}"),
-            Record::Span {
-                begin,
-                duration,
-                task,
-                ended_by,
-                span,
-                parent,
-                name,
-            } => write!(
-                f,
-                "s {begin:x} {duration:x} {task:x} {ended_by:x} {span:x} {parent:x} {name}"
-            ),
-            Record::Open {
-                begin,
-                task,
-                span,
-                parent,
-                name,
-            } => write!(f, "o {begin:x} {task:x} {span:x} {parent:x} {name}"),
-            Record::Event {
-                at,
-                task,
-                span,
-                name,
-                text,
-            } => write!(f, "e {at:x} {task:x} {span:x} {name} {text}"),
+            Record::Span(span) => span.fmt(f),
+            Record::Event(event) => event.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Span<Text<'_>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.end {
+            Some(End { duration, task }) => write!(
+                f,
+                "s {:x} {duration:x} {:x} {task:x} ",
+                self.begin, self.task
+            )?,
+            None => write!(f, "o {:x} {:x} ", self.begin, self.task)?,
+        }
+        write!(f, "{:x} {:x} {}", self.number, self.parent, self.name)
+    }
+}
+
+impl fmt::Display for Event<Text<'_>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Event {
+            at,
+            task,
+            span,
+            name,
+            text,
+        } = self;
+        write!(f, "e {at:x} {task:x} {span:x} {name} {text}")
     }
 }
 
@@ -220,29 +295,15 @@ impl<'a> Record<'a> {
                 task: fields.small_number()?,
                 name: fields.text()?,
             },
-            "s" => Record::Span {
-                begin: fields.number()?,
-                duration: fields.number()?,
-                task: fields.small_number()?,
-                ended_by: fields.small_number()?,
-                span: fields.number()?,
-                parent: fields.number()?,
-                name: fields.text()?,
-            },
-            "o" => Record::Open {
-                begin: fields.number()?,
-                task: fields.small_number()?,
-                span: fields.number()?,
-                parent: fields.number()?,
-                name: fields.text()?,
-            },
-            "e" => Record::Event {
+            "s" => Record::Span(fields.span(true)?),
+            "o" => Record::Span(fields.span(false)?),
+            "e" => Record::Event(Event {
                 at: fields.number()?,
                 task: fields.small_number()?,
                 span: fields.number()?,
                 name: fields.text()?,
                 text: fields.text()?,
-            },
+            }),
             _ => return None,
         };
         fields.0.is_empty().then_some(record)
@@ -272,6 +333,24 @@ impl<'a> Fields<'a> {
 
     fn text(&mut self) -> Option<Text<'a>> {
         self.next().map(Text::escaped)
+    }
+
+    fn span(&mut self, is_over: bool) -> Option<Span<Text<'a>>> {
+        let begin = self.number()?;
+        let duration = if is_over { self.number()? } else { 0 };
+        let task = self.small_number()?;
+        let ended_by = if is_over { self.small_number()? } else { 0 };
+        Some(Span {
+            begin,
+            task,
+            number: self.number()?,
+            parent: self.number()?,
+            name: self.text()?,
+            end: is_over.then_some(End {
+                duration,
+                task: ended_by,
+            }),
+        })
     }
 }
 
@@ -310,29 +389,32 @@ mod tests {
                 task: u32::MAX,
                 name,
             },
-            Record::Span {
+            Record::Span(Span {
                 begin: 1,
-                duration: u64::MAX,
                 task: 2,
-                ended_by: 3,
-                span: 1 << 39,
+                number: 1 << 39,
                 parent: 0,
                 name: Text::new(b"GET /"),
-            },
-            Record::Open {
+                end: Some(End {
+                    duration: u64::MAX,
+                    task: 3,
+                }),
+            }),
+            Record::Span(Span {
                 begin: 9,
                 task: 8,
-                span: 7,
+                number: 7,
                 parent: 6,
                 name,
-            },
-            Record::Event {
+                end: None,
+            }),
+            Record::Event(Event {
                 at: 5,
                 task: 4,
                 span: 3,
                 name,
                 text: Text::new(b"%"),
-            },
+            }),
         ] {
             assert_eq!(Record::parse(&record.to_string()), Some(record));
             assert_eq!(Record::parse(&std::format!("{record}\r")), Some(record));
@@ -377,6 +459,15 @@ mod tests {
             ("%%41", "%A"),
         ] {
             assert_eq!(Text::escaped(field), Text::new(bytes.as_bytes()), "{field}");
+        }
+    }
+
+    #[test]
+    fn requests_are_read_as_they_are_written() {
+        for request in [Request::Write, Request::On, Request::Off] {
+            let line = request.line().strip_suffix('\n').unwrap().as_bytes();
+            assert_eq!(Request::parse(line), Some(request));
+            assert!(line.len() <= Request::MAX_LINE);
         }
     }
 }

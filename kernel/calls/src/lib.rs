@@ -8,7 +8,7 @@
 //!
 //! | to | look at |
 //! | --- | --- |
-//! | find a call | the module of its prefix: [`task`], `time`, `memory`, `files`, `poll`, `interest`, `channel`, `sockets`, [`trace`] |
+//! | find a call | the module of its prefix: [`task`], `time`, `memory`, `files`, `poll`, `interest`, `channel`, `sockets`, `trace` |
 //! | what a C program links to | [`entry`] |
 //! | handles and their generations | [`table`] |
 //! | authority | [`capability`], and `policy` of the kernel |
@@ -40,7 +40,7 @@ pub mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;
-pub mod trace;
+mod trace;
 pub mod user;
 mod wait;
 

@@ -12,6 +12,7 @@ use abi::capability::Kinds;
 use abi::handle::Handle;
 use reactor::sync::WakerSlot;
 use reactor::{Clock, Spawner};
+use trace::Trace;
 
 use crate::backend::{Environment, Network, Runner, Start, Storage};
 use crate::capability::Generations;
@@ -20,7 +21,6 @@ use crate::memory::Heap;
 use crate::object::{Entry, Object};
 use crate::table::Table;
 use crate::task::Task;
-use crate::trace::Trace;
 use crate::user::AddressSpace;
 
 /// The most handles of a program at a time. Beyond, whatever makes one gives [`Error::NoMemory`].
@@ -50,7 +50,7 @@ pub struct Machine {
     pub space: Rc<dyn AddressSpace>,
     /// What runs its tasks.
     pub runner: Rc<dyn Runner>,
-    /// Where its spans and events go, beside those of programs in Rust.
+    /// Where its spans and events go, beside those of tasks in Rust.
     pub trace: Trace,
 }
 

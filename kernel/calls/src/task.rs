@@ -16,12 +16,12 @@ use abi::layout::ErrorInfo;
 use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::sync::{WakerSlot, Wakers};
 use reactor::task::JoinHandle;
+use trace::{Label, Track};
 
 use crate::failure::{Failure, Outcome};
 use crate::memory::Account;
 use crate::object::{Entry, Named, Object};
 use crate::program::Program;
-use crate::trace::Track;
 use crate::user::AddressSpace;
 
 /// Calls in a row that might wait and do not, after which a task gives the others their turn: a program that looks at its
@@ -40,7 +40,7 @@ pub struct Task {
     owned: RefCell<Vec<Handle>>,
     pub(crate) account: Account,
     /// Where it is in the trace; made when tracing first needs it.
-    track: OnceCell<Rc<Track>>,
+    track: OnceCell<Track>,
     job: RefCell<Option<JoinHandle<()>>>,
     switches: Cell<u64>,
     /// Calls that might have waited since it last did, and how many switches there were then.
@@ -293,10 +293,11 @@ impl Task {
     }
 
     /// Where it is in the trace.
-    pub(crate) fn track(&self) -> &Rc<Track> {
+    pub(crate) fn track(&self) -> &Track {
         self.track.get_or_init(|| {
             let number = self.with_job(JoinHandle::id);
-            Rc::new(Track::new(number.unwrap_or_default() as u32))
+            let label = Label::numbered("program", self.id);
+            Track::new(number.unwrap_or_default() as u32, label)
         })
     }
 

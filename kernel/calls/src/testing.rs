@@ -32,12 +32,12 @@ use std::sync::Arc;
 use abi::capability::{Kind, Kinds};
 use reactor::Reactor;
 use reactor::testing::VirtualClock;
+use trace::Trace;
 
 use crate::backend::{File, Start, Storage};
 use crate::failure::Outcome;
 use crate::program::{DEFAULT_STACK, Machine, Program};
 use crate::task::Task;
-use crate::trace::Trace;
 
 pub use door::{Current, be_a_task};
 pub use drawer::Drawer;
@@ -90,7 +90,7 @@ impl Host {
             environment: Rc::clone(&settings) as Rc<_>,
             space: Rc::clone(&memory) as Rc<_>,
             runner: Rc::clone(&functions) as Rc<_>,
-            trace: Trace::new(&reactor.spawner(), reactor.clock()),
+            trace: Trace::new(&reactor.spawner(), &reactor.clock()),
         };
         change(&mut machine);
         Host {

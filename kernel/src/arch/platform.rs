@@ -4,11 +4,8 @@
     reason = "halts the processor; implements an unsafe trait"
 )]
 
-#[cfg(feature = "foreign")]
-use super::cpu;
 use super::interrupts::LINES;
-use super::{time, timer, watchdog};
-#[cfg(feature = "foreign")]
+use super::{cpu, time, timer, watchdog};
 use crate::clock::rate::Rate;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -39,12 +36,10 @@ unsafe impl Platform for Machine {
         time::now()
     }
 
-    #[cfg(feature = "foreign")] // for traces, which those programs can make
     fn ticks(&self) -> u64 {
         cpu::tsc()
     }
 
-    #[cfg(feature = "foreign")]
     fn nanos_of_ticks(&self, ticks: u64) -> u64 {
         Rate::from_hz(time::tsc_hz()).nanos(ticks)
     }

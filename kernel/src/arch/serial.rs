@@ -12,7 +12,7 @@ use crate::input_ring::InputRing;
 use crate::serial_input::{self, Cause};
 use crate::stats::SerialStats;
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
@@ -39,6 +39,8 @@ static UART: Exclusive<Option<Uart16550<PioBackend>>> = Exclusive::new(None);
 static INPUT: InputRing = InputRing::new();
 /// Which causes interrupt. Changed with interrupts off.
 static ENABLED: AtomicU8 = AtomicU8::new(RECEIVE_INTERRUPT);
+/// Whether the workload reads the input.
+static CLAIMED: AtomicBool = AtomicBool::new(false);
 /// How often input had to wait in the port.
 static STALLS: AtomicU64 = AtomicU64::new(0);
 
@@ -73,7 +75,21 @@ pub(crate) fn request_output_interrupt() {
 
 /// Takes bytes that came in, oldest first; answers how many. [`SERIAL_INPUT`] is raised when there
 /// are some. For one task.
+///
+/// From the first call on, with whatever buffer, the input is the workload's alone. Until then a machine with a trace
+/// looks there for requests (`abi::trace::Request`).
 pub fn receive(buffer: &mut [u8]) -> usize {
+    CLAIMED.store(true, Relaxed);
+    take(buffer)
+}
+
+/// The same for the kernel; `None`: the input is the workload's.
+pub(crate) fn receive_unclaimed(buffer: &mut [u8]) -> Option<usize> {
+    let claimed = CLAIMED.load(Relaxed);
+    (!claimed).then(|| take(buffer))
+}
+
+fn take(buffer: &mut [u8]) -> usize {
     let count = INPUT.pop(buffer);
     if ENABLED.load(Relaxed) & RECEIVE_INTERRUPT == 0 && INPUT.has_room() {
         // What waits in the port interrupts at once.
@@ -154,21 +170,20 @@ impl serial_input::Port for Com1 {
     }
 }
 
-/// Sends bytes from anywhere, a fault in this module included: waits for the port, boundedly.
-pub(crate) fn emergency(bytes: &[u8]) {
+/// Sends bytes from anywhere, a fault in this module included: waits for the port, boundedly. False where it was not
+/// ready for one of them in that time.
+pub(crate) fn emergency(bytes: &[u8]) -> bool {
     let mut data = Port::<u8>::new(DATA);
     let mut line_status = Port::<u8>::new(LINE_STATUS);
+    let mut all_ready = true;
     for &byte in bytes {
         // SAFETY: reading the line status and sending a byte are harmless at any time.
         unsafe {
-            for _ in 0..MAX_TRIES {
-                if line_status.read() & TRANSMITTER_READY != 0 {
-                    break;
-                }
-            }
+            all_ready &= (0..MAX_TRIES).any(|_| line_status.read() & TRANSMITTER_READY != 0);
             data.write(byte);
         }
     }
+    all_ready
 }
 
 /// [`emergency`] as a target of formatting.

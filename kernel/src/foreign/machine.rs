@@ -4,7 +4,6 @@ use alloc::rc::Rc;
 
 use calls::Machine;
 use calls::backend::{Network, Runner};
-use calls::trace::Trace;
 use calls::user::AddressSpace;
 
 use super::environment::Surroundings;
@@ -41,6 +40,6 @@ pub fn machine(context: &Context, hands: Hands) -> Machine {
         environment: Rc::new(Surroundings(context.clone())),
         space: hands.space,
         runner: hands.runner,
-        trace: Trace::new(&context.spawner(), context.clock()),
+        trace: context.trace(),
     }
 }

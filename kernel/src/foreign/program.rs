@@ -14,7 +14,6 @@ use core::time::Duration;
 use abi::capability::Kinds;
 use abi::number::TASK_CANCELLED;
 use calls::backend::Start;
-use calls::trace::Trace;
 use calls::{Error, Receiver, Sender, Task};
 use reactor::readiness::{Interest, Pollable};
 
@@ -24,7 +23,6 @@ use super::door;
 use super::machine::{Hands, machine};
 use super::space::Guest;
 use crate::command_line;
-use crate::log::{always, poll_room};
 use crate::{Context, ExitCode};
 
 /// A program's `main`, as C has it.
@@ -121,7 +119,6 @@ impl Program {
         let status = ended(&task).await;
         end_others(&program, &context).await;
         program.withdraw_channels();
-        write_trace(program.trace()).await;
         say_end(status, &context);
         match status {
             // Its lowest bits would say nothing.
@@ -154,15 +151,6 @@ async fn end_others(program: &calls::Program, context: &Context) {
     let ended = context.clock().timeout(PATIENCE, program.ended()).await;
     if ended.is_err() {
         log::warn!("program: tasks do not end count={}", program.task_count());
-    }
-}
-
-/// Writes what was traced to the serial line, if the program switched tracing on. A line goes out whole: it waits until
-/// there is room for more than one.
-async fn write_trace(trace: &Trace) {
-    for line in trace.drain() {
-        poll_fn(poll_room).await;
-        always(format_args!("{line}"));
     }
 }
 

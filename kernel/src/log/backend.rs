@@ -1,6 +1,5 @@
 //! What the macros of `log` end in, and the task that sends it.
 
-#[cfg(feature = "foreign")]
 mod text;
 
 use super::line::Line;
@@ -20,8 +19,9 @@ const RING_SIZE: usize = 16 << 10;
 /// ready this is all; an idle machine has turn after turn.
 const BYTES_PER_TURN: usize = 16;
 
+pub(crate) use text::poll_room;
 #[cfg(feature = "foreign")]
-pub(crate) use text::{poll_room, poll_sent, poll_text};
+pub(crate) use text::{poll_sent, poll_text};
 
 static RING: Exclusive<Ring<RING_SIZE>> = Exclusive::new(Ring::new());
 /// Lines dropped since boot.
@@ -83,7 +83,6 @@ fn send_some(ring: &mut Ring<RING_SIZE>) -> usize {
     let piece = ring.front();
     let sent = serial::send(&piece[..piece.len().min(BYTES_PER_TURN)]);
     ring.consume(sent);
-    #[cfg(feature = "foreign")]
     text::sent(ring.len(), sent);
     sent
 }
@@ -121,8 +120,7 @@ pub(crate) fn plain(text: core::fmt::Arguments<'_>) {
     }
 }
 
-/// The same at any level: data that shares the port with the log.
-#[cfg(feature = "foreign")]
+/// Writes a line as it is, at any level: data that shares the port with the log.
 pub(crate) fn always(text: core::fmt::Arguments<'_>) {
     add(&Line::plain(text), time::now());
 }

@@ -12,6 +12,7 @@ mod interrupts;
 mod lines;
 mod memory;
 mod time;
+mod traces;
 
 use ukernel::{Context, ExitCode, Result};
 
@@ -69,6 +70,11 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "spurious" => interrupts::check_spurious(&ctx).await,
         "networks" => devices::serve_networks(&ctx).await,
         "random" => devices::draw(&ctx),
+
+        "trace-spans" => traces::spans(&ctx).await?,
+        "trace-ticks" => traces::tick(&ctx).await?,
+        "trace-listen" => traces::listen(&ctx).await?,
+        "trace-fail" => traces::fail(&ctx, arguments.get(1).copied().unwrap_or_default()).await?,
 
         "log-busy" => lines::stay_busy(&ctx).await,
         "log-flood" => lines::flood(&ctx, number.unwrap_or(5_000)).await,

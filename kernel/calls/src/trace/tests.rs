@@ -6,13 +6,16 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use super::buffer::{LAST, MAX_OPEN, MAX_RECORDS};
 use super::*;
 use crate::testing::{Host, Memory};
+use abi::Error;
 use abi::capability::Kinds;
 use abi::trace::Record;
+use alloc::rc::Rc;
+use core::fmt;
 use proptest::prelude::*;
 use reactor::time::Duration;
+use trace::{MAX_OPEN, MAX_RECORDS, Trace};
 
 /// A program's task that traces.
 #[derive(Clone)]
@@ -310,47 +313,10 @@ fn open_spans_are_told_of_and_stay() {
 }
 
 #[test]
-fn a_span_that_is_given_up_after_a_drain_is_counted() {
-    let mut buffer = Buffer::new().unwrap();
-    let begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
-    let old: Vec<u64> = (0..=MAX_OPEN).map(|_| begin(&mut buffer)).collect();
-    assert_eq!(buffer.take_lost(), 0);
-    for _ in 0..MAX_RECORDS {
-        buffer.event(0, 0, 0, Said::Static(""), b"");
+fn every_number_of_a_span_has_a_handle() {
+    for span in [1, 0xffff, 0x1_0000, LAST_SPAN] {
+        assert_eq!(span_of(handle_of(span)), Some(span));
     }
-    let given_up: Vec<&u64> = old.iter().filter(|span| !buffer.is_open(**span)).collect();
-    assert_eq!(given_up, [&1]);
-    // It, and the events for which there was no room beside the others.
-    assert_eq!(buffer.take_lost(), 1 + MAX_OPEN as u64);
-}
-
-#[test]
-fn no_number_of_a_span_comes_back() {
-    let mut buffer = Buffer::new().unwrap();
-    let begin = |buffer: &mut Buffer| buffer.begin(0, 0, 0, Said::Static(""));
-    buffer.skip_to(LAST - 1);
-    assert_eq!(begin(&mut buffer), LAST);
-    assert_eq!(span_of(handle_of(LAST)), Some(LAST));
-    assert_eq!(begin(&mut buffer), 0);
-    assert!(buffer.end(0, 0, LAST));
-    assert_eq!(begin(&mut buffer), 0);
-}
-
-#[test]
-fn names_in_rust_are_cut_too() {
-    let host = Host::new();
-    let trace = host.program.trace();
-    trace.enable().unwrap();
-    let long = "a-name-that-is-longer-than-a-name-can-be";
-    trace.event(long, long);
-    let told: Vec<String> = trace.drain().map(|line| line.to_string()).collect();
-    let cut = &long[..31];
-    let expected = [
-        "#trace h 1 0",
-        "#trace t 0 no%20task",
-        &format!("#trace e 0 0 0 {cut} {cut}"),
-    ];
-    assert_eq!(told, expected);
 }
 
 #[test]
@@ -415,9 +381,9 @@ proptest! {
                         tracer.task.handle_close(span).unwrap();
                     }
                 }
-                let present = tracer.task.track().present.get();
+                let trace = tracer.task.program().trace();
                 let expected = open.last().and_then(|span| span_of(*span));
-                assert_eq!(present, expected.unwrap_or(0));
+                assert_eq!(trace.innermost(tracer.task.track()), expected.unwrap_or(0));
             }
         });
     }

@@ -1,11 +1,13 @@
-//! Text of foreign programs on its way to the serial port, in the same ring as the lines of the log.
+//! Text of foreign programs, and whatever else is long, on its way to the serial port, in the same ring as the lines of the log.
 //!
 //! Whoever writes more than the port takes waits, so that nothing of it is lost and the log has its part of the ring.
 
 use core::task::{Context, Poll};
 use reactor::sync::Wakers;
 
-use super::{RING, RING_SIZE, wake_sender};
+#[cfg(feature = "foreign")]
+use super::wake_sender;
+use super::{RING, RING_SIZE};
 use crate::exclusive::Exclusive;
 
 /// What text leaves free for the log.
@@ -17,6 +19,7 @@ const LOW: usize = RING_SIZE / 4;
 static WAITING: Exclusive<Wakers> = Exclusive::new(Wakers::new());
 
 /// Adds text, at least one byte, unless there is none; answers how much.
+#[cfg(feature = "foreign")]
 pub(crate) fn poll_text(cx: &mut Context<'_>, text: &[u8]) -> Poll<usize> {
     let taken = RING
         .try_with(|ring| ring.push_text(text, KEPT))
@@ -37,6 +40,7 @@ pub(crate) fn poll_room(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Ready while nothing waits to be sent.
+#[cfg(feature = "foreign")]
 pub(crate) fn poll_sent(cx: &mut Context<'_>) -> Poll<()> {
     match RING.try_with(|ring| ring.is_empty()) {
         Some(true) => Poll::Ready(()),

@@ -2,11 +2,11 @@
 
 use core::fmt::{self, Write};
 
-use abi::trace::{Record, Text};
+use abi::trace::{End, Event, Record, Span, Text};
 use reactor::Stamps;
 
-use super::Trace;
-use super::buffer::{Buffer, Entry, Label};
+use crate::Trace;
+use crate::ring::{Entry, Label, Ring};
 
 /// Lines of a trace, without line breaks; each is taken out of the trace when its turn comes. From [`Trace::drain`].
 #[derive(Debug)]
@@ -28,9 +28,9 @@ enum Stage {
 
 impl Drain {
     /// Lines about what is there once it gets there; what is recorded after that is for the next one.
-    pub(super) fn new(trace: Trace) -> Drain {
+    pub(crate) fn new(trace: Trace) -> Drain {
         Drain {
-            stamps: trace.0.clock.stamps(),
+            stamps: trace.0.stamper.stamps(),
             trace,
             stage: Stage::Head,
         }
@@ -42,7 +42,7 @@ impl Iterator for Drain {
 
     fn next(&mut self) -> Option<Line> {
         let (stage, stamps) = (&mut self.stage, &self.stamps);
-        let mut line = self.trace.with_buffer(|buffer| stage.next(buffer))??;
+        let mut line = self.trace.with_ring(|ring| stage.next(ring))??;
         if let Line(Kind::Entry(entry)) = &mut line {
             entry.convert(|stamp| stamps.time_of(stamp).as_nanos());
         }
@@ -51,23 +51,23 @@ impl Iterator for Drain {
 }
 
 impl Stage {
-    fn next(&mut self, buffer: &mut Buffer) -> Option<Line> {
+    fn next(&mut self, ring: &mut Ring) -> Option<Line> {
         if let Stage::Head = *self {
             *self = Stage::Names(0);
-            return Some(Line(Kind::Head(buffer.take_lost())));
+            return Some(Line(Kind::Head(ring.take_lost())));
         }
         if let Stage::Names(from) = *self {
-            if let Some((next, task, label)) = buffer.next_name(from) {
+            if let Some((next, task, label)) = ring.next_name(from) {
                 *self = Stage::Names(next);
                 return Some(Line(Kind::Task(task, label)));
             }
-            *self = Stage::Records(buffer.oldest(), buffer.newest());
+            *self = Stage::Records(ring.oldest(), ring.newest());
         }
         while let Stage::Records(next, last) = *self
             && next <= last
         {
             *self = Stage::Records(next + 1, last);
-            if let Some(entry) = buffer.take(next) {
+            if let Some(entry) = ring.take(next) {
                 return Some(Line(Kind::Entry(entry)));
             }
         }
@@ -90,65 +90,76 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Head(lost) => Record::Head { lost: *lost }.fmt(f),
-            Kind::Task(task, Label::Native(name)) => named(*task, name.as_bytes()).fmt(f),
-            Kind::Task(task, Label::Program(id)) => {
+            Kind::Task(task, label) => {
                 let mut name = Name::default();
-                write!(name, "program {id}")?;
-                named(*task, &name.bytes[..name.len]).fmt(f)
+                label.fmt(&mut name)?;
+                let (task, name) = (*task, Text::new(&name.bytes[..name.len]));
+                Record::Task { task, name }.fmt(f)
             }
             Kind::Entry(entry) => entry.record().fmt(f),
         }
     }
 }
 
-fn named(task: u32, name: &[u8]) -> Record<'_> {
-    let name = Text::new(name);
-    Record::Task { task, name }
+/// A task's name as it is written, cut where there is no more room.
+struct Name {
+    bytes: [u8; MAX_NAME],
+    len: usize,
 }
 
-/// Room for "program " and any number.
-#[derive(Default)]
-struct Name {
-    bytes: [u8; 28],
-    len: usize,
+/// Bytes of a task's name that are written.
+const MAX_NAME: usize = 64;
+
+impl Default for Name {
+    fn default() -> Name {
+        Name {
+            bytes: [0; MAX_NAME],
+            len: 0,
+        }
+    }
 }
 
 impl Write for Name {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.get_mut(self.len..self.len + text.len());
-        room.ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len += text.len();
+        let room = &mut self.bytes[self.len..];
+        let len = text.len().min(room.len());
+        room[..len].copy_from_slice(&text.as_bytes()[..len]);
+        self.len += len;
         Ok(())
+    }
+}
+
+impl Label {
+    fn fmt(&self, name: &mut Name) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(name, "{} {number}", self.name),
+            None => name.write_str(self.name),
+        }
     }
 }
 
 impl Entry {
     fn record(&self) -> Record<'_> {
         let name = Text::new(self.name.as_bytes());
-        match &self.text {
-            Some(text) => Record::Event {
+        if self.is_event {
+            return Record::Event(Event {
                 at: self.begin,
                 task: self.task,
                 span: self.parent,
                 name,
-                text: Text::new(text.as_bytes()),
-            },
-            None if self.is_open() => Record::Open {
-                begin: self.begin,
-                task: self.task,
-                span: self.number,
-                parent: self.parent,
-                name,
-            },
-            None => Record::Span {
-                begin: self.begin,
-                duration: self.end.saturating_sub(self.begin),
-                task: self.task,
-                ended_by: self.ended_by,
-                span: self.number,
-                parent: self.parent,
-                name,
-            },
+                text: Text::new(self.text.as_bytes()),
+            });
         }
+        Record::Span(Span {
+            begin: self.begin,
+            task: self.task,
+            number: self.number,
+            parent: self.parent,
+            name,
+            end: (!self.is_open()).then(|| End {
+                duration: self.end.saturating_sub(self.begin),
+                task: self.ended_by,
+            }),
+        })
     }
 }
