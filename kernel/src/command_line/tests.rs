@@ -61,6 +61,17 @@ fn reads_variables_and_the_last_word_counts() {
 }
 
 #[test]
+fn reads_whether_to_trace() {
+    let on = |text| CommandLine::parse(text).trace;
+    assert!(on("trace=on") && on("trace=off trace=on") && on("trace=on trace=yes"));
+    assert!(!on("") && !on("trace=on trace=off") && !on("-- trace=on") && !on("trace"));
+    assert_eq!(
+        warnings("trace=yes"),
+        ["option=trace=yes problem=\"expected on or off\""]
+    );
+}
+
+#[test]
 fn reads_what_is_allowed() {
     let line = CommandLine::parse("allow=log,time allow=net:lisen allow=mem -- allow=all");
     let names = |policy: &Policy| policy.kinds().bits();

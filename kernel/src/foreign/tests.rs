@@ -6,3 +6,4 @@ mod datagrams;
 mod files;
 mod policy;
 mod streams;
+mod traces;
