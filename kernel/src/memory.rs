@@ -6,6 +6,8 @@
 
 pub mod address_ranges;
 pub mod frames;
+#[cfg(any(test, target_os = "none", ukernel_hard_float))]
+mod growth;
 pub mod page_table;
 pub mod range_set;
 pub mod region_pages;
@@ -37,6 +39,7 @@ pub const LOWEST_ADDRESS: u64 = 64 << 10;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod machine {
     use super::frames::{FrameAllocator, FrameRange};
+    use super::heap;
     use super::range_set::RangeSet;
     #[cfg(feature = "foreign")]
     use super::{image, range_set::Range};
@@ -74,10 +77,33 @@ mod machine {
             .unwrap_or_default()
     }
 
-    /// Takes `count` neighbouring frames; their contents are whatever was there. `None` where there
-    /// is no such row.
+    /// Takes `count` neighbouring frames; their contents are whatever was there. Where there are none the heap gives
+    /// some of its free memory back. `None` where there is no such row then.
     pub fn allocate_frames(count: u64) -> Option<FrameRange> {
+        take_frames(count).or_else(|| {
+            heap::give_back(count);
+            take_frames(count)
+        })
+    }
+
+    /// The same without asking the heap: for the heap.
+    pub(super) fn take_frames(count: u64) -> Option<FrameRange> {
         FRAMES.try_with(|frames| frames.as_mut()?.allocate(count))?
+    }
+
+    /// Whether `count` frames are free, after the heap has given some of its free memory back if need be. They
+    /// need not lie in a row.
+    #[cfg(feature = "foreign")]
+    pub(crate) fn make_room(count: u64) -> bool {
+        loop {
+            let missing = count.saturating_sub(frame_stats().free);
+            if missing == 0 {
+                return true;
+            }
+            if missing > frame_stats().total || !heap::give_back(missing) {
+                return false;
+            }
+        }
     }
 
     /// Gives frames back that [`allocate_frames`] gave.

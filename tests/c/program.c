@@ -286,6 +286,31 @@ static int spawn_many(u64 wanted) {
     return counts[0] > 0 && counts[1] > counts[0] - counts[0] / 8 ? 0 : 3;
 }
 
+/* Allocates all that there is, and frees it; answers how many blocks it was. */
+static u64 fill(void) {
+    u64 count = 0;
+    ptr_t last = 0, block;
+    for (; mem_alloc(16000, 0, &block) == OK; count++) {
+        *(ptr_t *)block = last;
+        last = block;
+    }
+    while (last != 0) {
+        block = last;
+        last = *(ptr_t *)block;
+        mem_free(block);
+    }
+    return count;
+}
+
+/* What was memory of the program serves as stacks, and as memory again. */
+static int fill_then_spawn(void) {
+    u64 filled = fill();
+    int status = spawn_many(4096);
+    say_number("filled", filled);
+    say_number("again", fill());
+    return status;
+}
+
 /* --- waiting --------------------------------------------------------------------------------------------------- */
 
 /* A poll that lasts half a second must not take turns meanwhile: this task's own figures say how many it took. */
@@ -612,6 +637,9 @@ int main(int argc, char **argv) {
     }
     if (equal(mode, "spawn-many")) {
         return spawn_many(4096);
+    }
+    if (equal(mode, "fill-then-spawn")) {
+        return fill_then_spawn();
     }
     if (equal(mode, "exit")) {
         exits(300);

@@ -165,6 +165,18 @@ fn tasks_are_spawned_until_memory_is_short() {
     );
 }
 
+/// What the program had and freed is there for stacks, as many as in a fresh machine, and for the program again.
+#[test]
+fn memory_that_was_freed_serves_as_stacks() {
+    let vm = run(&["fill-then-spawn"], 0);
+    let spawned = number(&vm, "spawned");
+    assert!((300..500).contains(&spawned), "{spawned}");
+    let (filled, again) = (number(&vm, "filled"), number(&vm, "again"));
+    assert!(filled > 1500, "{filled} blocks of 16,000 bytes in 32 MiB");
+    // A few stacks are kept for the next tasks.
+    assert!(again > filled - filled / 12, "{again} after {filled}");
+}
+
 // --- faults --------------------------------------------------------------------------------------
 
 /// Each fault by the name of its mode: what is said of it, and where it was.

@@ -50,6 +50,14 @@ fn regions_are_backed_lazily_by_handlers_or_when_asked() {
     vm.expect_status(SUCCESS);
 }
 
+/// The heap had nearly all frames, and gives them to whoever needs some.
+#[test]
+fn what_the_heap_frees_backs_regions_and_is_its_own_again() {
+    let vm = boot(guest("pass-on", 16));
+    assert!(number(&vm, "guest: memory passed on", "pieces=") > 500);
+    vm.expect_status(SUCCESS);
+}
+
 /// Memory above 4 GiB is used, with large pages of the processor and without.
 #[test]
 fn all_of_eight_gib_is_used() {

@@ -12,7 +12,7 @@ use calls::program::DEFAULT_STACK;
 
 use crate::memory::range_set::Range;
 use crate::memory::stack::Stack;
-use crate::memory::{PAGE_SIZE, frame_stats};
+use crate::memory::{PAGE_SIZE, frame_stats, make_room};
 
 /// How many stacks are kept at most: 1 MiB of them.
 const MAX_IDLE: usize = 16;
@@ -51,7 +51,7 @@ impl StackPool {
         if frame_stats().free < frames + RESERVED_FRAMES {
             self.idle.borrow_mut().clear();
         }
-        if frame_stats().free < frames + RESERVED_FRAMES {
+        if !make_room(frames + RESERVED_FRAMES) {
             return Err(Error::NoMemory);
         }
         Stack::new(size).map_err(|_| Error::NoMemory)

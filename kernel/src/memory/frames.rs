@@ -22,6 +22,8 @@
 #[cfg(test)]
 extern crate std;
 
+mod exact;
+
 use super::PAGE_SIZE;
 use super::range_set::{MAX_RANGES, Range, RangeSet};
 use core::mem::MaybeUninit;
@@ -281,27 +283,37 @@ impl FrameAllocator {
     ///
     /// If a frame is free already or was never this allocator's.
     pub fn free(&mut self, frames: FrameRange) {
+        let known = self.by_chunks(frames, |all, record, first, count| {
+            let chunk = all.chunk(record);
+            assert!(chunk.all_used(first, count), "a frame was freed twice");
+            all.unlink(record);
+            all.chunk(record).set(first, count, true);
+            all.link(record);
+            true
+        });
+        assert!(known, "frames that are given back were allocated here");
+        self.free_frames += frames.count;
+    }
+
+    /// Calls `change` with each chunk's part of a row: the record, the first frame counted from the chunk's first, and
+    /// how many. Stops where it says false or there is no such frame, which is the answer then.
+    fn by_chunks(
+        &mut self,
+        frames: FrameRange,
+        change: fn(&mut FrameAllocator, u32, u64, u64) -> bool,
+    ) -> bool {
         let mut frame = frames.address / PAGE_SIZE;
         let end = frame + frames.count;
         while frame < end {
             let chunk_end = (frame / CHUNK_FRAMES + 1) * CHUNK_FRAMES;
             let part = chunk_end.min(end) - frame;
-            self.free_in_chunk(frame, part);
+            let record = self.record_of(frame, part);
+            if !record.is_some_and(|record| change(self, record, frame % CHUNK_FRAMES, part)) {
+                return false;
+            }
             frame += part;
         }
-        self.free_frames += frames.count;
-    }
-
-    fn free_in_chunk(&mut self, frame: u64, count: u64) {
-        let record = self
-            .record_of(frame, count)
-            .expect("frames that are given back were allocated here");
-        let first = frame % CHUNK_FRAMES;
-        let chunk = self.chunk(record);
-        assert!(chunk.all_used(first, count), "a frame was freed twice");
-        self.unlink(record);
-        self.chunk(record).set(first, count, true);
-        self.link(record);
+        true
     }
 
     /// The record of the opened chunk that has all of these frames.
@@ -388,7 +400,12 @@ impl FrameAllocator {
         let first = self.base_of(record);
         let spare = u64::from(chunks) * CHUNK_FRAMES - count;
         if spare > 0 {
-            self.free_in_chunk(first + count, spare);
+            let spare = FrameRange {
+                address: (first + count) * PAGE_SIZE,
+                count: spare,
+            };
+            self.free(spare);
+            self.free_frames -= spare.count; // they were never counted as taken
         }
         Some(first)
     }

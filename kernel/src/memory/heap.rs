@@ -1,39 +1,28 @@
-//! The heap: talc over frames, taken as the heap needs them and kept. Every allocation of the kernel
-//! and of the workload comes through here.
+//! The heap: talc over frames, taken as the heap needs them and kept until somebody else finds none
+//! (`growth`). Every allocation of the kernel and of the workload comes through here.
 //!
 //! A failed allocation is an error to whoever asked with `try_reserve`. Where the caller cannot be
 //! told, `alloc` panics; the panic handler asks [`failed_allocation`] and ends the machine with the
 //! status for exhausted memory.
-#![allow(
-    unsafe_code,
-    reason = "implements the global allocator and hands frames to talc"
-)]
+#![allow(unsafe_code, reason = "implements the global allocator")]
 
-use super::{PAGE_SIZE, allocate_frames};
+use super::frames::FrameRange;
+use super::growth::{FrameSource, Frames};
+use super::{FRAMES, PAGE_SIZE, free_frames, take_frames};
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use talc::TalcLock;
-use talc::base::Talc;
-use talc::base::binning::Binning;
 use talc::lock_api::{GuardSend, RawMutex};
-use talc::source::Source;
-
-/// The least that the heap grows by, in bytes: growing costs about a thousand instructions, and a
-/// machine of 4 MiB has to have room for it.
-const MIN_GROWTH: u64 = 64 << 10;
-/// The most that it grows by for an allocation that needs less.
-const MAX_GROWTH: u64 = 1 << 20;
 
 #[global_allocator]
 static HEAP: Heap = Heap {
-    talc: TalcLock::new(FrameSource { end: None }),
+    talc: TalcLock::new(FrameSource::new(KernelFrames)),
 };
 
 /// Bytes that callers hold now.
 static USED: AtomicU64 = AtomicU64::new(0);
 static PEAK: AtomicU64 = AtomicU64::new(0);
-/// Bytes of frames that the heap has taken.
+/// Bytes of frames that the heap has.
 static CLAIMED: AtomicU64 = AtomicU64::new(0);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 /// Size of the last request if it failed, else zero.
@@ -46,7 +35,7 @@ pub struct HeapStats {
     pub used: u64,
     /// The most that callers ever held.
     pub peak: u64,
-    /// What the heap has taken from the frames; it gives nothing back.
+    /// What the heap has of the frames.
     pub claimed: u64,
     /// How many allocations there have been.
     pub allocations: u64,
@@ -69,8 +58,15 @@ pub fn failed_allocation() -> Option<usize> {
     Some(FAILED.load(Relaxed)).filter(|&size| size != 0)
 }
 
+/// Takes frames out of the heap's free memory: `wanted` in a row, or more, or as many as there are. False where
+/// there is none, and where the fault that needs one interrupted the heap itself.
+pub(super) fn give_back(wanted: u64) -> bool {
+    let talc = HEAP.talc.try_lock();
+    talc.is_some_and(|mut talc| FrameSource::give_back(&mut talc, wanted))
+}
+
 struct Heap {
-    talc: TalcLock<NoLock, FrameSource>,
+    talc: TalcLock<InUse, FrameSource<KernelFrames>>,
 }
 
 impl Heap {
@@ -113,62 +109,60 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// The lock of a heap that nobody can meet in.
-struct NoLock;
+/// The lock of a heap in which only a fault can find somebody else: there is one processor, and interrupt
+/// handlers do not allocate.
+struct InUse(AtomicBool);
 
-// SAFETY: there is one processor, interrupt handlers do not allocate (`arch::interrupts`), and talc
-// does not call itself, so no two holders exist at a time.
-unsafe impl RawMutex for NoLock {
+// SAFETY: handlers of faults only try (`give_back`), and find the flag set as long as a guard lives; talc does not
+// call itself, and interrupt handlers do not allocate (`arch::interrupts`), so nobody else meets a holder.
+unsafe impl RawMutex for InUse {
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "the trait asks for it"
     )]
-    const INIT: NoLock = NoLock;
+    const INIT: InUse = InUse(AtomicBool::new(false));
     type GuardMarker = GuardSend;
 
-    fn lock(&self) {}
-
-    fn try_lock(&self) -> bool {
-        true
+    fn lock(&self) {
+        self.0.store(true, Relaxed);
     }
 
-    unsafe fn unlock(&self) {}
+    fn try_lock(&self) -> bool {
+        !self.0.swap(true, Relaxed)
+    }
+
+    unsafe fn unlock(&self) {
+        self.0.store(false, Relaxed);
+    }
 }
 
-/// Where talc gets more memory.
+/// The machine's frames, and how many bytes of them the heap has.
 #[derive(Debug)]
-struct FrameSource {
-    /// The end of what was claimed last: frames right behind it make that piece larger.
-    end: Option<NonNull<u8>>,
+struct KernelFrames;
+
+impl KernelFrames {
+    fn note(frames: FrameRange) -> FrameRange {
+        CLAIMED.store(CLAIMED.load(Relaxed) + frames.bytes(), Relaxed);
+        frames
+    }
 }
 
-// SAFETY: the pointer is only compared and handed back to talc.
-unsafe impl Send for FrameSource {}
+impl Frames for KernelFrames {
+    fn allocate(&mut self, count: u64) -> Option<FrameRange> {
+        take_frames(count).map(KernelFrames::note)
+    }
 
-// SAFETY: `acquire` uses the frame allocator, which does not allocate from the heap.
-unsafe impl Source for FrameSource {
-    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        // Room for the block at its alignment, talc's tags around it and, the first time, its lists.
-        let needed = (layout.size() + layout.align()) as u64
-            + talc::min_first_heap_layout::<B>().size() as u64
-            + PAGE_SIZE;
-        let wanted = (CLAIMED.load(Relaxed) / 4).clamp(MIN_GROWTH, MAX_GROWTH);
-        let pages = |bytes: u64| bytes.div_ceil(PAGE_SIZE);
-        let frames = allocate_frames(pages(needed.max(wanted)))
-            .or_else(|| allocate_frames(pages(needed)))
-            .ok_or(())?;
-        let base = frames.address as *mut u8;
-        let size = frames.bytes() as usize;
-        CLAIMED.store(CLAIMED.load(Relaxed) + frames.bytes(), Relaxed);
-        let adjacent = talc.source.end.filter(|end| end.as_ptr() == base);
-        // SAFETY: the frames are RAM, mapped where they are, and nobody else's from now on. `end` is
-        // what talc answered for the last piece, which was not changed since.
-        talc.source.end = unsafe {
-            match adjacent {
-                Some(end) => Some(talc.extend(end, base.wrapping_add(size))),
-                None => talc.claim(base, size),
-            }
-        };
-        talc.source.end.map(|_| ()).ok_or(())
+    fn allocate_at(&mut self, frames: FrameRange) -> bool {
+        let taken = FRAMES.try_with(|all| all.as_mut()?.allocate_at(frames).then_some(frames));
+        taken.flatten().map(KernelFrames::note).is_some()
+    }
+
+    fn free(&mut self, frames: FrameRange) {
+        CLAIMED.store(CLAIMED.load(Relaxed) - frames.bytes(), Relaxed);
+        free_frames(frames);
+    }
+
+    fn held(&self) -> u64 {
+        CLAIMED.load(Relaxed) / PAGE_SIZE
     }
 }

@@ -54,6 +54,7 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "oom-region" => memory::exhaust_by_touching(),
         "try-oom" => memory::try_to_exhaust(),
         "memory" => memory::check_everything(),
+        "pass-on" => memory::pass_on(),
         "high-memory" => memory::use_high_memory(),
 
         "sleep" => time::sleep(&ctx, number.unwrap_or(100)).await,

@@ -57,6 +57,55 @@ pub(crate) fn try_to_exhaust() {
     assert!(absurd.is_err());
 }
 
+/// Takes all memory for the heap in pieces, and gives all but one of a hundred of them back; answers how many
+/// there were, and what stays.
+fn fill_the_heap() -> (usize, Vec<Vec<u8>>) {
+    let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(10_000);
+    loop {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(PIECE).is_err() {
+            break;
+        }
+        pieces.push(piece);
+    }
+    let taken = pieces.len();
+    let mut number = 0;
+    pieces.retain(|_| {
+        number += 1;
+        number % 100 == 0
+    });
+    (taken, pieces)
+}
+
+/// Bytes of a piece that the heap is filled with.
+const PIECE: usize = 20_000;
+
+/// What was the heap's backs regions, committed and touched, and is the heap's again: more than once.
+pub(crate) fn pass_on() {
+    let first = fill_the_heap().0;
+    let size = first * PIECE * 8 / 10;
+    for round in 0..3 {
+        let (taken, kept) = fill_the_heap();
+        assert!(
+            taken > first - first / 20,
+            "round {round}: {taken} after {first}"
+        );
+        let free = memory::frame_stats().free;
+        assert!(free < 100, "the heap keeps what it has: {free}");
+        let lazy = Region::reserve(size, Access::Write, Backing::Lazy).expect("addresses abound");
+        for page in 0..size / PAGE {
+            // SAFETY: inside the region, which is backed as it is touched.
+            unsafe { lazy.as_ptr().add(page * PAGE).write_volatile(1) };
+        }
+        drop(lazy);
+        let region =
+            Region::reserve(size, Access::Write, Backing::Explicit).expect("addresses abound");
+        region.commit(0, size).expect("what was freed is there");
+        drop(kept);
+    }
+    log::info!("guest: memory passed on pieces={first}");
+}
+
 /// Regions: lazily backed, by a handler, explicitly; nothing is lost at the end.
 pub(crate) fn check_everything() {
     let check = || {

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 const MIB: u64 = 1 << 20;
 
-fn allocator(ranges: &[(u64, u64)]) -> FrameAllocator {
+pub(super) fn allocator(ranges: &[(u64, u64)]) -> FrameAllocator {
     let mut ram = RangeSet::new();
     for &(start, end) in ranges {
         ram.insert(Range::new(start, end));
