@@ -306,6 +306,15 @@ impl Connection {
         self.update_limits();
     }
 
+    /// How long the peer may be silent while it owes an answer to data, or to the SYN of a connection that is being
+    /// made.
+    pub(crate) fn set_user_timeout(&mut self, limit: Duration) {
+        self.set_unacknowledged_timeout(limit);
+        if self.state() == State::SynSent {
+            self.set_handshake_timeout(limit);
+        }
+    }
+
     pub(crate) fn set_keep_alive(&mut self, interval: Option<Duration>, now: Instant) {
         self.keep_alive = interval;
         self.forgive(now.duration_since(self.heard));

@@ -155,11 +155,12 @@ impl TcpStream {
         self.held.mark();
     }
 
-    /// How long the peer may leave data unacknowledged without being heard (RFC 5482); the default
-    /// is [`Timeouts::unacknowledged`](crate::Timeouts).
+    /// How long the peer may leave data unacknowledged without being heard (RFC 5482), and, where the
+    /// connection is still being made, how long it may leave that unanswered; the defaults are
+    /// [`Timeouts::unacknowledged` and `Timeouts::connect`](crate::Timeouts).
     pub fn set_timeout(&self, limit: Duration) {
         self.held
-            .with(|connection| connection.set_unacknowledged_timeout(limit));
+            .with(|connection| connection.set_user_timeout(limit));
         self.held.mark();
     }
 

@@ -82,6 +82,23 @@ fn how_an_attempt_failed_is_told_later() {
 }
 
 #[test]
+fn an_attempt_may_be_given_up_sooner() {
+    pair().run(async |pair| {
+        pair.wire.set_up(false);
+        let options = ListenOptions::default();
+        let stream = TcpStream::begin_connect(&pair.client, server_at(80), options).unwrap();
+        let before = pair.clock.now();
+        // Its SYN, whose own limit is longer, is out by then.
+        pair.sleep(Duration::from_secs(1)).await;
+        stream.set_timeout(Duration::from_secs(3));
+        let failed = poll_fn(|cx| stream.poll_connected(cx)).await;
+        assert_eq!(failed, Err(ConnectError::TimedOut));
+        let waited = pair.clock.now().duration_since(before);
+        assert_eq!(waited, Duration::from_secs(3));
+    });
+}
+
+#[test]
 fn an_ipv4_port_is_not_reached_by_ipv6() {
     pair().run(async |pair| {
         let server = &pair.server;
