@@ -97,6 +97,10 @@ impl Set {
         {
             return Err(Failure::of(Error::Busy, 2, number));
         }
+        // Those that were closed are found in the next wait, and there may be none between many that come and go.
+        if members.len() >= members.capacity().min(MAX_MEMBERS) {
+            members.retain(|_, member| !member.entry.is_closed());
+        }
         if members.len() >= MAX_MEMBERS || members.try_reserve(1).is_err() {
             return Err(Error::NoMemory.into());
         }

@@ -417,6 +417,27 @@ fn a_closed_handle_leaves_its_sets() {
     });
 }
 
+/// Nobody waits for the set meanwhile, which is when it finds out otherwise.
+#[cfg_attr(miri, ignore = "fills a set")]
+#[test]
+fn handles_that_come_and_go_do_not_fill_a_set() {
+    let host = Host::new();
+    host.run(async |task| {
+        let set = task.interest_create().unwrap();
+        let kept = task.ipc_channel_create(0).unwrap();
+        task.interest_add(set, kept, IO_READABLE, 7).unwrap();
+        for round in 0..70_000 {
+            let channel = task.ipc_channel_create(0).unwrap();
+            let added = task.interest_add(set, channel, IO_READABLE, 1);
+            assert_eq!(added, Ok(()), "after {round} that were closed");
+            task.ipc_close(channel).unwrap();
+        }
+        task.interest_modify(set, kept, IO_WRITABLE, 7).unwrap();
+        let ready = wait(&host, &task, set, 4, 0).await;
+        assert_eq!(ready, Ok(vec![(kept.to_bits(), 7)]));
+    });
+}
+
 #[test]
 fn closing_a_set_wakes_who_waits_for_it() {
     let host = Host::new();
