@@ -10,9 +10,9 @@ hard_float := "--config kernel/hard-float.toml --target x86_64-unknown-linux-mus
 # The packages that run in a machine, as cargo's arguments: whatever has a manifest in these folders.
 guests := `awk -F'"' 'FNR == 1 { seen = 0 } /^name = / && !seen { seen = 1; printf "-p %s ", $2 }' \
     kernel/examples/*/Cargo.toml benches/worker/Cargo.toml tests/guest/Cargo.toml tests/computing/Cargo.toml tests/linux-entry/Cargo.toml`
-# The kernel as libraries for programs in C. They are built by themselves: beside others they would give them what only C
-# programs need.
-c_libraries := "-p c -p companion"
+# The kernel as libraries for programs in C, and a test in Rust that runs such a program. They are built by themselves:
+# beside others they would give them what only C programs need.
+c_libraries := "-p c -p companion -p embedding"
 not_guests := replace(guests + c_libraries, "-p ", "--exclude ")
 # Those among them with a library, whose tests run on the host.
 guest_libraries := `for lib in kernel/examples/*/src/lib.rs; do \
@@ -57,7 +57,7 @@ test-host:
 test-vm *ARGUMENTS: build
     cargo test --quiet -p system-tests --test vm -- {{ ARGUMENTS }}
 
-# Run the conformance suite of the interface for programs in C in a machine, and show its report; `only=AREA` for a part
+# Run the conformance suite of the interface for programs in C in a machine; `only=AREA` for a part, `limits` for limits
 [no-exit-message]
 test-abi *ARGUMENTS:
     #!/usr/bin/env bash
@@ -67,9 +67,14 @@ test-abi *ARGUMENTS:
     disks=$(mktemp -d)
     trap 'rm -rf "$disks"' EXIT
     truncate -s 1M "$disks/0" "$disks/1"
-    arguments=(--arg variable=some-value)
-    for word in {{ ARGUMENTS }}; do arguments+=(--arg "$word"); done
-    {{ quote(target_folder / "debug/ukernel") }} run --kernel build/c/abi --timeout 180 \
+    # The program is its own name server.
+    arguments=(--arg variable=some-value --arg dns --append net=10.0.2.15/24,gw=10.0.2.2,dns=127.0.0.1,ip6=fd00::15/64)
+    memory=128M
+    for word in {{ ARGUMENTS }}; do
+        arguments+=(--arg "$word")
+        [ "$word" != limits ] || memory=512M
+    done
+    {{ quote(target_folder / "debug/ukernel") }} run --kernel build/c/abi --timeout 180 --memory $memory \
         --disk "$disks/0" --disk "$disks/1,ro" -p 0:9/tcp --append env=UKERNEL_ABI_TEST=some-value "${arguments[@]}"
 
 # Run the long ones among them too: a gigabyte echoed, the page in a browser
@@ -146,6 +151,7 @@ build:
     cargo build --quiet -p bundle-tool
     kernel/build/guests.sh --quiet {{ guests }}
     kernel/build/c-all.sh
+    kernel/build/guests.sh --quiet --config profile.guest.opt-level=3 -p embedding
     cargo build --quiet --profile guest {{ hard_float }}
     WORKLOAD=companion kernel/build/c.sh abi tests/abi/*.c
 

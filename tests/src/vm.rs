@@ -103,6 +103,31 @@ impl TestVm {
         self.expect_status(0)
     }
 
+    /// Checks that the log has each of these texts.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn expect_in_log(&self, expected: &[&str]) {
+        let log = self.log().text();
+        for text in expected {
+            assert!(log.contains(text), "{text:?} is not in:\n{log}");
+        }
+    }
+
+    /// Checks that a function is among the frames of the log's backtraces.
+    ///
+    /// # Panics
+    /// It is not.
+    #[track_caller]
+    pub fn expect_frame(&self, function: &str) {
+        let frames = self.backtrace(&self.log().text());
+        assert!(
+            frames.iter().any(|frame| frame.contains(function)),
+            "{function} is not in {frames:#?}"
+        );
+    }
+
     /// The functions at the frames of the log's backtrace, one text a frame, as a person sees them.
     ///
     /// # Panics

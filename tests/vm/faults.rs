@@ -14,57 +14,34 @@ fn run(mode: &str, status: u8) -> TestVm {
     vm
 }
 
-#[track_caller]
-fn expect_in(vm: &TestVm, expected: &[&str]) {
-    let log = vm.log().text();
-    for text in expected {
-        assert!(log.contains(text), "{text:?} is not in:\n{log}");
-    }
-}
-
-#[track_caller]
-fn expect_frame(vm: &TestVm, function: &str) {
-    let frames = vm.backtrace(&vm.log().text());
-    assert!(
-        frames.iter().any(|frame| frame.contains(function)),
-        "{function} is not in {frames:#?}"
-    );
-}
-
 #[test]
 fn a_panic_says_what_where_and_in_which_task() {
     let vm = run("panic-task", PANIC);
-    expect_in(
-        &vm,
-        &[
-            "panic: guest: panicking on purpose, answer=42",
-            "location=tests/guest/src/faults.rs:",
-            "task=unlucky ",
-        ],
-    );
-    expect_frame(&vm, "panic_in_task");
+    vm.expect_in_log(&[
+        "panic: guest: panicking on purpose, answer=42",
+        "location=tests/guest/src/faults.rs:",
+        "task=unlucky ",
+    ]);
+    vm.expect_frame("panic_in_task");
 }
 
 #[test]
 fn a_message_cannot_forge_the_exit_record() {
     let vm = run("panic-multiline", PANIC);
-    expect_in(
-        &vm,
-        &["panic: first line\n  ukernel: exit status=0\n  last line\n"],
-    );
+    vm.expect_in_log(&["panic: first line\n  ukernel: exit status=0\n  last line\n"]);
 }
 
 /// The message faults while it is written: that is said, and the status is that of the fault.
 #[test]
 fn a_fault_in_a_report_ends_the_machine() {
     let vm = run("panic-twice", EXCEPTION);
-    expect_in(&vm, &["panic: another fault while reporting"]);
+    vm.expect_in_log(&["panic: another fault while reporting"]);
 }
 
 #[test]
 fn an_error_of_main_is_a_failure() {
     let vm = run("error", FAILURE);
-    expect_in(&vm, &["guest: failing on purpose"]);
+    vm.expect_in_log(&["guest: failing on purpose"]);
 }
 
 #[test]
@@ -75,8 +52,8 @@ fn an_overflow_is_called_one() {
         ("overflow-stack", "recurse_for_ever"),
     ] {
         let vm = run(mode, EXCEPTION);
-        expect_in(&vm, &["exception: stack overflow"]);
-        expect_frame(&vm, function);
+        vm.expect_in_log(&["exception: stack overflow"]);
+        vm.expect_frame(function);
     }
 }
 
@@ -87,8 +64,8 @@ fn a_null_pointer_is_called_one() {
         ("call-null", "rip=0x0000000000000000"),
     ] {
         let vm = run(mode, EXCEPTION);
-        expect_in(&vm, &["exception: null pointer", "task=main ", details]);
-        expect_frame(&vm, "main");
+        vm.expect_in_log(&["exception: null pointer", "task=main ", details]);
+        vm.expect_frame("main");
     }
 }
 
@@ -101,7 +78,7 @@ fn memory_is_used_only_as_it_is_meant() {
         ("exec-rodata", "page fault: executing data"),
         ("page-fault", "page fault: writing unmapped memory"),
     ] {
-        expect_in(&run(mode, EXCEPTION), &[what, "vector=14", "cr2=0x"]);
+        run(mode, EXCEPTION).expect_in_log(&[what, "vector=14", "cr2=0x"]);
     }
 }
 
@@ -121,8 +98,8 @@ fn every_exception_is_named_with_its_registers() {
         ("divide", "exception: division by zero", "divide_by_zero"),
     ] {
         let vm = run(mode, EXCEPTION);
-        expect_in(&vm, &[what, "rip=0x", "rsp=0x", "rflags=0x", "r15=0x"]);
-        expect_frame(&vm, function);
+        vm.expect_in_log(&[what, "rip=0x", "rsp=0x", "rflags=0x", "r15=0x"]);
+        vm.expect_frame(function);
     }
 }
 
@@ -130,6 +107,6 @@ fn every_exception_is_named_with_its_registers() {
 #[test]
 fn a_lost_stack_is_reported() {
     let vm = run("bad-stack", EXCEPTION);
-    expect_in(&vm, &["exception: ", "rsp=0x0000700000000000"]);
-    expect_frame(&vm, "lose_the_stack");
+    vm.expect_in_log(&["exception: ", "rsp=0x0000700000000000"]);
+    vm.expect_frame("lose_the_stack");
 }

@@ -11,6 +11,7 @@ use abi::Error;
 use abi::capability::Kinds;
 use abi::handle::Handle;
 use reactor::sync::WakerSlot;
+use reactor::task::JoinHandle;
 use reactor::{Clock, Spawner};
 use trace::Trace;
 
@@ -152,6 +153,13 @@ impl Program {
         }
     }
 
+    /// Has the reactor drop all tasks, each when its turn comes: for who does not wait for the program's end.
+    pub fn abandon(&self) {
+        for task in self.tasks.borrow().values().filter_map(Weak::upgrade) {
+            task.with_job(JoinHandle::cancel);
+        }
+    }
+
     /// Waits until no task is left. One may wait at a time.
     pub async fn ended(&self) {
         poll_fn(|cx| {
@@ -209,6 +217,19 @@ mod tests {
     use abi::number::TASK_CANCELLED;
 
     use crate::testing::Host;
+
+    #[test]
+    fn an_abandoned_program_has_no_tasks_left() {
+        let host = Host::new();
+        let sleeper = host.spawn(async |task| task.task_sleep(u64::MAX / 2).await);
+        host.reactor.block_on(async {
+            reactor::task::yield_now().await;
+            host.program.abandon();
+            assert_eq!(host.program.task_count(), 1, "not inside the call");
+            reactor::task::yield_now().await;
+            assert_eq!(std::rc::Rc::strong_count(&sleeper), 1, "the future is gone");
+        });
+    }
 
     #[test]
     fn tasks_that_wait_end_when_the_program_is_cancelled() {

@@ -43,7 +43,7 @@ pub async fn run(context: Context, main: Main) -> ExitCode {
     Program::new(&context).run(main).await
 }
 
-/// A program that is about to run, and the channels between it and the workload. One in a machine.
+/// A program that is about to run, and the channels between it and the workload. One at a time.
 ///
 /// ```ignore
 /// #[ukernel::main]
@@ -100,6 +100,8 @@ impl Program {
     /// Runs it until `main` returns or calls `task_exit`; answers the lowest eight bits of its status, or failure where
     /// another task has cancelled it. Its other tasks are cancelled then, and its ends of channels are closed. `main` is
     /// given the words behind ` -- ` on the kernel's command line as arguments.
+    ///
+    /// Dropping it ends the program: its tasks are dropped in the reactor's next turn, in whatever call they wait.
     pub async fn run(self, main: Main) -> ExitCode {
         let Program { context, program } = self;
         let arguments = Arguments::of(&context, main);
@@ -108,6 +110,7 @@ impl Program {
             argument: ptr::from_ref(arguments) as u64,
             stack: FIRST_STACK,
         };
+        let _program = Running(&program);
         let policy = program.machine().policy;
         let task = match program.start(start, policy, Kinds::EMPTY) {
             Ok(task) => task,
@@ -118,7 +121,6 @@ impl Program {
         };
         let status = ended(&task).await;
         end_others(&program, &context).await;
-        program.withdraw_channels();
         say_end(status, &context);
         match status {
             // Its lowest bits would say nothing.
@@ -131,6 +133,17 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.program.fmt(f)
+    }
+}
+
+/// A program that has begun. When this goes, nothing of it runs any more; it has ended by then, unless nobody waited for
+/// that.
+struct Running<'a>(&'a calls::Program);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+        self.0.withdraw_channels();
     }
 }
 
