@@ -275,8 +275,8 @@ result_t net_bind(handle_t sock, ptr_t addr_ptr, u32 addr_len);
 /* [NET] A stream: connects; waits, first for the machine's own address where it has none yet, up to 10 s; or with
  * NET_OPT_NONBLOCK gives ERR_WOULD_BLOCK and is writable when it is done, see NET_OPT_ERROR. A datagram socket: sends
  * there and receives from there only, from now on; again for another peer. Refused, unreachable or no address:
- * ERR_IO. No answer: ERR_TIMEOUT. It is connecting: ERR_BUSY. It has connected, failed to, or listens: ERR_INVALID.
- * The policy forbids it: ERR_PERMISSION. */
+ * ERR_IO. No answer for 30 s, or as long as NET_OPT_TIMEOUT_NS says: ERR_TIMEOUT. It is connecting: ERR_BUSY. It has
+ * connected, failed to, or listens: ERR_INVALID. The policy forbids it: ERR_PERMISSION. */
 result_t net_connect(handle_t sock, ptr_t addr_ptr, u32 addr_len);
 /* [NET] Sends at least one byte, or one datagram. Waits. Not connected, or too long for a datagram: ERR_INVALID.
  * After NET_SHUT_WRITE: ERR_CLOSED. The connection has failed: ERR_IO, ERR_TIMEOUT. Another task is sending:
@@ -287,7 +287,9 @@ result_t net_send(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *w
  * not answer any more: ERR_TIMEOUT. No connection, or no address to receive at: ERR_INVALID. Another task is
  * receiving: ERR_BUSY. */
 result_t net_recv(handle_t sock, ptr_t buf_ptr, size_t len, u32 flags, size_t *read_out);
-/* [NET] Closes it. What was sent on a stream is still delivered. */
+/* [NET] Closes it. What was sent on a stream is still delivered, unless something that came has not been received: then
+ * the connection is reset, which the peer finds as IO_HANGUP | IO_ERROR and ERR_IO. A listener resets those that
+ * nobody has accepted. */
 result_t net_close(handle_t sock);
 
 /* --- log and trace ------------------------------------------------------------------------------------------- */
@@ -440,9 +442,10 @@ result_t ipc_send_handles(handle_t ch, ptr_t buf_ptr, size_t len, handle_t *hand
 result_t ipc_recv_handles(handle_t ch, ptr_t buf_ptr, size_t len, size_t *read_out, handle_t *handles_out, u32 capacity,
                           u32 *count_out, u32 flags);
 
-/* [NET] Makes a bound stream socket (or takes any free port) accept connections; backlog 0: 128, and more than 4096
- * count as that. It connects or listens already: ERR_INVALID. No stream: ERR_UNSUPPORTED. The policy forbids it:
- * ERR_PERMISSION. */
+/* [NET] Makes a bound stream socket (or takes any free port) accept connections. backlog: how many may wait to be
+ * accepted; 0: 128, and more than 4096 count as that. One beyond (or beyond the next: some take one more) is not
+ * answered: its net_connect goes on asking, until there is room or it gives up. The socket connects or listens
+ * already: ERR_INVALID. No stream: ERR_UNSUPPORTED. The policy forbids it: ERR_PERMISSION. */
 result_t net_listen(handle_t sock, u32 backlog);
 /* [NET] Waits for a connection. Several tasks may. addr_out and addr_len may both be null; else addr_len holds the
  * room and gets the length of the peer's address (net_addr_v4_t or net_addr_v6_t, by the socket's domain). Too little
@@ -456,7 +459,7 @@ result_t net_shutdown(handle_t sock, u32 how);
 enum {
     NET_OPT_NODELAY = 1,        /* 1 (the start): small writes are sent at once */
     NET_OPT_KEEPALIVE_NS = 2,   /* an idle peer is asked after this time, at least 1 s; 0 (the start): never */
-    NET_OPT_TIMEOUT_NS = 3,     /* how long the peer may leave data unacknowledged, at least 1 ms; 0 until set */
+    NET_OPT_TIMEOUT_NS = 3,     /* how long the peer may leave data, or net_connect, unanswered, at least 1 ms; 0 until set */
     NET_OPT_RECEIVE_BUFFER = 4, /* bytes, 1 to 2^30, before connecting or listening; fewer where memory is short */
     NET_OPT_SEND_BUFFER = 5,    /* bytes, likewise */
     NET_OPT_NONBLOCK = 6,       /* 1: nothing on this socket waits */

@@ -1,5 +1,5 @@
 /* interest_*: handles that are waited for again and again. */
-#include "tap.h"
+#include "channels.h"
 
 static handle_t new_set(void)
 {
@@ -8,36 +8,10 @@ static handle_t new_set(void)
     return set;
 }
 
-static handle_t new_channel(void)
-{
-    handle_t channel = 0;
-    OKAY(ipc_channel_create(0, &channel));
-    return channel;
-}
-
-/* An end that receives; the other one stays open. */
-static handle_t new_receiver(handle_t *sender)
-{
-    handle_t receiver = 0;
-    OKAY(ipc_channel_pair(0, sender, &receiver));
-    return receiver;
-}
-
-static void put_message(handle_t channel)
-{
-    OKAY(ipc_send(channel, 0, 0, IPC_NONBLOCK));
-}
-
-static void take_message(handle_t channel)
-{
-    size_t len;
-    OKAY(ipc_recv(channel, 0, 0, &len, IPC_NONBLOCK));
-}
-
 static void events_carry_the_token(void)
 {
     io_event_t events[4];
-    handle_t set = new_set(), first = new_channel(), second = new_channel();
+    handle_t set = new_set(), first = channel_of(0), second = channel_of(0);
     u32 count = 0;
     OKAY(interest_add(set, first, IO_READABLE, 0xdeadbeef));
     OKAY(interest_add(set, second, IO_READABLE | IO_WRITABLE, 7));
@@ -103,7 +77,7 @@ static void readiness_stays_until_it_is_used_up(void)
 static void changing_a_member_changes_interest_and_token(void)
 {
     io_event_t event;
-    handle_t set = new_set(), channel = new_channel();
+    handle_t set = new_set(), channel = channel_of(0);
     u32 count = 0;
     OKAY(interest_add(set, channel, IO_READABLE, 1));
     GIVES(ERR_WOULD_BLOCK, interest_wait(set, &event, 1, 0, &count));
@@ -118,7 +92,7 @@ static void changing_a_member_changes_interest_and_token(void)
 static void a_member_that_was_taken_out_is_forgotten(void)
 {
     io_event_t event;
-    handle_t set = new_set(), channel = new_channel();
+    handle_t set = new_set(), channel = channel_of(0);
     u32 count = 0;
     OKAY(interest_add(set, channel, IO_WRITABLE, 1));
     OKAY(interest_wait(set, &event, 1, 0, &count));
@@ -132,7 +106,7 @@ static void a_member_that_was_taken_out_is_forgotten(void)
 
 static void what_is_wrong_about_members_is_told(void)
 {
-    handle_t set = new_set(), channel = new_channel(), closed = new_channel();
+    handle_t set = new_set(), channel = channel_of(0), closed = channel_of(0);
     OKAY(ipc_close(closed));
     OKAY(interest_add(set, channel, IO_READABLE, 0));
     FAILS(ERR_BUSY, 2, interest_add(set, channel, IO_READABLE, 0));
@@ -165,7 +139,7 @@ static void events_have_a_place(void)
     io_event_t event;
     handle_t set = new_set();
     u32 count = 77;
-    OKAY(interest_add(set, new_channel(), IO_WRITABLE, 0));
+    OKAY(interest_add(set, channel_of(0), IO_WRITABLE, 0));
     FAILS(ERR_INVALID, 1, interest_create(0));
     FAILS(ERR_INVALID, 3, interest_wait(set, &event, 0, 0, &count));
     FAILS(ERR_INVALID, 2, interest_wait(set, 0, 1, 0, &count));
@@ -182,7 +156,7 @@ static void what_found_no_room_comes_first_in_the_next_call(void)
     handle_t set = new_set();
     u32 round, at, count, seen = 0;
     for (at = 0; at < READY; at++)
-        OKAY(interest_add(set, new_channel(), IO_WRITABLE, at));
+        OKAY(interest_add(set, channel_of(0), IO_WRITABLE, at));
     for (round = 0; round < READY / 2; round++) {
         OKAY(interest_wait(set, events, 2, 0, &count));
         EQUAL(count, 2);
@@ -204,7 +178,7 @@ static void all_of_many_get_their_turn(void)
     u32 at, calls, count, least = ~0u;
     for (at = 0; at < COUNT(seen); at++) {
         seen[at] = 0;
-        OKAY(interest_add(set, new_channel(), IO_WRITABLE, at));
+        OKAY(interest_add(set, channel_of(0), IO_WRITABLE, at));
     }
     for (calls = 0; calls < 3 * COUNT(seen) / COUNT(events) + 3; calls++) {
         OKAY(interest_wait(set, events, COUNT(events), 0, &count));
@@ -219,7 +193,7 @@ static void all_of_many_get_their_turn(void)
 static void a_closed_handle_leaves_its_sets(void)
 {
     io_event_t events[4];
-    handle_t set = new_set(), other = new_set(), channel = new_channel(), again;
+    handle_t set = new_set(), other = new_set(), channel = channel_of(0), again;
     u32 count = 77;
     OKAY(interest_add(set, channel, IO_WRITABLE, 1));
     OKAY(interest_add(other, channel, IO_WRITABLE, 2));
@@ -228,7 +202,7 @@ static void a_closed_handle_leaves_its_sets(void)
     GIVES(ERR_WOULD_BLOCK, interest_wait(set, events, 4, 0, &count));
     GIVES(ERR_WOULD_BLOCK, interest_wait(other, events, 4, 0, &count));
     /* What takes its place is somebody else. */
-    again = new_channel();
+    again = channel_of(0);
     GIVES(ERR_WOULD_BLOCK, interest_wait(set, events, 4, 0, &count));
     OKAY(interest_add(set, again, IO_WRITABLE, 3));
     OKAY(interest_wait(set, events, 4, 0, &count));
@@ -276,7 +250,7 @@ static void what_becomes_ready_wakes_who_waits(void)
 
 static void what_is_added_or_changed_wakes_who_waits(void)
 {
-    handle_t channel = new_channel(), task;
+    handle_t channel = channel_of(0), task;
     struct waiter waiter = {new_set(), OK, {0, 0, 0}};
     task = start(waits, &waiter);
     OKAY(task_yield());
@@ -352,15 +326,10 @@ static void a_handle_may_be_in_several_sets(void)
     }
 }
 
-static i32 ends_with(ptr_t status)
-{
-    return (i32)status;
-}
-
 static void tasks_and_deadlines_can_be_members(void)
 {
     io_event_t events[2];
-    handle_t set = new_set(), deadline = 0, task = start(ends_with, 0);
+    handle_t set = new_set(), deadline = 0, task = start(gives_back, 0);
     u32 count = 0;
     OKAY(time_deadline(now() + MILLISECOND, &deadline));
     OKAY(interest_add(set, task, IO_READABLE, 1));

@@ -1,44 +1,10 @@
 /* ipc_*: channels of messages. */
-#include "tap.h"
+#include "channels.h"
 
 #define DEFAULT_CAPACITY 16
 #define LONGEST 65536
 
 static u8 large[LONGEST + 1], received[LONGEST + 1];
-
-static handle_t channel_of(u32 capacity)
-{
-    handle_t channel = 0;
-    OKAY(ipc_channel_create(capacity == 0 ? 0 : IPC_CAPACITY(capacity), &channel));
-    return channel;
-}
-
-/* Both ends of a new channel, for one message at a time. */
-struct pair {
-    handle_t sender, receiver;
-};
-
-static struct pair narrow_pair(void)
-{
-    struct pair pair = {0, 0};
-    OKAY(ipc_channel_pair(IPC_CAPACITY(1), &pair.sender, &pair.receiver));
-    return pair;
-}
-
-static result_t send_text(handle_t channel, const char *text, u32 flags)
-{
-    return ipc_send(channel, P(text), length(text), flags);
-}
-
-/* Receives a message and compares it. */
-static void expect_text(handle_t channel, const char *text)
-{
-    char bytes[100];
-    size_t len = 0;
-    OKAY(ipc_recv(channel, P(bytes), sizeof(bytes), &len, 0));
-    EQUAL(len, length(text));
-    CHECK(same(bytes, text, len));
-}
 
 /* --- messages ------------------------------------------------------------------------------------------------ */
 
@@ -75,7 +41,7 @@ static void a_message_that_does_not_fit_stays(void)
     handle_t channel = channel_of(0);
     char bytes[8] = "........";
     size_t len = 0;
-    OKAY(send_text(channel, "seven ch", 0));
+    OKAY(put_text(channel, "seven ch", 0));
     GIVES(ERR_INVALID, ipc_recv(channel, P(bytes), 7, &len, 0));
     EQUAL(len, 8);
     GIVES(ERR_INVALID, ipc_recv(channel, 0, 0, &len, IPC_NONBLOCK));
@@ -296,14 +262,14 @@ static void ends_have_their_direction(void)
     struct pair pair = narrow_pair();
     size_t len = 0;
     CHECK(pair.sender != pair.receiver);
-    FAILS(ERR_PERMISSION, 1, send_text(pair.receiver, "no", 0));
+    FAILS(ERR_PERMISSION, 1, put_text(pair.receiver, "no", 0));
     FAILS(ERR_PERMISSION, 1, ipc_recv(pair.sender, P(received), 10, &len, 0));
     EQUAL(ready_within(pair.sender, IO_READABLE | IO_WRITABLE, 0), IO_WRITABLE);
     EQUAL(ready_within(pair.receiver, IO_READABLE | IO_WRITABLE, 0), 0);
-    OKAY(send_text(pair.sender, "yes", 0));
+    OKAY(put_text(pair.sender, "yes", 0));
     EQUAL(ready_within(pair.receiver, IO_READABLE | IO_WRITABLE, 0), IO_READABLE);
     EQUAL(ready_within(pair.sender, IO_READABLE | IO_WRITABLE, 0), 0);
-    expect_text(pair.receiver, "yes");
+    take_text(pair.receiver, "yes");
 }
 
 static void what_was_sent_before_the_end_is_received(void)
@@ -311,12 +277,12 @@ static void what_was_sent_before_the_end_is_received(void)
     handle_t sender = 0, receiver = 0;
     size_t len = 77;
     NEED(ipc_channel_pair(0, &sender, &receiver));
-    OKAY(send_text(sender, "one", 0));
-    OKAY(send_text(sender, "two", 0));
+    OKAY(put_text(sender, "one", 0));
+    OKAY(put_text(sender, "two", 0));
     OKAY(ipc_close(sender));
     EQUAL(ready_within(receiver, IO_READABLE, 0), IO_READABLE | IO_HANGUP);
-    expect_text(receiver, "one");
-    expect_text(receiver, "two");
+    take_text(receiver, "one");
+    take_text(receiver, "two");
     GIVES(ERR_CLOSED, ipc_recv(receiver, P(received), 10, &len, 0));
     GIVES(ERR_CLOSED, ipc_recv(receiver, P(received), 10, &len, IPC_NONBLOCK));
     EQUAL(len, 77);
@@ -326,10 +292,10 @@ static void what_was_sent_before_the_end_is_received(void)
 static void nobody_sends_to_nobody(void)
 {
     struct pair pair = narrow_pair();
-    OKAY(send_text(pair.sender, "lost", 0));
+    OKAY(put_text(pair.sender, "lost", 0));
     OKAY(ipc_close(pair.receiver));
-    GIVES(ERR_CLOSED, send_text(pair.sender, "more", 0));
-    GIVES(ERR_CLOSED, send_text(pair.sender, "more", IPC_NONBLOCK));
+    GIVES(ERR_CLOSED, put_text(pair.sender, "more", 0));
+    GIVES(ERR_CLOSED, put_text(pair.sender, "more", IPC_NONBLOCK));
     CHECK((ready_within(pair.sender, IO_WRITABLE, 0) & IO_HANGUP) != 0);
 }
 
@@ -355,11 +321,11 @@ static void one_handle_is_both_ends(void)
 {
     handle_t channel = channel_of(2);
     EQUAL(channel >> 56, HANDLE_IPC);
-    OKAY(send_text(channel, "to myself", 0));
+    OKAY(put_text(channel, "to myself", 0));
     EQUAL(ready_within(channel, IO_READABLE | IO_WRITABLE, 0), IO_READABLE | IO_WRITABLE);
-    expect_text(channel, "to myself");
+    take_text(channel, "to myself");
     OKAY(ipc_close(channel));
-    FAILS(ERR_INVALID, 1, send_text(channel, "gone", 0));
+    FAILS(ERR_INVALID, 1, put_text(channel, "gone", 0));
     FAILS(ERR_INVALID, 1, ipc_close(channel));
 }
 

@@ -1,43 +1,9 @@
 /* ipc_send_handles and ipc_recv_handles: handles that travel in messages. */
-#include "tap.h"
+#include "channels.h"
 
 #define LONGEST 65536
 
 static u8 large[LONGEST + 1], received[100];
-
-static handle_t new_channel(void)
-{
-    handle_t channel = 0;
-    OKAY(ipc_channel_create(0, &channel));
-    return channel;
-}
-
-/* Both ends of a new channel, for one message at a time. */
-struct pair {
-    handle_t sender, receiver;
-};
-
-static struct pair narrow_pair(void)
-{
-    struct pair pair = {0, 0};
-    OKAY(ipc_channel_pair(IPC_CAPACITY(1), &pair.sender, &pair.receiver));
-    return pair;
-}
-
-static result_t send_text(handle_t channel, const char *text, u32 flags)
-{
-    return ipc_send(channel, P(text), length(text), flags);
-}
-
-/* Receives a message and compares it. */
-static void expect_text(handle_t channel, const char *text)
-{
-    size_t len = 0;
-    OKAY(ipc_recv(channel, P(received), sizeof(received), &len, 0));
-    EQUAL(len, length(text));
-    CHECK(same(received, text, len));
-}
-
 
 /* Sends handles from this task to itself. */
 static u32 pass(handle_t channel, handle_t *handles, u32 count, handle_t *out)
@@ -51,12 +17,12 @@ static u32 pass(handle_t channel, handle_t *handles, u32 count, handle_t *out)
 
 static void handles_travel_in_messages(void)
 {
-    handle_t channel = new_channel(), sent[5], got[8];
+    handle_t channel = channel_of(0), sent[5], got[8];
     ptr_t block = 0;
     u32 at;
     sent[0] = never();
     OKAY(net_socket(NET_INET, NET_DGRAM, 0, &sent[1]));
-    sent[2] = new_channel();
+    sent[2] = channel_of(0);
     OKAY(interest_create(&sent[3]));
     OKAY(mem_alloc(64, 0, &block));
     OKAY(mem_share(block, 64, &sent[4]));
@@ -71,27 +37,20 @@ static void handles_travel_in_messages(void)
 
 static void a_channel_works_where_it_arrives(void)
 {
-    handle_t channel = new_channel(), got = 0;
+    handle_t channel = channel_of(0), got = 0;
     struct pair pair = narrow_pair();
-    OKAY(send_text(pair.sender, "in the pipe", 0));
+    OKAY(put_text(pair.sender, "in the pipe", 0));
     EQUAL(pass(channel, &pair.receiver, 1, &got), 1);
-    expect_text(got, "in the pipe");
-    OKAY(send_text(pair.sender, "and after", 0));
-    expect_text(got, "and after");
+    take_text(got, "in the pipe");
+    OKAY(put_text(pair.sender, "and after", 0));
+    take_text(got, "and after");
     OKAY(ipc_close(got));
-    GIVES(ERR_CLOSED, send_text(pair.sender, "nobody", 0));
-}
-
-static i32 waits_for_ever(ptr_t argument)
-{
-    (void)argument;
-    task_sleep(FOREVER);
-    return 0;
+    GIVES(ERR_CLOSED, put_text(pair.sender, "nobody", 0));
 }
 
 static void what_may_not_travel_stays(void)
 {
-    handle_t channel = new_channel(), handles[9], task, span = 0;
+    handle_t channel = channel_of(0), handles[9], task, span = 0;
     u32 at;
     task = start(waits_for_ever, 0);
     OKAY(cap_acquire(CAP_IPC, &handles[0]));
@@ -121,7 +80,7 @@ static void what_may_not_travel_stays(void)
 
 static void eight_handles_travel_and_no_ninth(void)
 {
-    handle_t channel = new_channel(), handles[9], got[8];
+    handle_t channel = channel_of(0), handles[9], got[8];
     u32 at;
     for (at = 0; at < 9; at++)
         handles[at] = never();
@@ -137,7 +96,7 @@ static void a_send_that_fails_takes_nothing_along(void)
 {
     struct pair pair = narrow_pair();
     handle_t handle = never();
-    OKAY(send_text(pair.sender, "full", 0));
+    OKAY(put_text(pair.sender, "full", 0));
     GIVES(ERR_WOULD_BLOCK, ipc_send_handles(pair.sender, 0, 0, &handle, 1, IPC_NONBLOCK));
     GIVES(ERR_INVALID, ipc_send_handles(pair.sender, P(large), LONGEST + 1, &handle, 1, 0));
     OKAY(ipc_close(pair.receiver));
@@ -147,7 +106,7 @@ static void a_send_that_fails_takes_nothing_along(void)
 
 static void handles_need_room_where_they_arrive(void)
 {
-    handle_t channel = new_channel(), handles[2], got[2] = {7, 7};
+    handle_t channel = channel_of(0), handles[2], got[2] = {7, 7};
     size_t len = 77;
     u32 count = 77;
     handles[0] = never();
@@ -169,16 +128,16 @@ static void handles_need_room_where_they_arrive(void)
 /* Whether the other end of a pair has been closed. */
 static void expect_closed(handle_t sender)
 {
-    GIVES(ERR_CLOSED, send_text(sender, "hello?", IPC_NONBLOCK));
+    GIVES(ERR_CLOSED, put_text(sender, "hello?", IPC_NONBLOCK));
 }
 
 static void handles_that_nobody_takes_are_closed(void)
 {
-    handle_t channel = new_channel();
+    handle_t channel = channel_of(0);
     struct pair unwanted = narrow_pair(), lost = narrow_pair();
     size_t len;
     OKAY(ipc_send_handles(channel, 0, 0, &unwanted.receiver, 1, 0));
-    OKAY(send_text(unwanted.sender, "still there", IPC_NONBLOCK));
+    OKAY(put_text(unwanted.sender, "still there", IPC_NONBLOCK));
     OKAY(ipc_recv(channel, 0, 0, &len, 0));
     expect_closed(unwanted.sender);
     OKAY(ipc_send_handles(channel, 0, 0, &lost.receiver, 1, 0));
@@ -203,7 +162,7 @@ static i32 takes_and_ends(ptr_t argument)
 
 static void handles_belong_to_who_receives_them(void)
 {
-    struct parcel parcel = {new_channel(), 0};
+    struct parcel parcel = {channel_of(0), 0};
     struct pair pair = narrow_pair();
     OKAY(ipc_send_handles(parcel.channel, 0, 0, &pair.receiver, 1, 0));
     EQUAL(run(takes_and_ends, &parcel), 0);
@@ -225,10 +184,10 @@ static i32 serves_one(ptr_t argument)
 
 static void an_answer_comes_over_a_channel_in_the_question(void)
 {
-    handle_t request = new_channel(), task = start(serves_one, &request);
+    handle_t request = channel_of(0), task = start(serves_one, &request);
     struct pair reply = narrow_pair();
     OKAY(ipc_send_handles(request, P("question"), 8, &reply.sender, 1, 0));
-    expect_text(reply.receiver, "question");
+    take_text(reply.receiver, "question");
     EQUAL(finish(task), 0);
     GIVES(ERR_CLOSED, ipc_recv(reply.receiver, P(received), 1, &(size_t){0}, 0));
 }
@@ -242,14 +201,14 @@ static i32 receives_with(ptr_t argument)
 
 static void who_waits_with_a_handle_that_leaves_is_told(void)
 {
-    handle_t channel = new_channel(), got = 0, task;
+    handle_t channel = channel_of(0), got = 0, task;
     struct pair pair = narrow_pair();
     task = start(receives_with, &pair.receiver);
     OKAY(task_yield());
     EQUAL(pass(channel, &pair.receiver, 1, &got), 1);
     EQUAL(finish(task), ERR_CLOSED);
-    OKAY(send_text(pair.sender, "for the new one", 0));
-    expect_text(got, "for the new one");
+    OKAY(put_text(pair.sender, "for the new one", 0));
+    take_text(got, "for the new one");
 }
 
 /* Channels in each other's messages would keep each other for ever. */
@@ -261,16 +220,16 @@ static void no_circle_can_be_made(void)
     inner = narrow_pair();
     OKAY(ipc_send_handles(outer.sender, 0, 0, &inner.receiver, 1, 0));
     GIVES(ERR_BUSY, ipc_send_handles(inner.sender, 0, 0, &outer.receiver, 1, 0));
-    OKAY(send_text(inner.sender, "texts are fine", 0));
+    OKAY(put_text(inner.sender, "texts are fine", 0));
     OKAY(ipc_close(outer.receiver));
-    GIVES(ERR_CLOSED, send_text(inner.sender, "gone with it", IPC_NONBLOCK));
+    GIVES(ERR_CLOSED, put_text(inner.sender, "gone with it", IPC_NONBLOCK));
 }
 
 #define MANY 70000
 
 static void a_message_waits_for_room_in_the_table(void)
 {
-    handle_t channel = new_channel(), travelling[2], got[2] = {0, 0}, *handles;
+    handle_t channel = channel_of(0), travelling[2], got[2] = {0, 0}, *handles;
     ptr_t list = 0;
     size_t len = 77;
     u32 count = 0, taken = 77, at;

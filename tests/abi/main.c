@@ -4,6 +4,8 @@
  *   policy=log,time,...  the kinds that this program may have (all, if it is not given): what lies outside has to be
  *                        refused, and only that is tested
  *   narrow               the same, and the policy is the one in narrow.c
+ *   limits               tests only the limits, which takes the memory that limits.c names
+ *   dns                  the machine asks this program for names, see names.c
  *   only=AREA            leaves the other areas out
  *   stop                 waits to be asked to stop, and then ends with 3
  *   exit=N               ends at once with N, while other tasks wait */
@@ -13,15 +15,28 @@ static handle_t console;
 
 static u32 passed, failed, number;
 
-/* Writes all of a text to the console. */
+/* The line that is being said. It goes out whole: lines of the log may come in between two writes. */
+static char line[256];
+static u32 line_length;
+
+static void end_line(void)
+{
+    u32 at = 0;
+    while (at < line_length) {
+        size_t wrote = 0;
+        if (io_write(console, P(&line[at]), line_length - at, &wrote) != OK || wrote > line_length - at)
+            break;
+        at += (u32)wrote;
+    }
+    line_length = 0;
+}
+
 static void say_bytes(const char *text, u32 len)
 {
-    while (len > 0) {
-        size_t wrote = 0;
-        if (io_write(console, P(text), len, &wrote) != OK || wrote > len)
-            return;
-        text += wrote;
-        len -= (u32)wrote;
+    for (; len > 0; text++, len--) {
+        line[line_length++] = *text;
+        if (*text == '\n' || line_length == sizeof(line))
+            end_line();
     }
 }
 
@@ -169,21 +184,30 @@ static void what_lies_outside_the_policy_is_refused(void)
 /* --- all of it ----------------------------------------------------------------------------------------------- */
 
 static const struct area *const areas[] = {
-    &capabilities_area, &handles_area,     &poll_area, &interest_area, &tasks_area,     &task_ends_area,
-    &time_area,         &memory_area,      &ipc_area,  &ipc_handles_area, &ipc_open_area, &net_area,   &streams_area,
-    &datagrams_area,    &files_area, &log_trace_area, &environment_area, &original_area,  &last_area};
+    &capabilities_area, &handles_area,     &poll_area,      &interest_area, &tasks_area,       &priorities_area,
+    &task_ends_area,    &time_area,        &memory_area,    &ipc_area,      &ipc_handles_area, &ipc_open_area,
+    &net_area,          &streams_area,     &stream_ends_area, &datagrams_area, &names_area,    &files_area,
+    &log_trace_area,    &environment_area, &original_area,  &last_area};
+
+/* All but what needs a machine or a policy of its own. */
+static void run_common(void)
+{
+    u32 at;
+    for (at = 0; at < COUNT(areas); at++)
+        run_area(areas[at]);
+}
 
 static void run_all(void)
 {
-    u32 at;
     begin_test();
     what_lies_outside_the_policy_is_refused();
     end_test("policy", "what_lies_outside_the_policy_is_refused");
     if (argument("narrow") != 0)
         run_area(&narrow_area);
-    /* These need everything. */
-    for (at = 0; policy() == ALL_KINDS && at < COUNT(areas); at++)
-        run_area(areas[at]);
+    else if (argument("limits") != 0)
+        run_area(&limits_area);
+    else if (policy() == ALL_KINDS)
+        run_common();
 }
 
 static u32 number_in(const char *text)
@@ -192,13 +216,6 @@ static u32 number_in(const char *text)
     for (; *text >= '0' && *text <= '9'; text++)
         value = value * 10 + (u32)(*text - '0');
     return value;
-}
-
-static i32 waits_for_ever(ptr_t argument)
-{
-    (void)argument;
-    task_sleep(FOREVER);
-    return 0;
 }
 
 static void exit_with(i32 status)

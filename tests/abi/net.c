@@ -1,4 +1,4 @@
-/* net_*: sockets, their addresses and options, and names. Streams and datagrams have files of their own. */
+/* net_*: sockets, their addresses and options. Streams, datagrams and names have files of their own. */
 #include "sockets.h"
 
 /* --- sockets and addresses --------------------------------------------------------------------------------------- */
@@ -231,7 +231,7 @@ static void buffers_are_as_large_as_asked_for(void)
     CHECK(filled >= 4096 && filled <= 16384);
 }
 
-/* --- many, and names --------------------------------------------------------------------------------------------- */
+/* --- many -------------------------------------------------------------------------------------------------------- */
 
 #define MANY 200
 
@@ -264,31 +264,6 @@ static void many_connections_in_one_set(void)
     }
 }
 
-static void names_that_are_none_are_refused(void)
-{
-    static char name[300];
-    net_addr_v6_t addresses[4];
-    u32 count = 77;
-    fill(name, 'n', sizeof(name));
-    FAILS(ERR_INVALID, 2, net_resolve(P(name), 0, addresses, 4, &count));
-    FAILS(ERR_INVALID, 2, net_resolve(P(name), sizeof(name), addresses, 4, &count));
-    FAILS(ERR_INVALID, 4, net_resolve(P("a.invalid"), 9, addresses, 0, &count));
-    FAILS(ERR_INVALID, 1, net_resolve(NOWHERE, 9, addresses, 4, &count));
-    FAILS(ERR_INVALID, 3, net_resolve(P("a.invalid"), 9, 0, 4, &count));
-    FAILS(ERR_INVALID, 5, net_resolve(P("a.invalid"), 9, addresses, 4, 0));
-    EQUAL(count, 77);
-}
-
-static void a_name_that_nobody_has_is_not_found(void)
-{
-    net_addr_v6_t addresses[4];
-    u32 count = 77;
-    /* .invalid is reserved for this (RFC 6761, section 6.4). */
-    result_t result = net_resolve(P("nobody.invalid"), 14, addresses, 4, &count);
-    CHECK(result == ERR_NOENT || result == ERR_TIMEOUT);
-    EQUAL(count, 77);
-}
-
 static const struct test net_tests[] = {
     TEST(sockets_are_streams_or_datagrams),
     TEST(addresses_have_three_forms),
@@ -302,7 +277,5 @@ static const struct test net_tests[] = {
     TEST(options_that_there_are_not_are_refused),
     TEST(buffers_are_as_large_as_asked_for),
     TEST(many_connections_in_one_set),
-    TEST(names_that_are_none_are_refused),
-    TEST(a_name_that_nobody_has_is_not_found),
 };
 AREA(net);

@@ -1,28 +1,13 @@
 /* io_poll and io_wait: waiting for several handles and for one. */
-#include "tap.h"
+#include "channels.h"
 
 /* A channel with as many empty messages in it. */
 static handle_t channel_with(u32 messages)
 {
-    handle_t channel = 0;
-    OKAY(ipc_channel_create(0, &channel));
+    handle_t channel = channel_of(0);
     for (; messages > 0; messages--)
-        OKAY(ipc_send(channel, 0, 0, IPC_NONBLOCK));
+        put_message(channel);
     return channel;
-}
-
-/* The end that receives; the other one stays open. */
-static handle_t empty_receiver(handle_t *sender)
-{
-    handle_t receiver = 0;
-    OKAY(ipc_channel_pair(0, sender, &receiver));
-    return receiver;
-}
-
-static void take_message(handle_t channel)
-{
-    size_t len;
-    OKAY(ipc_recv(channel, 0, 0, &len, IPC_NONBLOCK));
 }
 
 /* --- io_poll without handles --------------------------------------------------------------------------------- */
@@ -68,7 +53,7 @@ static void nothing_ready_and_no_time_would_block(void)
     handle_t sender, handles[2];
     u32 count = 77;
     handles[0] = never();
-    handles[1] = empty_receiver(&sender);
+    handles[1] = new_receiver(&sender);
     GIVES(ERR_WOULD_BLOCK, io_poll(handles, 2, 0, P(events), &count));
     EQUAL(count, 0);
 }
@@ -89,7 +74,7 @@ static void nothing_ready_waits_for_the_timeout(void)
 static void readiness_stays_until_it_is_used_up(void)
 {
     io_event_t event;
-    handle_t sender, receiver = empty_receiver(&sender);
+    handle_t sender, receiver = new_receiver(&sender);
     u32 round, count;
     OKAY(ipc_send(sender, 0, 0, 0));
     OKAY(ipc_send(sender, 0, 0, 0));
@@ -165,7 +150,7 @@ static void without_end_it_waits_for_another_task(void)
     handle_t handles[2], task;
     u32 count = 0;
     handles[0] = never();
-    handles[1] = empty_receiver(&later.handle);
+    handles[1] = new_receiver(&later.handle);
     task = start(sends_later, &later);
     OKAY(io_poll(handles, 2, FOREVER, P(events), &count));
     EQUAL(count, 1);
@@ -194,12 +179,12 @@ static void a_handle_that_is_closed_meanwhile_is_an_event(void)
 static void a_peer_that_is_gone_is_an_event(void)
 {
     io_event_t event;
-    handle_t sender = 0, receiver = empty_receiver(&sender);
+    handle_t sender = 0, receiver = new_receiver(&sender);
     u32 count = 0;
     OKAY(ipc_close(sender));
     OKAY(io_poll(&receiver, 1, FOREVER, P(&event), &count));
     CHECK((event.events & IO_HANGUP) != 0);
-    receiver = empty_receiver(&sender);
+    receiver = new_receiver(&sender);
     OKAY(ipc_close(receiver));
     OKAY(io_poll(&sender, 1, FOREVER, P(&event), &count));
     CHECK((event.events & IO_HANGUP) != 0);
@@ -296,7 +281,7 @@ static void one_of_many_is_found(void)
     u32 at, count = 0;
     for (at = 0; at < MANY; at++)
         handles[at] = never();
-    handles[MANY - 7] = empty_receiver(&later.handle);
+    handles[MANY - 7] = new_receiver(&later.handle);
     task = start(sends_later, &later);
     OKAY(io_poll(handles, MANY, FOREVER, P(events), &count));
     EQUAL(count, 1);
@@ -321,7 +306,7 @@ static i32 polls(ptr_t argument)
 static void several_tasks_may_poll_one_handle(void)
 {
     struct poller pollers[5];
-    handle_t sender, tasks[5], receiver = empty_receiver(&sender);
+    handle_t sender, tasks[5], receiver = new_receiver(&sender);
     u32 at;
     for (at = 0; at < COUNT(pollers); at++) {
         pollers[at].handle = receiver;
@@ -342,7 +327,7 @@ static void waiting_takes_no_turns(void)
     task_stats_t before, after;
     struct poller poller = {0, 0};
     handle_t sender, task;
-    poller.handle = empty_receiver(&sender);
+    poller.handle = new_receiver(&sender);
     task = start(polls, &poller);
     OKAY(task_yield());
     OKAY(task_get_stats(task, P(&before)));
@@ -384,7 +369,7 @@ static void looking_in_a_loop_holds_up_nobody(void)
 
 static void one_handle_is_waited_for_as_asked(void)
 {
-    handle_t channel = channel_with(1), sender, receiver = empty_receiver(&sender);
+    handle_t channel = channel_with(1), sender, receiver = new_receiver(&sender);
     u32 events = 0;
     OKAY(io_wait(channel, IO_READABLE, FOREVER, &events));
     EQUAL(events, IO_READABLE);

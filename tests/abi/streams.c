@@ -1,4 +1,5 @@
-/* net_*: connections and what goes through them, over the program's own loopback, so that no peer is needed. */
+/* net_*: connections and what goes through them, over the program's own loopback, so that no peer is needed. How they
+ * fail is in stream_ends.c. */
 #include "sockets.h"
 
 /* --- connections ------------------------------------------------------------------------------------------------- */
@@ -174,23 +175,6 @@ static void several_tasks_may_accept(void)
     EQUAL(sum, 31);
 }
 
-static void nobody_listens(void)
-{
-    u32 at;
-    for (at = 0; at < DOMAINS; at++) {
-        handle_t listener = listener_of(domains[at]), client = new_socket(domains[at], NET_STREAM);
-        struct address address = local_of(listener);
-        u64 error = 77;
-        note_about(domain_names[at]);
-        OKAY(net_close(listener));
-        GIVES(ERR_IO, connect_to(client, &address));
-        OKAY(net_get_option(client, NET_OPT_ERROR, &error));
-        EQUAL(error, ERR_IO);
-        CHECK((ready_within(client, IO_WRITABLE, PATIENCE) & IO_ERROR) != 0);
-        GIVES(ERR_IO, net_send(client, P("x"), 1, 0, 0));
-    }
-}
-
 static void nobody_can_be_connected_to(void)
 {
     struct address address = loopback(NET_INET, 0);
@@ -356,24 +340,6 @@ static void each_direction_ends_by_itself(void)
     GIVES(ERR_WOULD_BLOCK, net_recv(link.client, P(&byte), 1, NET_NONBLOCK, &len));
 }
 
-static void a_peer_that_is_gone_is_noticed(void)
-{
-    struct link link = new_link(NET_INET);
-    u32 round, events;
-    result_t result = OK;
-    OKAY(net_close(link.server));
-    events = ready_within(link.client, IO_READABLE, PATIENCE);
-    CHECK((events & IO_READABLE) != 0);
-    expect_end(link.client);
-    /* The first bytes may still go out; the answer to them is a reset. */
-    for (round = 0; round < 1000 && result == OK; round++) {
-        result = net_send(link.client, P("anybody?"), 8, 0, 0);
-        pause_for(100000);
-    }
-    CHECK(result == ERR_IO || result == ERR_CLOSED);
-    CHECK((ready_within(link.client, IO_WRITABLE, PATIENCE) & (IO_HANGUP | IO_ERROR)) != 0);
-}
-
 static void a_full_stream_waits_or_does_not(void)
 {
     static u8 bytes[4096];
@@ -467,7 +433,6 @@ static const struct test streams_tests[] = {
     TEST(both_protocols_reach_an_ipv6_listener),
     TEST(only_listeners_accept_and_only_once_they_listen),
     TEST(several_tasks_may_accept),
-    TEST(nobody_listens),
     TEST(nobody_can_be_connected_to),
     TEST(connecting_without_waiting),
     TEST(a_bound_stream_connects_from_there),
@@ -475,7 +440,6 @@ static const struct test streams_tests[] = {
     TEST(streams_are_read_and_written_as_files_too),
     TEST(what_was_sent_before_closing_arrives),
     TEST(each_direction_ends_by_itself),
-    TEST(a_peer_that_is_gone_is_noticed),
     TEST(a_full_stream_waits_or_does_not),
     TEST(one_task_a_direction_may_wait),
     TEST(nothing_at_all_can_be_sent_and_received),

@@ -179,6 +179,27 @@ i32 run(i32 (*entry)(ptr_t), void *argument)
     return finish(start(entry, argument));
 }
 
+i32 gives_back(ptr_t argument)
+{
+    return (i32)argument;
+}
+
+i32 waits_for_ever(ptr_t argument)
+{
+    (void)argument;
+    task_sleep(FOREVER);
+    return 0;
+}
+
+u32 dig(u32 levels)
+{
+    volatile u8 frame[1000];
+    frame[levels % sizeof(frame)] = (u8)levels;
+    if (levels == 0)
+        return 0;
+    return dig(levels - 1) + (frame[levels % sizeof(frame)] == (u8)levels);
+}
+
 /* --- time and waiting ---------------------------------------------------------------------------------------- */
 
 time_ns now(void)

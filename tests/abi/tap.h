@@ -31,9 +31,10 @@ struct area {
 #define TEST(function) {#function, function}
 #define AREA(name) const struct area name##_area = {#name, name##_tests, COUNT(name##_tests)}
 
-extern const struct area capabilities_area, handles_area, poll_area, interest_area, tasks_area, task_ends_area, time_area,
-    memory_area, ipc_area, ipc_handles_area, ipc_open_area, net_area, streams_area, datagrams_area, files_area, log_trace_area,
-    environment_area, original_area, narrow_area, last_area;
+extern const struct area capabilities_area, handles_area, poll_area, interest_area, tasks_area, priorities_area,
+    task_ends_area, time_area, memory_area, ipc_area, ipc_handles_area, ipc_open_area, net_area, streams_area,
+    stream_ends_area, datagrams_area, names_area, files_area, log_trace_area, environment_area, original_area,
+    narrow_area, limits_area, last_area;
 
 /* Each checks something, notes it if it is not so, and says whether it is. */
 #define WHERE __FILE__, __LINE__
@@ -72,6 +73,12 @@ handle_t start(i32 (*entry)(ptr_t), void *argument);
 i32 finish(handle_t task);
 /* Starts it and waits for its end. */
 i32 run(i32 (*entry)(ptr_t), void *argument);
+
+/* What tasks do: give their argument back as the status; sleep until somebody cancels them. */
+i32 gives_back(ptr_t argument);
+i32 waits_for_ever(ptr_t argument);
+/* Takes about a KiB of stack for each level; answers how many. */
+u32 dig(u32 levels);
 
 time_ns now(void);
 void pause_for(time_ns duration);

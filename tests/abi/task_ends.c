@@ -1,28 +1,6 @@
 /* task_exit, task_join, task_cancel: how tasks end, and what they leave behind; and what ends them otherwise. */
 #include "tap.h"
 
-static i32 gives_back(ptr_t argument)
-{
-    return (i32)argument;
-}
-
-static i32 waits_for_ever(ptr_t argument)
-{
-    (void)argument;
-    task_sleep(FOREVER);
-    return 0;
-}
-
-/* Takes about a KiB of stack for each level. */
-static u32 dig(u32 levels)
-{
-    volatile u8 frame[1000];
-    frame[levels % sizeof(frame)] = (u8)levels;
-    if (levels == 0)
-        return 0;
-    return dig(levels - 1) + (frame[levels % sizeof(frame)] == (u8)levels);
-}
-
 static i32 counts_three(ptr_t argument)
 {
     u32 round;

@@ -1,17 +1,5 @@
-/* task_*: functions that run beside each other. How they end is in task_ends.c. */
+/* task_*: functions that run beside each other. Who comes first is in priorities.c, how they end in task_ends.c. */
 #include "tap.h"
-
-static i32 gives_back(ptr_t argument)
-{
-    return (i32)argument;
-}
-
-static i32 waits_for_ever(ptr_t argument)
-{
-    (void)argument;
-    task_sleep(FOREVER);
-    return 0;
-}
 
 /* --- beginning --------------------------------------------------------------------------------------------------- */
 
@@ -92,16 +80,6 @@ static void a_pinned_task_is_one_like_any_other(void)
     handle_t task = 0;
     OKAY(task_spawn(P(gives_back), 3, 0, 0, TASK_PINNED, &task));
     EQUAL(finish(task), 3);
-}
-
-/* Takes about a KiB of stack for each level. */
-static u32 dig(u32 levels)
-{
-    volatile u8 frame[1000];
-    frame[levels % sizeof(frame)] = (u8)levels;
-    if (levels == 0)
-        return 0;
-    return dig(levels - 1) + (frame[levels % sizeof(frame)] == (u8)levels);
 }
 
 static i32 digs(ptr_t levels)
@@ -201,93 +179,7 @@ static void a_task_that_waits_holds_up_nobody(void)
     OKAY(task_cancel(sleeping));
 }
 
-/* --- priorities and figures -------------------------------------------------------------------------------------- */
-
-struct runner {
-    time_ns begin;
-    struct turns *turns;
-    u32 number;
-};
-
-static i32 runs_when_it_is_time(ptr_t argument)
-{
-    struct runner *runner = (struct runner *)argument;
-    pause_until(runner->begin);
-    runner->turns->log[runner->turns->count++] = runner->number;
-    return 0;
-}
-
-/* Has tasks of all classes wake at the same time, the lowest spawned first. Not so: this task was itself held up. */
-static int wake_all_at_once(struct turns *turns)
-{
-    static const u32 priorities[] = {TASK_PRIORITY_LOW, TASK_PRIORITY_NORMAL, TASK_PRIORITY_HIGH};
-    struct runner runners[3];
-    handle_t tasks[3];
-    u32 at;
-    int in_time;
-    time_ns begin = now() + 20 * MILLISECOND;
-    turns->count = 0;
-    for (at = 0; at < 3; at++) {
-        runners[at] = (struct runner){begin, turns, priorities[at]};
-        tasks[at] = start(runs_when_it_is_time, &runners[at]);
-        OKAY(task_set_priority(tasks[at], priorities[at]));
-    }
-    OKAY(task_yield());
-    in_time = turns->count == 0;
-    /* Nobody else runs meanwhile, so all of them are late when it is over. */
-    while (now() < begin + MILLISECOND) {
-    }
-    for (at = 0; at < 3; at++)
-        EQUAL(finish(tasks[at]), 0);
-    return in_time;
-}
-
-static void a_higher_priority_comes_first(void)
-{
-    struct turns turns = {0, {0}, 0};
-    u32 tries;
-    for (tries = 0; tries < 50; tries++) {
-        if (wake_all_at_once(&turns))
-            break;
-    }
-    EQUAL(turns.count, 3);
-    EQUAL(turns.log[0], TASK_PRIORITY_HIGH);
-    EQUAL(turns.log[1], TASK_PRIORITY_NORMAL);
-    EQUAL(turns.log[2], TASK_PRIORITY_LOW);
-}
-
-static i32 yields_a_while(ptr_t argument)
-{
-    u32 *rounds = (u32 *)argument;
-    for (; *rounds < 1000; *rounds += 1)
-        OKAY(task_yield());
-    return 0;
-}
-
-static void a_low_priority_is_not_starved(void)
-{
-    u32 low = 0, high = 0;
-    handle_t tasks[2];
-    tasks[0] = start(yields_a_while, &low);
-    tasks[1] = start(yields_a_while, &high);
-    OKAY(task_set_priority(tasks[0], TASK_PRIORITY_LOW));
-    OKAY(task_set_priority(tasks[1], TASK_PRIORITY_HIGH));
-    EQUAL(finish(tasks[1]), 0);
-    CHECK(low > 0);
-    EQUAL(finish(tasks[0]), 0);
-}
-
-static void priorities_that_there_are_not_are_refused(void)
-{
-    handle_t self = 0, ended = start(gives_back, 0);
-    OKAY(task_self(&self));
-    FAILS(ERR_INVALID, 2, task_set_priority(self, 3));
-    FAILS(ERR_INVALID, 2, task_set_priority(self, 0xffffffff));
-    OKAY(task_set_priority(self, TASK_PRIORITY_HIGH));
-    OKAY(task_set_priority(self, TASK_PRIORITY_NORMAL));
-    EQUAL(ready_within(ended, IO_READABLE, PATIENCE), IO_READABLE);
-    FAILS(ERR_CLOSED, 1, task_set_priority(ended, TASK_PRIORITY_LOW));
-}
+/* --- figures ----------------------------------------------------------------------------------------------------- */
 
 static i32 works(ptr_t span)
 {
@@ -365,9 +257,6 @@ static const struct test tasks_tests[] = {
     TEST(sleeping_is_never_short),
     TEST(several_sleep_at_once),
     TEST(a_task_that_waits_holds_up_nobody),
-    TEST(a_higher_priority_comes_first),
-    TEST(a_low_priority_is_not_starved),
-    TEST(priorities_that_there_are_not_are_refused),
     TEST(figures_are_real),
     TEST(many_tasks_one_after_the_other),
     TEST(tasks_are_refused_when_there_are_too_many),
