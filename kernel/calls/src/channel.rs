@@ -26,12 +26,12 @@ use crate::failure::{Failure, Outcome};
 use crate::object::Object;
 use crate::task::Task;
 use crate::user::{Place, Room, UserIn, UserList, UserOut};
+use message::MAX_HANDLES;
 pub use message::Message;
-use message::{Handles, MAX_HANDLES};
 pub use native::{Receiver, Sender};
 pub(crate) use offers::Offers;
 use state::{Arrival, Channel, Offer, Wanted};
-use waiting::{Receiving, Sending};
+pub(crate) use waiting::{Receiving, Sending};
 
 /// The most bytes of a message. Longer ones are [`Error::Invalid`].
 pub(crate) const MAX_MESSAGE: usize = 65_536;
@@ -104,6 +104,20 @@ impl Task {
         handles: Option<UserList<u64>>,
         flags: u32,
     ) -> Outcome {
+        match self.begin_send(handle, from, handles, flags)? {
+            Some(wait) => wait.await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, which is over already (`None`) unless there is something to wait for.
+    pub(crate) fn begin_send(
+        self: &Rc<Task>,
+        handle: Handle,
+        from: UserIn,
+        handles: Option<UserList<u64>>,
+        flags: u32,
+    ) -> Outcome<Option<Sending>> {
         self.need(Kind::Ipc)?;
         let nonblocking = is_nonblocking(if handles.is_some() { 6 } else { 4 }, flags)?;
         if from.len() > MAX_MESSAGE {
@@ -123,9 +137,9 @@ impl Task {
             handles,
         };
         match channel.with(|state| state.send(&offer)) {
-            Some(outcome) => outcome,
+            Some(outcome) => outcome.map(|()| None),
             None if nonblocking => Err(Error::WouldBlock.into()),
-            None => Sending::new(&channel, offer)?.await,
+            None => Ok(Some(Sending::new(channel, offer)?)),
         }
     }
 
@@ -138,20 +152,35 @@ impl Task {
         handles: Option<(Room<u64>, Place<u32>)>,
         flags: u32,
     ) -> Outcome {
+        match self.begin_recv(handle, into, read_out, handles, flags)? {
+            Some(wait) => wait.await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, which is over already (`None`) unless there is something to wait for.
+    pub(crate) fn begin_recv(
+        self: &Rc<Task>,
+        handle: Handle,
+        into: UserOut,
+        read_out: Place<u64>,
+        handles: Option<(Room<u64>, Place<u32>)>,
+        flags: u32,
+    ) -> Outcome<Option<Receiving>> {
         self.need(Kind::Ipc)?;
         let nonblocking = is_nonblocking(if handles.is_some() { 8 } else { 5 }, flags)?;
         let channel = self.channel_of(handle, |end| end.receives)?;
         let wanted = Wanted {
             task: Rc::clone(self),
             into,
-            handles: handles.map(|(room, _)| room.len()),
+            read_out,
+            handles,
         };
-        let arrival = match channel.with(|state| state.receive(&wanted)) {
-            Some(arrival) => arrival,
-            None if nonblocking => return Err(Error::WouldBlock.into()),
-            None => Receiving::new(&channel, wanted)?.await,
-        };
-        tell(&arrival, into, read_out, handles)
+        match channel.with(|state| state.receive(&wanted)) {
+            Some(arrival) => wanted.tell(&arrival).map(|()| None),
+            None if nonblocking => Err(Error::WouldBlock.into()),
+            None => Ok(Some(Receiving::new(channel, wanted)?)),
+        }
     }
 
     /// `ipc_close`.
@@ -180,39 +209,31 @@ impl Task {
     }
 }
 
-/// Writes what a receiver is told.
-fn tell(
-    arrival: &Arrival,
-    into: UserOut,
-    read_out: Place<u64>,
-    handles: Option<(Room<u64>, Place<u32>)>,
-) -> Outcome {
-    let (len, count) = match arrival {
-        Arrival::Message { len, handles } => (*len, handles.as_slice().len()),
-        Arrival::TooLong { len, handles } => (*len, *handles),
-        Arrival::Failed(failure) => return Err(*failure),
-        Arrival::Whole(message) => (message.len(), 0), // goes to Rust only
-    };
-    read_out.put(len as u64);
-    if let Some((_, count_out)) = &handles {
-        count_out.put(count as u32);
-    }
-    match (arrival, handles) {
-        (Arrival::Message { handles, .. }, room) => {
-            write_handles(handles, room.map(|(room, _)| room));
-            Ok(())
+impl Wanted {
+    /// Writes what a receiver is told.
+    fn tell(&self, arrival: &Arrival) -> Outcome {
+        let (len, count) = match arrival {
+            Arrival::Message { len, handles } => (*len, handles.len()),
+            Arrival::TooLong { len, handles } => (*len, *handles),
+            Arrival::Failed(failure) => return Err(*failure),
+        };
+        self.read_out.put(len as u64);
+        if let Some((_, count_out)) = &self.handles {
+            count_out.put(count as u32);
         }
-        (_, Some((room, _))) if len <= into.len() => Err(Failure::invalid(6, room.len().into())),
-        _ => Err(Failure::invalid(3, into.len() as u64)),
-    }
-}
-
-fn write_handles(handles: &Handles, room: Option<Room<u64>>) {
-    let Some(room) = room else {
-        return;
-    };
-    for (index, handle) in (0..).zip(handles.as_slice()) {
-        room.put(index, handle.to_bits());
+        match (arrival, &self.handles) {
+            (Arrival::Message { handles, .. }, Some((room, _))) => {
+                for (index, handle) in (0..).zip(handles) {
+                    room.put(index, handle.to_bits());
+                }
+                Ok(())
+            }
+            (Arrival::Message { .. }, None) => Ok(()),
+            (_, Some((room, _))) if len <= self.into.len() => {
+                Err(Failure::invalid(6, room.len().into()))
+            }
+            _ => Err(Failure::invalid(3, self.into.len() as u64)),
+        }
     }
 }
 

@@ -89,6 +89,37 @@ where
         Ok(()) => wait_for(door, &task, body(Rc::clone(&task))),
         Err(failure) => Some(Err(failure)),
     };
+    end_wait(door, name, task, outcome)
+}
+
+/// A call that may wait and seldom does: `body` makes it, and gives what is to be waited for, if there is something.
+fn wait_if_needed<F>(
+    name: &'static str,
+    kind: Option<Kind>,
+    body: impl FnOnce(&Rc<Task>) -> Outcome<Option<F>>,
+) -> u32
+where
+    F: Future<Output = Outcome>,
+{
+    let Some(door) = door() else {
+        return Error::Invalid.code();
+    };
+    let Some(task) = door.enter() else {
+        return Error::Invalid.code();
+    };
+    let begun = kind
+        .map_or(Ok(()), |kind| task.need(kind))
+        .and_then(|()| body(&task));
+    let outcome = match begun {
+        Ok(Some(future)) => wait_for(door, &task, future),
+        Ok(None) => Some(Ok(())),
+        Err(failure) => Some(Err(failure)),
+    };
+    end_wait(door, name, task, outcome)
+}
+
+/// Leaves a call that may have waited, with its code. `None`: the task was cancelled in it.
+fn end_wait(door: &dyn Door, name: &'static str, task: Rc<Task>, outcome: Option<Outcome>) -> u32 {
     let code = outcome.and_then(|outcome| {
         let code = code_of(name, &task, outcome);
         if task.break_is_due() {

@@ -5,7 +5,6 @@ use core::fmt;
 use core::ops::Deref;
 
 use abi::Error;
-use abi::handle::Handle;
 
 use crate::object::Object;
 use crate::user::{UserIn, UserOut};
@@ -104,25 +103,6 @@ impl Body {
             .map_err(|_| Error::NoMemory)?;
         large.extend_from_slice(bytes);
         Ok(Body::Large(large))
-    }
-}
-
-/// The handles that a received message came with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Handles {
-    count: usize,
-    of: [Handle; MAX_HANDLES],
-}
-
-impl Handles {
-    /// One more, of at most [`MAX_HANDLES`].
-    pub(super) fn push(&mut self, handle: Handle) {
-        self.of[self.count] = handle;
-        self.count += 1;
-    }
-
-    pub(super) fn as_slice(&self) -> &[Handle] {
-        &self.of[..self.count]
     }
 }
 

@@ -13,7 +13,7 @@ use reactor::readiness::{Interest, Pollable, Readiness};
 
 use super::message::Message;
 use super::state::Channel;
-use super::waiting::{ReceivingWhole, Reserving};
+use super::waiting::{Promised, Reserving};
 use super::{ChannelEnd, MAX_MESSAGE};
 
 /// Sends messages to a program. Clones are the same end, which is closed when the last of them is dropped: the program
@@ -115,7 +115,11 @@ impl Receiver {
         let channel = &*self.0.channel;
         match channel.with(|state| state.receive_whole()) {
             Some(outcome) => outcome,
-            None => ReceivingWhole::new(channel)?.await,
+            None => {
+                Promised::new(channel)?.await?;
+                let message = channel.with(|state| state.take_promised());
+                message.ok_or(Error::Closed)
+            }
         }
     }
 

@@ -4,9 +4,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use abi::Error;
-use abi::handle::Tag;
+use abi::handle::{Handle, Tag};
 
-use super::message::Handles;
 use super::state::{Channel, Offer, State};
 use crate::failure::{Failure, Outcome};
 use crate::object::Object;
@@ -18,6 +17,11 @@ const ARGUMENT: u32 = 4;
 /// Kinds of handles that messages take.
 const KINDS: [Tag; 5] = [Tag::Io, Tag::Ipc, Tag::Net, Tag::Set, Tag::Memory];
 
+/// Makes room for a number of things, which need no memory where there are none.
+pub(super) fn reserve<T>(list: &mut Vec<T>, count: usize) -> Result<(), Error> {
+    list.try_reserve_exact(count).map_err(|_| Error::NoMemory)
+}
+
 /// The channel whose receiving end an object is.
 fn received_from(object: &Object) -> Option<&Rc<Channel>> {
     match object {
@@ -27,14 +31,18 @@ fn received_from(object: &Object) -> Option<&Rc<Channel>> {
 }
 
 /// The handles of an offer, if all of them may go into the queue of the channel whose state this is.
-pub(super) fn check(state: &State, offer: &Offer) -> Outcome<Handles> {
-    let mut handles = Handles::default();
+pub(super) fn check(state: &State, offer: &Offer) -> Outcome<Vec<Handle>> {
+    let mut handles = Vec::new();
+    reserve(
+        &mut handles,
+        offer.handles.map_or(0, |list| list.len() as usize),
+    )?;
     for handle in offer.numbers() {
         let invalid = Failure::invalid(ARGUMENT, handle.to_bits());
         let tag = handle.tag().filter(|tag| KINDS.contains(tag));
         let (_, object) = offer.task.find(ARGUMENT, handle, tag.ok_or(invalid)?)?;
         let own = matches!(&object, Object::Channel(end) if end.channel.has(state));
-        if own || handles.as_slice().contains(&handle) {
+        if own || handles.contains(&handle) {
             return Err(invalid);
         }
         if state.refuses_handles {
@@ -57,8 +65,8 @@ pub(super) fn may_travel(state: &State, object: &Object) -> bool {
 }
 
 /// Takes the objects of good handles out of the table, without closing them. There is room for them.
-pub(super) fn pack(task: &Task, handles: &Handles, into: &mut Vec<Object>) {
-    for handle in handles.as_slice() {
+pub(super) fn pack(task: &Task, handles: &[Handle], into: &mut Vec<Object>) {
+    for handle in handles {
         let object = task.release(*handle).and_then(|entry| entry.close());
         if let Some(Object::Channel(end)) = &object {
             end.channel.expel(end);
@@ -71,14 +79,15 @@ pub(super) fn pack(task: &Task, handles: &Handles, into: &mut Vec<Object>) {
 ///
 /// # Errors
 /// [`Error::NoMemory`].
-pub(super) fn unpack(task: &Task, objects: &[Object]) -> Outcome<Handles> {
-    let mut handles = Handles::default();
+pub(super) fn unpack(task: &Task, objects: &[Object]) -> Outcome<Vec<Handle>> {
+    let mut handles = Vec::new();
+    reserve(&mut handles, objects.len())?;
     for object in objects {
         match task.adopt(object.clone()) {
             Ok(handle) => handles.push(handle),
             Err(failure) => {
                 // The objects stay in their message: these were clones.
-                for handle in handles.as_slice() {
+                for handle in &handles {
                     task.release(*handle).and_then(|entry| entry.close());
                 }
                 return Err(failure);

@@ -4,9 +4,10 @@
 //! memory of the first of them. Senders wait only while it is full: whoever makes room takes the message of the
 //! first of them in. So nobody is overtaken, and nobody is woken in vain.
 //!
-//! **Rust at one end.** A receiver in Rust is handed the message itself. A sender in Rust is handed a place in the queue
-//! instead, which it fills when it is polled: a send that is dropped before it is ready has then sent nothing, which is
-//! what Rust calls cancel-safe. What others send meanwhile may come before it.
+//! **Rust at one end.** Who waits there is not handed a message, but a promise of one that stays in the queue until it is
+//! polled; and it does not leave its message there, but is let go with a place that is kept for it. So a future that is
+//! dropped before it is ready has received and sent nothing, which is what Rust calls cancel-safe. Where the receiving
+//! end is Rust's, so are all that receive.
 //!
 //! **No cycles.** Whoever has the receiving end has the queue with everything in it. If the receiving end of one
 //! channel could wait in a second one, whose own receiving end waits in the first, nobody could ever free the two.
@@ -26,12 +27,12 @@ use reactor::sync::Wakers;
 
 use super::ChannelEnd;
 use super::line::Line;
-use super::message::{Handles, Message};
+use super::message::Message;
 use super::parcel;
 use crate::failure::{Failure, Outcome};
 use crate::object::Object;
 use crate::task::Task;
-use crate::user::{UserIn, UserList, UserOut};
+use crate::user::{Place, Room, UserIn, UserList, UserOut};
 
 /// A message as its sender has it: still in the program's memory.
 #[derive(Clone)]
@@ -46,8 +47,9 @@ pub(super) struct Offer {
 pub(super) struct Wanted {
     pub(super) task: Rc<Task>,
     pub(super) into: UserOut,
-    /// The most handles; `None`: they are closed.
-    pub(super) handles: Option<u32>,
+    pub(super) read_out: Place<u64>,
+    /// Where handles go, and their number; `None`: they are closed.
+    pub(super) handles: Option<(Room<u64>, Place<u32>)>,
 }
 
 /// Who waits for a message.
@@ -55,7 +57,7 @@ pub(super) struct Wanted {
 pub(super) enum Reader {
     /// A task of the program.
     Task(Wanted),
-    /// Rust, which takes any.
+    /// Rust, which is promised one and takes it from the queue: so it is in no other's way, and let go with anything.
     Native,
 }
 
@@ -77,10 +79,8 @@ enum Source<'a> {
 
 /// How a receiver's wait ended.
 pub(super) enum Arrival {
-    /// A message for Rust.
-    Whole(Message),
     /// The bytes of a message are in its memory, the handles are its task's.
-    Message { len: usize, handles: Handles },
+    Message { len: usize, handles: Vec<Handle> },
     /// There is a message of that length with so many handles, which does not fit.
     TooLong { len: usize, handles: usize },
     /// There is none.
@@ -95,6 +95,8 @@ pub(super) struct State {
     capacity: usize,
     /// Places that are kept for senders in Rust.
     kept: usize,
+    /// Messages that are promised to receivers in Rust.
+    promised: usize,
     pub(super) receivers: Line<Reader, Arrival>,
     pub(super) senders: Line<Writer, Outcome>,
     /// Who polls for a message, or for room.
@@ -123,6 +125,7 @@ impl Channel {
             queue: VecDeque::new(),
             capacity,
             kept: 0,
+            promised: 0,
             receivers: Line::default(),
             senders: Line::default(),
             readers: Wakers::new(),
@@ -176,6 +179,12 @@ impl Channel {
     }
 }
 
+/// What a receiver in Rust is let go with: its message is in the queue.
+const PROMISE: Arrival = Arrival::Message {
+    len: 0,
+    handles: Vec::new(),
+};
+
 fn closed() -> Failure {
     Failure::from(Error::Closed)
 }
@@ -217,29 +226,38 @@ impl State {
         self.take_in();
     }
 
-    /// Takes the first message as it is. `None`: there is none yet.
+    /// Takes the first message as it is. `None`: there is none that nobody was promised.
     pub(super) fn receive_whole(&mut self) -> Option<Result<Message, Error>> {
-        match self.queue.pop_front() {
-            Some(message) => {
-                self.take_in();
-                Some(Ok(message))
-            }
+        match self.pop_unpromised() {
+            Some(message) => Some(Ok(message)),
             None => (!self.can_send).then_some(Err(Error::Closed)),
         }
     }
 
-    /// Puts back what was handed to a receiver in Rust that is gone.
-    pub(super) fn put_back_whole(&mut self, message: Message) {
-        if !self.can_receive {
-            return;
-        }
-        if self.queue.try_reserve(1).is_err() {
-            let len = message.len();
-            log::warn!("ipc: message of a cancelled receiver lost len={len}");
-            return;
-        }
-        self.queue.push_front(message);
+    /// Takes a message that was promised, or hears that there will be none.
+    pub(super) fn take_promised(&mut self) -> Option<Message> {
+        self.promised -= 1;
+        self.pop_unpromised()
+    }
+
+    /// Leaves a message that was promised to others.
+    pub(super) fn leave_promised(&mut self) {
+        self.promised -= 1;
         self.serve();
+    }
+
+    fn pop_unpromised(&mut self) -> Option<Message> {
+        if !self.has_message() {
+            return None;
+        }
+        let message = self.queue.pop_front();
+        self.take_in();
+        message
+    }
+
+    /// Whether there is a message that nobody was promised.
+    fn has_message(&self) -> bool {
+        self.queue.len() > self.promised
     }
 
     /// Receives the first message. `None`: there is none yet.
@@ -252,9 +270,9 @@ impl State {
     }
 
     /// Puts back what a receiver got and cannot take. Its bytes are still where they were put.
-    pub(super) fn put_back(&mut self, wanted: &Wanted, len: usize, handles: &Handles) {
+    pub(super) fn put_back(&mut self, wanted: &Wanted, len: usize, handles: &[Handle]) {
         let mut objects = Vec::new();
-        if objects.try_reserve_exact(handles.as_slice().len()).is_ok() {
+        if parcel::reserve(&mut objects, handles.len()).is_ok() {
             parcel::pack(&wanted.task, handles, &mut objects);
         } // else they are closed with the task
         if !self.can_receive {
@@ -262,7 +280,7 @@ impl State {
             return;
         }
         let copied = wanted.into.first(len).with(|bytes| Message::new(bytes));
-        let room = self.queue.try_reserve(1).is_ok() && objects.len() == handles.as_slice().len();
+        let room = self.queue.try_reserve(1).is_ok() && objects.len() == handles.len();
         // Anything may have become of the ends among them meanwhile.
         let possible = room && objects.iter().all(|object| self.may_take(object));
         let Some(mut message) = copied.ok().filter(|_| possible) else {
@@ -296,7 +314,7 @@ impl State {
         cx: &Context<'_>,
     ) -> Readiness {
         let mut ready = Readiness::EMPTY;
-        if end.receives && (!self.queue.is_empty() || !self.can_send) {
+        if end.receives && (self.has_message() || !self.can_send) {
             ready |= Readiness::READABLE;
         }
         if end.sends && (!self.is_full() || !self.can_receive) {
@@ -345,16 +363,11 @@ impl State {
     /// Takes a message from its sender: to the first receiver it fits, else to the queue, which has room.
     fn put(&mut self, offer: &Offer) -> Outcome {
         let handles = parcel::check(self, offer)?;
-        if handles.as_slice().is_empty()
-            && let Some(outcome) = self.give(Source::Program(offer.from))
-        {
-            return Ok(outcome?);
+        if handles.is_empty() && self.give(Source::Program(offer.from)) {
+            return Ok(());
         }
         let mut message = Message::copy(offer.from)?;
-        message
-            .objects
-            .try_reserve_exact(handles.as_slice().len())
-            .map_err(|_| Error::NoMemory)?;
+        parcel::reserve(&mut message.objects, handles.len())?;
         self.queue.try_reserve(1).map_err(|_| Error::NoMemory)?;
         parcel::pack(&offer.task, &handles, &mut message.objects);
         self.carried += parcel::depart(&message.objects);
@@ -365,8 +378,8 @@ impl State {
 
     /// The same for a sender in Rust.
     fn put_native(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(outcome) = self.give(Source::Native(bytes)) {
-            return outcome;
+        if self.give(Source::Native(bytes)) {
+            return Ok(());
         }
         let message = Message::new(bytes)?;
         self.queue.try_reserve(1).map_err(|_| Error::NoMemory)?;
@@ -375,21 +388,19 @@ impl State {
         Ok(())
     }
 
-    /// Hands bytes to the first receiver, if one waits and they fit.
-    fn give(&mut self, from: Source<'_>) -> Option<Result<(), Error>> {
-        let arrival = match self.receivers.first()? {
-            Reader::Task(wanted) if wanted.into.len() < from.len() => return None,
-            Reader::Task(wanted) => Arrival::Message {
-                len: from.copy_to(wanted.into),
-                handles: Handles::default(),
-            },
-            Reader::Native => match from.message() {
-                Ok(message) => Arrival::Whole(message),
-                Err(error) => return Some(Err(error)),
-            },
+    /// Hands bytes to the first receiver of the program, if one waits and they fit.
+    fn give(&mut self, from: Source<'_>) -> bool {
+        let Some(Reader::Task(wanted)) = self.receivers.first() else {
+            return false;
         };
-        self.receivers.release_first(arrival);
-        Some(Ok(()))
+        if wanted.into.len() < from.len() {
+            return false;
+        }
+        let len = from.copy_to(wanted.into);
+        let handles = Vec::new();
+        self.receivers
+            .release_first(Arrival::Message { len, handles });
+        true
     }
 
     /// Hands the first message to who waits for one; tells those whom it does not fit.
@@ -399,7 +410,7 @@ impl State {
         {
             self.receivers.release_first(arrival);
         }
-        if !self.queue.is_empty() {
+        if self.has_message() {
             self.readers.wake_all();
         }
     }
@@ -407,7 +418,10 @@ impl State {
     fn arrival_for(&mut self, reader: &Reader) -> Option<Arrival> {
         match reader {
             Reader::Task(wanted) => self.hand_over(wanted),
-            Reader::Native => self.queue.pop_front().map(Arrival::Whole),
+            Reader::Native => self.has_message().then(|| {
+                self.promised += 1;
+                PROMISE
+            }),
         }
     }
 
@@ -415,12 +429,13 @@ impl State {
     fn hand_over(&mut self, wanted: &Wanted) -> Option<Arrival> {
         let message = self.queue.front()?;
         let (len, count) = (message.len(), message.objects.len());
-        let room = wanted.handles.map_or(usize::MAX, |room| room as usize);
+        let room = wanted.handles.as_ref();
+        let room = room.map_or(usize::MAX, |(room, _)| room.len() as usize);
         if len > wanted.into.len() || count > room {
             let handles = count;
             return Some(Arrival::TooLong { len, handles });
         }
-        let mut handles = Handles::default();
+        let mut handles = Vec::new();
         if wanted.handles.is_some() {
             match parcel::unpack(&wanted.task, &message.objects) {
                 Ok(unpacked) => handles = unpacked,
@@ -471,13 +486,6 @@ impl Source<'_> {
                     .with(|room| room.copy_from_slice(bytes));
                 bytes.len()
             }
-        }
-    }
-
-    fn message(self) -> Result<Message, Error> {
-        match self {
-            Source::Program(from) => Message::copy(from),
-            Source::Native(bytes) => Message::new(bytes),
         }
     }
 }

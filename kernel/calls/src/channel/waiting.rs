@@ -1,5 +1,6 @@
 //! Waits for a message or for room. Dropping one leaves the line, and loses no message.
 
+use alloc::rc::Rc;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -7,43 +8,43 @@ use core::task::{Context, Poll};
 use abi::Error;
 
 use super::line::Ticket;
-use super::message::Message;
 use super::state::{Arrival, Channel, Offer, Reader, Wanted, Writer};
 use crate::failure::Outcome;
 
 /// A wait for a message.
-pub(super) struct Receiving<'a> {
-    channel: &'a Channel,
+pub(crate) struct Receiving {
+    channel: Rc<Channel>,
     wanted: Wanted,
     /// `None` once the outcome was given.
     ticket: Option<Ticket>,
 }
 
-impl<'a> Receiving<'a> {
+impl Receiving {
     /// Joins the line.
     ///
     /// # Errors
     /// [`Error::NoMemory`].
-    pub(super) fn new(channel: &'a Channel, wanted: Wanted) -> Result<Receiving<'a>, Error> {
-        let ticket = channel.read_later(Reader::Task(wanted.clone()))?;
+    pub(super) fn new(channel: Rc<Channel>, wanted: Wanted) -> Result<Receiving, Error> {
+        let ticket = Some(channel.read_later(Reader::Task(wanted.clone()))?);
         Ok(Receiving {
             channel,
             wanted,
-            ticket: Some(ticket),
+            ticket,
         })
     }
 }
 
-impl Future for Receiving<'_> {
-    type Output = Arrival;
+impl Future for Receiving {
+    type Output = Outcome;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
-        this.channel.poll_reader(&mut this.ticket, cx)
+        let arrival = this.channel.poll_reader(&mut this.ticket, cx);
+        arrival.map(|arrival| this.wanted.tell(&arrival))
     }
 }
 
-impl Drop for Receiving<'_> {
+impl Drop for Receiving {
     fn drop(&mut self) {
         let Some(ticket) = &self.ticket else {
             return;
@@ -57,71 +58,69 @@ impl Drop for Receiving<'_> {
     }
 }
 
-/// A wait of Rust's for a message.
-pub(super) struct ReceivingWhole<'a> {
+/// A wait of Rust's for the promise of a message, which is to be taken at once when this is ready.
+pub(super) struct Promised<'a> {
     channel: &'a Channel,
     /// `None` once the outcome was given.
     ticket: Option<Ticket>,
 }
 
-impl<'a> ReceivingWhole<'a> {
+impl<'a> Promised<'a> {
     /// Joins the line.
     ///
     /// # Errors
     /// [`Error::NoMemory`].
-    pub(super) fn new(channel: &'a Channel) -> Result<ReceivingWhole<'a>, Error> {
+    pub(super) fn new(channel: &'a Channel) -> Result<Promised<'a>, Error> {
         let ticket = Some(channel.read_later(Reader::Native)?);
-        Ok(ReceivingWhole { channel, ticket })
+        Ok(Promised { channel, ticket })
     }
 }
 
-impl Future for ReceivingWhole<'_> {
-    type Output = Result<Message, Error>;
+impl Future for Promised<'_> {
+    type Output = Result<(), Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
-        this.channel
-            .poll_reader(&mut this.ticket, cx)
-            .map(|arrival| match arrival {
-                Arrival::Whole(message) => Ok(message),
-                // The sending end was closed: nothing else is told to who takes any message.
-                _ => Err(Error::Closed),
-            })
+        let arrival = this.channel.poll_reader(&mut this.ticket, cx);
+        arrival.map(|arrival| match arrival {
+            Arrival::Failed(failure) => Err(failure.error),
+            Arrival::Message { .. } | Arrival::TooLong { .. } => Ok(()),
+        })
     }
 }
 
-impl Drop for ReceivingWhole<'_> {
+impl Drop for Promised<'_> {
     fn drop(&mut self) {
         let Some(ticket) = &self.ticket else {
             return;
         };
         self.channel.with(|state| {
-            if let Some(Arrival::Whole(message)) = state.receivers.leave(ticket) {
-                state.put_back_whole(message);
+            if let Some(Arrival::Message { .. }) = state.receivers.leave(ticket) {
+                state.leave_promised();
             }
         });
     }
 }
 
 /// A wait for room. A message that was taken from it is sent, whether or not the wait goes on.
-pub(super) struct Sending<'a> {
-    channel: &'a Channel,
+pub(crate) struct Sending {
+    channel: Rc<Channel>,
     /// `None` once the outcome was given.
     ticket: Option<Ticket>,
 }
 
-impl<'a> Sending<'a> {
+impl Sending {
     /// Joins the line.
     ///
     /// # Errors
     /// [`Error::NoMemory`].
-    pub(super) fn new(channel: &'a Channel, offer: Offer) -> Result<Sending<'a>, Error> {
+    pub(super) fn new(channel: Rc<Channel>, offer: Offer) -> Result<Sending, Error> {
         let ticket = Some(channel.write_later(Writer::Task(offer))?);
         Ok(Sending { channel, ticket })
     }
 }
 
-impl Future for Sending<'_> {
+impl Future for Sending {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -130,7 +129,7 @@ impl Future for Sending<'_> {
     }
 }
 
-impl Drop for Sending<'_> {
+impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(ticket) = &self.ticket {
             self.channel.with(|state| state.senders.leave(ticket));

@@ -6,7 +6,7 @@
 
 use abi::capability::Kind;
 
-use super::{call, handle, input, list, output, place, room, wait};
+use super::{call, handle, input, list, output, place, room, wait_if_needed};
 
 /// `ipc_channel_create` of the header.
 ///
@@ -45,9 +45,9 @@ pub unsafe extern "C" fn ipc_channel_pair(flags: u32, sender_out: u64, receiver_
 /// The header's contract: memory that the program passes stays what it is until the call returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ipc_send(channel: u64, buffer: u64, len: u64, flags: u32) -> u32 {
-    wait("ipc_send", Some(Kind::Ipc), |task| async move {
-        let from = input(&task, 2, buffer, len)?;
-        task.ipc_send(handle(channel), from, None, flags).await
+    wait_if_needed("ipc_send", Some(Kind::Ipc), |task| {
+        let from = input(task, 2, buffer, len)?;
+        task.begin_send(handle(channel), from, None, flags)
     })
 }
 
@@ -64,11 +64,10 @@ pub unsafe extern "C" fn ipc_send_handles(
     count: u32,
     flags: u32,
 ) -> u32 {
-    wait("ipc_send_handles", Some(Kind::Ipc), |task| async move {
-        let from = input(&task, 2, buffer, len)?;
-        let handles = list::<u64>(&task, 4, handles, count)?;
-        task.ipc_send(handle(channel), from, Some(handles), flags)
-            .await
+    wait_if_needed("ipc_send_handles", Some(Kind::Ipc), |task| {
+        let from = input(task, 2, buffer, len)?;
+        let handles = list::<u64>(task, 4, handles, count)?;
+        task.begin_send(handle(channel), from, Some(handles), flags)
     })
 }
 
@@ -84,11 +83,10 @@ pub unsafe extern "C" fn ipc_recv(
     read_out: u64,
     flags: u32,
 ) -> u32 {
-    wait("ipc_recv", Some(Kind::Ipc), |task| async move {
-        let read_out = place::<u64>(&task, 4, read_out)?;
-        let into = output(&task, 2, buffer, len)?;
-        task.ipc_recv(handle(channel), into, read_out, None, flags)
-            .await
+    wait_if_needed("ipc_recv", Some(Kind::Ipc), |task| {
+        let read_out = place::<u64>(task, 4, read_out)?;
+        let into = output(task, 2, buffer, len)?;
+        task.begin_recv(handle(channel), into, read_out, None, flags)
     })
 }
 
@@ -107,19 +105,13 @@ pub unsafe extern "C" fn ipc_recv_handles(
     count_out: u64,
     flags: u32,
 ) -> u32 {
-    wait("ipc_recv_handles", Some(Kind::Ipc), |task| async move {
-        let read_out = place::<u64>(&task, 4, read_out)?;
-        let count_out = place::<u32>(&task, 7, count_out)?;
-        let into = output(&task, 2, buffer, len)?;
-        let handles = room::<u64>(&task, 5, handles, capacity)?;
-        task.ipc_recv(
-            handle(channel),
-            into,
-            read_out,
-            Some((handles, count_out)),
-            flags,
-        )
-        .await
+    wait_if_needed("ipc_recv_handles", Some(Kind::Ipc), |task| {
+        let read_out = place::<u64>(task, 4, read_out)?;
+        let count_out = place::<u32>(task, 7, count_out)?;
+        let into = output(task, 2, buffer, len)?;
+        let handles = room::<u64>(task, 5, handles, capacity)?;
+        let handles = Some((handles, count_out));
+        task.begin_recv(handle(channel), into, read_out, handles, flags)
     })
 }
 
