@@ -118,21 +118,25 @@ where
     end_wait(door, name, task, outcome)
 }
 
-/// Leaves a call that may have waited, with its code. `None`: the task was cancelled in it.
+/// Leaves a call that may have waited, with its code. No outcome: the task was cancelled in it.
+#[inline(always)] // else those who call it are larger and slower
 fn end_wait(door: &dyn Door, name: &'static str, task: Rc<Task>, outcome: Option<Outcome>) -> u32 {
-    let code = outcome.and_then(|outcome| {
-        let code = code_of(name, &task, outcome);
-        if task.break_is_due() {
-            wait_for(door, &task, yield_now())?;
-        }
-        Some(code)
-    });
-    drop(task);
-    let Some(code) = code else {
-        door.exit(TASK_CANCELLED);
+    let Some(outcome) = outcome else {
+        end_task(door, task);
     };
+    let code = code_of(name, &task, outcome);
+    if task.break_is_due() && wait_for(door, &task, yield_now()).is_none() {
+        end_task(door, task);
+    }
+    drop(task);
     door.leave();
     code
+}
+
+#[cold]
+fn end_task(door: &dyn Door, task: Rc<Task>) -> ! {
+    drop(task); // nothing on the stack is dropped by what follows
+    door.exit(TASK_CANCELLED)
 }
 
 /// The output of a future; `None`: the task was cancelled meanwhile.

@@ -25,17 +25,13 @@ pub(super) struct Line<W, R> {
 
 #[derive(Debug)]
 struct Place<W, R> {
-    state: State<W, R>,
+    /// `None`: nobody has the place.
+    wanted: Option<W>,
+    /// `None`: it is in the line.
+    outcome: Option<R>,
     waker: Option<Waker>,
     previous: u32,
     next: u32,
-}
-
-#[derive(Debug)]
-enum State<W, R> {
-    Free,
-    Waiting(W),
-    Over(R),
 }
 
 impl<W, R> Default for Line<W, R> {
@@ -56,7 +52,7 @@ impl<W, R> Line<W, R> {
         let last = core::mem::replace(&mut self.last, at);
         let place = &mut self.places[at as usize];
         self.free = place.next;
-        (place.state, place.previous, place.next) = (State::Waiting(wanted), last, NONE);
+        (place.wanted, place.previous, place.next) = (Some(wanted), last, NONE);
         match self.places.get_mut(last as usize) {
             Some(before) => before.next = at,
             None => self.first = at,
@@ -66,10 +62,7 @@ impl<W, R> Line<W, R> {
 
     /// What the first one wants.
     pub(super) fn first(&self) -> Option<&W> {
-        match &self.places.get(self.first as usize)?.state {
-            State::Waiting(wanted) => Some(wanted),
-            State::Free | State::Over(_) => None,
-        }
+        self.places.get(self.first as usize)?.wanted.as_ref()
     }
 
     /// Lets the first one go, and wakes it.
@@ -80,7 +73,7 @@ impl<W, R> Line<W, R> {
         }
         self.unlink(at);
         let place = &mut self.places[at as usize];
-        place.state = State::Over(outcome);
+        place.outcome = Some(outcome);
         if let Some(waker) = place.waker.take() {
             waker.wake();
         }
@@ -93,11 +86,19 @@ impl<W, R> Line<W, R> {
         }
     }
 
-    /// The outcome, once only; until there is one, the waker of `cx` is kept.
-    pub(super) fn poll(&mut self, ticket: &Ticket, cx: &Context<'_>) -> Poll<R> {
+    /// Tells `told` what was wanted and the outcome, once only; until there is one, the waker of `cx` is kept.
+    #[inline]
+    pub(super) fn poll<T>(
+        &mut self,
+        ticket: &Ticket,
+        cx: &Context<'_>,
+        told: impl FnOnce(&W, &R) -> T,
+    ) -> Poll<T> {
         let place = &mut self.places[ticket.0 as usize];
-        if let State::Over(_) = place.state {
-            return self.free(ticket.0).map_or(Poll::Pending, Poll::Ready);
+        if let (Some(wanted), Some(outcome)) = (&place.wanted, &place.outcome) {
+            let told = told(wanted, outcome);
+            self.free(ticket.0);
+            return Poll::Ready(told);
         }
         match &mut place.waker {
             Some(known) => known.clone_from(cx.waker()),
@@ -106,24 +107,23 @@ impl<W, R> Line<W, R> {
         Poll::Pending
     }
 
-    /// Leaves; gives the outcome, if there was one that was not taken.
-    pub(super) fn leave(&mut self, ticket: &Ticket) -> Option<R> {
-        let waiting = matches!(self.places[ticket.0 as usize].state, State::Waiting(_));
-        if waiting {
+    /// Leaves; gives what was wanted and the outcome, if there was one that was not taken.
+    pub(super) fn leave(&mut self, ticket: &Ticket) -> Option<(W, R)> {
+        if self.places[ticket.0 as usize].outcome.is_none() {
             self.unlink(ticket.0);
         }
-        self.free(ticket.0)
+        let place = &mut self.places[ticket.0 as usize];
+        let left = place.wanted.take().zip(place.outcome.take());
+        self.free(ticket.0);
+        left
     }
 
     /// Frees a place that is in the line no more.
-    fn free(&mut self, at: u32) -> Option<R> {
+    #[inline]
+    fn free(&mut self, at: u32) {
         let place = &mut self.places[at as usize];
-        place.waker = None;
+        (place.wanted, place.outcome, place.waker) = (None, None, None);
         place.next = core::mem::replace(&mut self.free, at);
-        match core::mem::replace(&mut place.state, State::Free) {
-            State::Over(outcome) => Some(outcome),
-            State::Free | State::Waiting(_) => None,
-        }
     }
 
     fn unlink(&mut self, at: u32) {
@@ -145,7 +145,8 @@ impl<W, R> Line<W, R> {
             self.places.try_reserve(1).ok()?;
             self.free = self.places.len() as u32;
             self.places.push(Place {
-                state: State::Free,
+                wanted: None,
+                outcome: None,
                 waker: None,
                 previous: NONE,
                 next: NONE,
@@ -161,8 +162,9 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    fn poll<W, R>(line: &mut Line<W, R>, ticket: &Ticket) -> Poll<R> {
-        line.poll(ticket, &Context::from_waker(Waker::noop()))
+    fn poll<W: Copy, R: Copy>(line: &mut Line<W, R>, ticket: &Ticket) -> Poll<(W, R)> {
+        let cx = Context::from_waker(Waker::noop());
+        line.poll(ticket, &cx, |wanted, outcome| (*wanted, *outcome))
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
             let (one, two) = (line.join(round).unwrap(), line.join(round).unwrap());
             assert_eq!(poll(&mut line, &one), Poll::Pending);
             line.release_first('x');
-            assert_eq!(poll(&mut line, &one), Poll::Ready('x'));
+            assert_eq!(poll(&mut line, &one), Poll::Ready((round, 'x')));
             assert_eq!(line.leave(&two), None);
         }
         assert_eq!(line.places.len(), 2);
@@ -185,7 +187,7 @@ mod tests {
         line.release_all(|| 'x');
         assert!(line.first().is_none());
         for ticket in &tickets {
-            assert_eq!(line.leave(ticket), Some('x'));
+            assert_eq!(line.leave(ticket), Some(((), 'x')));
         }
     }
 
@@ -198,8 +200,8 @@ mod tests {
                     0 => model.push_back((line.join(number).unwrap(), number)),
                     1 => {
                         line.release_first(number);
-                        if let Some((ticket, _)) = model.pop_front() {
-                            assert_eq!(poll(&mut line, &ticket), Poll::Ready(number));
+                        if let Some((ticket, wanted)) = model.pop_front() {
+                            assert_eq!(poll(&mut line, &ticket), Poll::Ready((wanted, number)));
                         }
                     }
                     _ => {

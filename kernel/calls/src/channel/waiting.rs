@@ -14,7 +14,6 @@ use crate::failure::Outcome;
 /// A wait for a message.
 pub(crate) struct Receiving {
     channel: Rc<Channel>,
-    wanted: Wanted,
     /// `None` once the outcome was given.
     ticket: Option<Ticket>,
 }
@@ -24,13 +23,10 @@ impl Receiving {
     ///
     /// # Errors
     /// [`Error::NoMemory`].
+    #[inline]
     pub(super) fn new(channel: Rc<Channel>, wanted: Wanted) -> Result<Receiving, Error> {
-        let ticket = Some(channel.read_later(Reader::Task(wanted.clone()))?);
-        Ok(Receiving {
-            channel,
-            wanted,
-            ticket,
-        })
+        let ticket = Some(channel.read_later(Reader::Task(wanted))?);
+        Ok(Receiving { channel, ticket })
     }
 }
 
@@ -39,8 +35,11 @@ impl Future for Receiving {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
-        let arrival = this.channel.poll_reader(&mut this.ticket, cx);
-        arrival.map(|arrival| this.wanted.tell(&arrival))
+        let tell = |reader: &Reader, arrival: &Arrival| match reader {
+            Reader::Task(wanted) => wanted.tell(arrival),
+            Reader::Native => Ok(()),
+        };
+        this.channel.poll_reader(&mut this.ticket, cx, tell)
     }
 }
 
@@ -50,9 +49,9 @@ impl Drop for Receiving {
             return;
         };
         self.channel.with(|state| {
-            let arrival = state.receivers.leave(ticket);
-            if let Some(Arrival::Message { len, handles }) = arrival {
-                state.put_back(&self.wanted, len, &handles);
+            let left = state.receivers.leave(ticket);
+            if let Some((Reader::Task(wanted), Arrival::Message { len, handles })) = left {
+                state.put_back(&wanted, len, &handles);
             }
         });
     }
@@ -81,11 +80,11 @@ impl Future for Promised<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
-        let arrival = this.channel.poll_reader(&mut this.ticket, cx);
-        arrival.map(|arrival| match arrival {
+        let tell = |_: &Reader, arrival: &Arrival| match arrival {
             Arrival::Failed(failure) => Err(failure.error),
             Arrival::Message { .. } | Arrival::TooLong { .. } => Ok(()),
-        })
+        };
+        this.channel.poll_reader(&mut this.ticket, cx, tell)
     }
 }
 
@@ -95,7 +94,7 @@ impl Drop for Promised<'_> {
             return;
         };
         self.channel.with(|state| {
-            if let Some(Arrival::Message { .. }) = state.receivers.leave(ticket) {
+            if let Some((_, Arrival::Message { .. })) = state.receivers.leave(ticket) {
                 state.leave_promised();
             }
         });
@@ -114,6 +113,7 @@ impl Sending {
     ///
     /// # Errors
     /// [`Error::NoMemory`].
+    #[inline]
     pub(super) fn new(channel: Rc<Channel>, offer: Offer) -> Result<Sending, Error> {
         let ticket = Some(channel.write_later(Writer::Task(offer))?);
         Ok(Sending { channel, ticket })
@@ -172,7 +172,7 @@ impl Drop for Reserving<'_> {
             return;
         };
         self.channel.with(|state| {
-            if let Some(Ok(())) = state.senders.leave(ticket) {
+            if let Some((_, Ok(()))) = state.senders.leave(ticket) {
                 state.give_up_place();
             }
         });
@@ -180,6 +180,7 @@ impl Drop for Reserving<'_> {
 }
 
 impl Channel {
+    #[inline]
     fn read_later(&self, reader: Reader) -> Result<Ticket, Error> {
         let ticket = self.look(|state| state.receivers.join(reader));
         ticket.ok_or(Error::NoMemory)
@@ -191,11 +192,17 @@ impl Channel {
     }
 
     /// The outcome of a wait for a message, once.
-    fn poll_reader(&self, ticket: &mut Option<Ticket>, cx: &Context<'_>) -> Poll<Arrival> {
+    #[inline]
+    fn poll_reader<T>(
+        &self,
+        ticket: &mut Option<Ticket>,
+        cx: &Context<'_>,
+        tell: impl FnOnce(&Reader, &Arrival) -> T,
+    ) -> Poll<T> {
         let Some(waiting) = ticket else {
             return Poll::Pending;
         };
-        let polled = self.look(|state| state.receivers.poll(waiting, cx));
+        let polled = self.look(|state| state.receivers.poll(waiting, cx, tell));
         if polled.is_ready() {
             *ticket = None;
         }
@@ -207,7 +214,8 @@ impl Channel {
         let Some(waiting) = ticket else {
             return Poll::Pending;
         };
-        let polled = self.look(|state| state.senders.poll(waiting, cx));
+        let tell = |_: &Writer, outcome: &Outcome| *outcome;
+        let polled = self.look(|state| state.senders.poll(waiting, cx, tell));
         if polled.is_ready() {
             *ticket = None;
         }
