@@ -10,6 +10,7 @@ use super::state::{Channel, Offer, State};
 use crate::failure::{Failure, Outcome};
 use crate::object::Object;
 use crate::task::Task;
+use crate::user::UserList;
 
 /// Which argument of `ipc_send_handles` the handles are.
 const ARGUMENT: u32 = 4;
@@ -54,6 +55,16 @@ pub(super) fn check(state: &State, offer: &Offer) -> Outcome<Vec<Handle>> {
         handles.push(handle);
     }
     Ok(handles)
+}
+
+impl Offer {
+    /// The handles that it takes along.
+    fn numbers(&self) -> impl Iterator<Item = Handle> + '_ {
+        let list = self.handles.as_ref();
+        list.into_iter()
+            .flat_map(UserList::iter)
+            .map(Handle::from_bits)
+    }
 }
 
 /// Whether no cycle can come of it (`state`). The object is no end of the channel whose state this is.

@@ -2,17 +2,16 @@
 //!
 //! Two things always hold. Receivers wait only while the queue is empty: what is sent then goes straight into the
 //! memory of the first of them. Senders wait only while it is full: whoever makes room takes the message of the
-//! first of them in. So nobody is overtaken, and nobody is woken in vain.
-//!
-//! **Rust at one end.** Who waits there is not handed a message, but a promise of one that stays in the queue until it is
-//! polled; and it does not leave its message there, but is let go with a place that is kept for it. So a future that is
-//! dropped before it is ready has received and sent nothing, which is what Rust calls cancel-safe. Where the receiving
-//! end is Rust's, so are all that receive.
+//! first of them in. So nobody is overtaken, and nobody is woken in vain. For waiters in Rust a place in the queue, or a
+//! message in it, counts as gone from when it is theirs (`native`).
 //!
 //! **No cycles.** Whoever has the receiving end has the queue with everything in it. If the receiving end of one
 //! channel could wait in a second one, whose own receiving end waits in the first, nobody could ever free the two.
 //! So a receiving end that waits in a message ("travels") takes no receiving ends, and one whose queue holds
 //! receiving ends does not travel. This also keeps freeing one from going deeper than one more.
+
+mod native;
+mod source;
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -33,6 +32,7 @@ use crate::failure::{Failure, Outcome};
 use crate::object::Object;
 use crate::task::Task;
 use crate::user::{Place, Room, UserIn, UserList, UserOut};
+use source::Source;
 
 /// A message as its sender has it: still in the program's memory.
 #[derive(Clone)]
@@ -68,13 +68,6 @@ pub(super) enum Writer {
     Task(Offer),
     /// Rust, which wants a place to be kept.
     Native,
-}
-
-/// Bytes on their way in.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Program(UserIn),
-    Native(&'a [u8]),
 }
 
 /// How a receiver's wait ended.
@@ -201,60 +194,6 @@ impl State {
         Some(self.put(offer))
     }
 
-    /// Sends a message of Rust's. `None`: it is full, and nothing has happened.
-    pub(super) fn send_native(&mut self, bytes: &[u8]) -> Option<Result<(), Error>> {
-        if !self.can_receive {
-            return Some(Err(Error::Closed));
-        }
-        (!self.is_full()).then(|| self.put_native(bytes))
-    }
-
-    /// Fills the place that a sender was let go with.
-    pub(super) fn fill_place(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.kept -= 1;
-        let outcome = match self.can_receive {
-            true => self.put_native(bytes),
-            false => Err(Error::Closed),
-        };
-        self.take_in(); // there is room where a receiver waited, or it failed
-        outcome
-    }
-
-    /// Gives up the place that a sender was let go with.
-    pub(super) fn give_up_place(&mut self) {
-        self.kept -= 1;
-        self.take_in();
-    }
-
-    /// Takes the first message as it is. `None`: there is none that nobody was promised.
-    pub(super) fn receive_whole(&mut self) -> Option<Result<Message, Error>> {
-        match self.pop_unpromised() {
-            Some(message) => Some(Ok(message)),
-            None => (!self.can_send).then_some(Err(Error::Closed)),
-        }
-    }
-
-    /// Takes a message that was promised, or hears that there will be none.
-    pub(super) fn take_promised(&mut self) -> Option<Message> {
-        self.promised -= 1;
-        self.pop_unpromised()
-    }
-
-    /// Leaves a message that was promised to others.
-    pub(super) fn leave_promised(&mut self) {
-        self.promised -= 1;
-        self.serve();
-    }
-
-    fn pop_unpromised(&mut self) -> Option<Message> {
-        if !self.has_message() {
-            return None;
-        }
-        let message = self.queue.pop_front();
-        self.take_in();
-        message
-    }
-
     /// Whether there is a message that nobody was promised.
     fn has_message(&self) -> bool {
         self.queue.len() > self.promised
@@ -376,18 +315,6 @@ impl State {
         Ok(())
     }
 
-    /// The same for a sender in Rust.
-    fn put_native(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.give(Source::Native(bytes)) {
-            return Ok(());
-        }
-        let message = Message::new(bytes)?;
-        self.queue.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        self.queue.push_back(message);
-        self.serve();
-        Ok(())
-    }
-
     /// Hands bytes to the first receiver of the program, if one waits and they fit.
     fn give(&mut self, from: Source<'_>) -> bool {
         let Some(Reader::Task(wanted)) = self.receivers.first() else {
@@ -466,36 +393,5 @@ impl State {
         if !self.is_full() {
             self.writers.wake_all();
         }
-    }
-}
-
-impl Source<'_> {
-    fn len(self) -> usize {
-        match self {
-            Source::Program(from) => from.len(),
-            Source::Native(bytes) => bytes.len(),
-        }
-    }
-
-    /// Copies them into the program's memory, which has room for them.
-    fn copy_to(self, into: UserOut) -> usize {
-        match self {
-            Source::Program(from) => into.copy_from(from),
-            Source::Native(bytes) => {
-                into.first(bytes.len())
-                    .with(|room| room.copy_from_slice(bytes));
-                bytes.len()
-            }
-        }
-    }
-}
-
-impl Offer {
-    /// The handles that it takes along.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = Handle> + '_ {
-        let list = self.handles.as_ref();
-        list.into_iter()
-            .flat_map(UserList::iter)
-            .map(Handle::from_bits)
     }
 }
