@@ -293,7 +293,17 @@ impl Task {
     }
 
     /// Where it is in the trace.
+    #[inline]
     pub(crate) fn track(&self) -> &Track {
+        match self.track.get() {
+            Some(track) => track,
+            None => self.make_track(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_track(&self) -> &Track {
         self.track.get_or_init(|| {
             let number = self.with_job(JoinHandle::id);
             let label = Label::numbered("program", self.id);

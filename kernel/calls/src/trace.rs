@@ -73,16 +73,22 @@ impl Task {
 }
 
 /// The handle of a span: its number, in the bits of index and generation.
+#[inline]
 fn handle_of(span: u64) -> Handle {
-    Handle::object(Tag::Span, (span >> 16) as u32, span as u16)
+    // By a product what lies above the lowest 16 bits goes up by 16: two instructions less than by masks.
+    let apart = span + (span & !0xffff) * 0xffff;
+    Handle::from_bits(Handle::object(Tag::Span, 0, 0).to_bits() + apart)
 }
 
-/// The number of a span's handle.
+/// The bits of a span's handle that are no part of its number.
+const OTHERS: u64 = !((LAST_SPAN >> 16) << 32 | 0xffff);
+
+/// The number of a span's handle; maybe of none that there ever was, such as 0.
 #[inline]
 fn span_of(handle: Handle) -> Option<u64> {
-    let bits = handle.to_bits();
-    let span = (bits >> 16 & LAST_SPAN & !0xffff) | (bits & 0xffff);
-    (span != 0 && handle_of(span) == handle).then_some(span)
+    // Without the bits of the tag, which are set in no index, there are only those of the number.
+    let bits = handle.to_bits() ^ handle_of(0).to_bits();
+    (bits & OTHERS == 0).then_some(bits >> 16 | bits & 0xffff)
 }
 
 #[cfg(test)]

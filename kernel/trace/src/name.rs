@@ -25,7 +25,12 @@ impl Name {
 /// Copies as many bytes as both have, of which there are few: a call of `memcpy` takes longer than that.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
-    if !(copy_by::<16>(to, from) || copy_by::<8>(to, from) || copy_by::<4>(to, from)) {
+    let copied = if from.len() < 8 {
+        copy_by::<4>(to, from)
+    } else {
+        copy_by::<16>(to, from) || copy_by::<8>(to, from)
+    };
+    if !copied {
         for (to, from) in to.iter_mut().zip(from) {
             *to = *from;
         }

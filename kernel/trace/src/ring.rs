@@ -127,14 +127,10 @@ impl Ring {
         names.find_map(|(at, name)| name.map(|(task, label)| (at + 1, task, label)))
     }
 
-    /// Begins a span; its number. 0: there are none left.
+    /// Begins a span; its number. `None`: there are none left.
     #[inline]
-    pub(crate) fn begin(&mut self, at: u64, task: u32, parent: u64, name: &[u8]) -> u64 {
-        let Some(number) = self.claim() else {
-            return 0;
-        };
-        self.open += 1;
-        let entry = self.entry(number);
+    pub(crate) fn begin(&mut self, at: u64, task: u32, parent: u64, name: &[u8]) -> Option<u64> {
+        let (number, entry) = self.claim()?;
         // Field by field: as a whole it would be put together elsewhere, and then copied.
         entry.number = number;
         entry.begin = at;
@@ -143,7 +139,8 @@ impl Ring {
         entry.task = task;
         entry.name.set(name);
         entry.is_event = false;
-        number
+        self.open += 1;
+        Some(number)
     }
 
     /// Whether a span is open.
@@ -152,22 +149,22 @@ impl Ring {
         entry.number == span && entry.is_open()
     }
 
-    /// Ends a span. `false`: it is not open.
+    /// Ends a span; the one around it. `None`: it is not open.
     #[inline]
-    pub(crate) fn end(&mut self, at: u64, ended_by: u32, span: u64) -> bool {
+    pub(crate) fn end(&mut self, at: u64, ended_by: u32, span: u64) -> Option<u64> {
         let entry = &mut self.entries[span as usize % MAX_RECORDS];
         if entry.number != span || entry.end != OPEN {
-            return false;
+            return None;
         }
         entry.end = at;
         entry.ended_by = ended_by;
         self.open -= 1;
-        true
+        Some(entry.parent)
     }
 
     /// Takes an open span out, as if it had never been. `false`: it is not open.
     pub(crate) fn forget(&mut self, span: u64) -> bool {
-        let was_open = self.end(0, 0, span);
+        let was_open = self.end(0, 0, span).is_some();
         if was_open {
             self.entry(span).number = 0;
         }
@@ -176,10 +173,9 @@ impl Ring {
 
     /// Records an event.
     pub(crate) fn event(&mut self, at: u64, task: u32, span: u64, name: &[u8], text: &[u8]) {
-        let Some(number) = self.claim() else {
+        let Some((number, entry)) = self.claim() else {
             return;
         };
-        let entry = self.entry(number);
         (entry.number, entry.parent) = (number, span);
         (entry.begin, entry.end) = (at, at);
         entry.task = task;
@@ -224,35 +220,30 @@ impl Ring {
         &mut self.entries[number as usize % MAX_RECORDS]
     }
 
-    /// The number of the next record. What is in its place is overwritten.
+    /// The number of the next record, and its place. What is there is overwritten.
     #[inline]
-    fn claim(&mut self) -> Option<u64> {
-        let number = self.last + 1;
-        let there = self.entry(number);
-        if number > LAST_SPAN || there.is_open() {
-            return self.claim_beyond(number);
+    fn claim(&mut self) -> Option<(u64, &mut Entry)> {
+        let mut number = self.last + 1;
+        let used_up = number & (LAST_SPAN + 1) != 0; // the first number with this bit
+        if used_up || self.entry(number).is_open() {
+            number = self.skip_from(number)?;
         }
-        let lost = u64::from(there.number != 0);
-        self.lost += lost;
+        let entry = &mut self.entries[number as usize % MAX_RECORDS];
+        self.lost += u64::from(entry.number != 0);
         self.last = number;
-        Some(number)
+        Some((number, entry))
     }
 
-    /// The same where an open span is in the place: beyond it, or if there are too many, over it.
+    /// A number whose place has no open span, or if there are too many of those, has none any more.
     #[cold]
-    fn claim_beyond(&mut self, from: u64) -> Option<u64> {
-        let mut number = from;
+    #[inline(never)]
+    fn skip_from(&mut self, mut number: u64) -> Option<u64> {
         while self.entry(number).is_open() && self.open <= MAX_OPEN {
             number += 1;
         }
-        if number > LAST_SPAN {
-            return None;
-        }
         let there = self.entry(number).number;
         self.end(0, 0, there);
-        self.lost += u64::from(there != 0);
-        self.last = number;
-        Some(number)
+        (number <= LAST_SPAN).then_some(number)
     }
 }
 

@@ -28,7 +28,7 @@ impl Span {
         let begin = trace.now();
         let span = trace
             .with_running(|ring, task| ring.begin(begin, task, parent, name.as_bytes()))
-            .filter(|span| *span != 0);
+            .flatten();
         Span(span.map(|span| (trace.clone(), span)))
     }
 

@@ -1,21 +1,24 @@
 //! Tasks that are in one span at a time: those of programs in other languages, whose spans are numbers.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use abi::Error;
 
 use crate::Trace;
 use crate::ring::{Label, Ring};
 
-/// Where such a task is: the spans that it has begun, the innermost last. Dropping it ends none of them.
+/// Where such a task is: the spans that it has begun and that are not over. Dropping it ends none of them.
 #[derive(Debug)]
 pub struct Track {
     task: u32,
     label: Label,
-    /// Those that are not over, and some that somebody else has ended. There are less than twice as many as open ones, or
-    /// a few.
-    begun: RefCell<Vec<u64>>,
+    /// The innermost, unless somebody else has ended it; 0: there is none.
+    innermost: Cell<u64>,
+    /// Those around it, the innermost last, and some that somebody else has ended: less than twice as many as open ones,
+    /// or a few.
+    around: RefCell<Vec<u64>>,
 }
 
 /// How many spans there is room for at first.
@@ -27,13 +30,44 @@ impl Track {
         Track {
             task,
             label,
-            begun: RefCell::default(),
+            innermost: Cell::new(0),
+            around: RefCell::default(),
         }
+    }
+
+    /// The innermost span that is open; 0: none is.
+    #[inline]
+    fn innermost(&self, ring: &Ring) -> u64 {
+        let mut span = self.innermost.get();
+        while span != 0 && !ring.is_open(span) {
+            self.step_out();
+            span = self.innermost.get();
+        }
+        span
+    }
+
+    /// Remembers the innermost span, because another begins within it; 0: none does.
+    fn remember_innermost(&self, ring: &Ring) -> Result<u64, TryReserveError> {
+        let span = self.innermost(ring);
+        if span != 0 {
+            let mut around = self.around.borrow_mut();
+            if around.len() == around.capacity() {
+                make_room(&mut around, ring)?;
+            }
+            around.push(span);
+        }
+        Ok(span)
+    }
+
+    /// Leaves the innermost span, which began within another one.
+    fn step_out(&self) {
+        let around = self.around.borrow_mut().pop();
+        self.innermost.set(around.unwrap_or(0));
     }
 
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
-        self.begun.borrow().len()
+        self.around.borrow().len()
     }
 }
 
@@ -46,21 +80,17 @@ impl Trace {
     #[inline]
     pub fn begin(&self, track: &Track, name: &[u8]) -> Result<u64, Error> {
         let at = self.now();
-        let begun = self.with_ring(|ring| {
+        let span = self.with_ring(|ring| {
             ring.name(track.task, || track.label);
-            let mut begun = track.begun.borrow_mut();
-            let parent = innermost(&mut begun, ring);
-            if begun.len() == begun.capacity() {
-                make_room(&mut begun, ring)?;
-            }
-            let span = ring.begin(at, track.task, parent, name);
-            if span == 0 {
-                return Err(Error::NoMemory);
-            }
-            begun.push(span);
-            Ok(span)
+            let parent = match track.innermost.get() {
+                0 => 0,
+                _ => track.remember_innermost(ring).ok()?,
+            };
+            let span = ring.begin(at, track.task, parent, name)?;
+            track.innermost.set(span);
+            Some(span)
         });
-        begun.unwrap_or(Err(Error::NoMemory))
+        span.flatten().ok_or(Error::NoMemory)
     }
 
     /// Ends a span, whichever task has begun it. `false`: it is not open.
@@ -69,14 +99,16 @@ impl Trace {
         let at = self.now();
         let ended = self.with_ring(|ring| {
             ring.name(track.task, || track.label);
-            let ended = ring.end(at, track.task, span);
-            let mut begun = track.begun.borrow_mut();
-            if ended && begun.last() == Some(&span) {
-                begun.pop();
+            let around = ring.end(at, track.task, span)?;
+            if track.innermost.get() == span {
+                match around {
+                    0 => track.innermost.set(0), // and nothing is remembered
+                    _ => track.step_out(),
+                }
             }
-            ended
+            Some(())
         });
-        ended.unwrap_or(false)
+        ended.flatten().is_some()
     }
 
     /// Records that something happens now, within a span, or within the innermost one of the task. For who has seen that
@@ -85,16 +117,14 @@ impl Trace {
         let at = self.now();
         self.with_ring(|ring| {
             ring.name(track.task, || track.label);
-            let innermost = || innermost(&mut track.begun.borrow_mut(), ring);
-            let span = span.unwrap_or_else(innermost);
+            let span = span.unwrap_or_else(|| track.innermost(ring));
             ring.event(at, track.task, span, name, text);
         });
     }
 
     /// The innermost span of a task; 0: it is in none.
     pub fn innermost(&self, track: &Track) -> u64 {
-        let span = self.with_ring(|ring| innermost(&mut track.begun.borrow_mut(), ring));
-        span.unwrap_or(0)
+        self.with_ring(|ring| track.innermost(ring)).unwrap_or(0)
     }
 
     /// Whether a span is open.
@@ -108,25 +138,12 @@ impl Trace {
     }
 }
 
-/// The last one that is open; those behind it are over.
-#[inline]
-fn innermost(begun: &mut Vec<u64>, ring: &Ring) -> u64 {
-    while let Some(&last) = begun.last() {
-        if ring.is_open(last) {
-            return last;
-        }
-        begun.pop();
-    }
-    0
-}
-
 /// Makes room for a span, if need be by leaving out those that are over.
 #[cold]
-fn make_room(begun: &mut Vec<u64>, ring: &Ring) -> Result<(), Error> {
-    begun.retain(|span| ring.is_open(*span));
-    if begun.len() * 2 >= begun.capacity() {
-        let more = begun.len().max(FEW);
-        begun.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;
+fn make_room(spans: &mut Vec<u64>, ring: &Ring) -> Result<(), TryReserveError> {
+    spans.retain(|span| ring.is_open(*span));
+    if spans.len() * 2 >= spans.capacity() {
+        spans.try_reserve_exact(spans.len().max(FEW))?;
     }
     Ok(())
 }
