@@ -30,19 +30,32 @@ static void add_number(line *to, unsigned long number) {
     add_text(to, first);
 }
 
+/* Says what the last two marks were about. */
+static void say_counted(const char *name, unsigned long repeats) {
+    line counted = {.len = 0};
+    add_text(&counted, "bench: phase=");
+    add_text(&counted, name);
+    add_text(&counted, " repeats=");
+    add_number(&counted, repeats);
+    say(counted.text, counted.len);
+}
+
 void phase(const char *name, unsigned long repeats, void (*operation)(unsigned long repeats)) {
     operation(repeats);
     for (int round = 0; round < ROUNDS; round++) {
-        line counted = {.len = 0};
         rest();
         bench_mark();
         operation(repeats);
         bench_mark();
-        add_text(&counted, "bench: phase=");
-        add_text(&counted, name);
-        add_text(&counted, " repeats=");
-        add_number(&counted, repeats);
-        say(counted.text, counted.len);
+        say_counted(name, repeats);
+    }
+}
+
+void interval(const char *name, void (*operation)(void)) {
+    for (int round = 0; round < ROUNDS; round++) {
+        rest();
+        operation();
+        say_counted(name, 1);
     }
 }
 
@@ -64,6 +77,7 @@ int main(void) {
     count_memory();
     count_messages();
     count_tasks();
+    count_priorities();
     count_waiting();
     count_spans();
     say(last, sizeof last - 1);

@@ -15,6 +15,10 @@ enum { FEW = 1, SOME = 100, MANY = 10000 };
 /* Counts a phase: operation is handed how often to do what it does. It is called once more before, to warm up. */
 void phase(const char *name, unsigned long repeats, void (*operation)(unsigned long repeats));
 
+/* Counts what lies between two marks: operation calls bench_mark for either. */
+void interval(const char *name, void (*operation)(void));
+void bench_mark(void);
+
 /* Ends the program, and says why, unless something holds. */
 #define MUST(condition) ((condition) ? (void)0 : fail(__FILE__, __LINE__))
 _Noreturn void fail(const char *file, int line);
@@ -38,6 +42,8 @@ void count_memory(void);
 void count_messages(void);
 /* Tasks that begin, end and take turns. */
 void count_tasks(void);
+/* A task that is woken while others are busy, by its priority. */
+void count_priorities(void);
 /* Waiting for one of many. */
 void count_waiting(void);
 /* Spans of a trace, where the kernel keeps one. */

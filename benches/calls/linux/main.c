@@ -33,6 +33,10 @@ _Noreturn void finish(int status) {
     }
 }
 
+/* Its priorities are not classes that all get a part: nothing to compare. */
+void count_priorities(void) {
+}
+
 /* It keeps none without a tool that asks for it. */
 void count_spans(void) {
 }
