@@ -10,6 +10,12 @@ use super::accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest};
 use super::config::{Disk, DiskFault, DiskOperation, Nic, NicBackend, VmConfig};
 use super::error::StartError;
 
+/// One processor, in a machine that could have two. For one that can have no more TCG leaves out memory barriers, and
+/// makes locked instructions of several plain ones: it takes it that nobody else looks. But QEMU's devices do, from
+/// another thread. A guest that asks for an interrupt, and then looks once more whether it is due already, can
+/// so miss it and sleep for ever: any guest, within minutes of load through a tap device.
+const ONE_WITH_BARRIERS: &str = "cpus=1,maxcpus=2";
+
 /// A machine and how QEMU is to run it.
 #[derive(Clone, Debug)]
 pub struct Qemu {
@@ -168,6 +174,9 @@ impl Qemu {
         arguments.option("-machine", self.machine.argument());
         arguments.option("-accel", self.accelerator.to_string());
         arguments.option("-cpu", self.cpu.as_deref().unwrap_or(self.default_cpu()));
+        if self.accelerator == Accelerator::Tcg {
+            arguments.option("-smp", ONE_WITH_BARRIERS);
+        }
         arguments.option("-m", format!("{}M", self.config.memory_mib));
         arguments.flag("-nodefaults");
         arguments.flag("-no-user-config");
