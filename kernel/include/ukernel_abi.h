@@ -506,6 +506,44 @@ enum {
  * keeps to the same rules, but takes no handles: ipc_send_handles gives ERR_UNSUPPORTED for any. */
 result_t ipc_open(ptr_t name_ptr, size_t name_len, u32 flags, handle_t *handle_out);
 
+/* --- on Linux only ------------------------------------------------------------------------------------------- */
+
+/* What only libukernel_abi.so has, behind this feature: a machine has one kernel, and a program that is linked with it does
+ * not find these functions there. */
+enum { FEAT_NUMBER_HOST = 33 };
+
+/* A kernel of its own: handles, capabilities, tasks, timers. There may be 4096 in a process: ERR_NOMEM, as for want of
+ * descriptors. Linux before 5.11: ERR_UNSUPPORTED. From any thread, in a kernel or in none, as the three below.
+ *
+ * A thread that calls any other function without having entered a kernel gets one of its own, which ends with it.
+ *
+ * In the child of a fork, kernels of the parent give ERR_UNSUPPORTED, and new ones can be made. */
+result_t kernel_create(u64 *kernel_out);
+/* This thread's calls go to that kernel from now on, as those of its first task, whatever thread was that before.
+ * No such kernel: ERR_INVALID. A thread is in it, this one perhaps: ERR_BUSY. A thread may be in 16, within each
+ * other: ERR_NOMEM. Code of spawned tasks may then find itself on another thread after a call. */
+result_t kernel_enter(u64 kernel);
+/* Back to the kernel that this thread was in before, if any. In none: ERR_INVALID. From a task that was spawned in it: ERR_BUSY. */
+result_t kernel_leave(void);
+/* Ends its tasks, each in its wait, and closes its handles. A thread is in it: ERR_BUSY. No such kernel: ERR_INVALID. In the
+ * child of a fork it closes the descriptors of a kernel of the parent, and the parent goes on. */
+result_t kernel_destroy(u64 kernel);
+
+enum { IO_FD_OWNED = 1 << 8 };
+/* [IO] A handle (HANDLE_IO) to a descriptor of the process, which stays the program's to use, and to close after the
+ * handle; with IO_FD_OWNED it is closed with the handle. For waiting in any way, and for io_read and io_write, which do not
+ * change whether the descriptor waits. flags: IO_OPEN_ and IO_NONBLOCK as for io_open. Not open, another flag: ERR_INVALID. It
+ * has a handle in this kernel: ERR_BUSY. Regular files are always ready. Where the program has closed it all the same
+ * and the number is adopted anew, the old handle is ready with IO_HANGUP | IO_ERROR from then on. */
+result_t io_from_fd(i32 fd, u32 flags, handle_t *handle_out);
+/* [IO] A handle (HANDLE_IO) that is readable once wake_signal has been called with the waker, until io_read takes
+ * the number of calls: 8 bytes, in this machine's order. Closing the handle ends the waker. At most 8192 in a process:
+ * ERR_NOMEM. */
+result_t wake_create(handle_t *handle_out, u64 *waker_out);
+/* From any thread, in whatever kernel or none, and from signal handlers; it changes no errno. No such waker any more:
+ * ERR_INVALID. */
+result_t wake_signal(u64 waker);
+
 #ifdef __cplusplus
 }
 #endif

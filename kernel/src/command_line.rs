@@ -26,7 +26,7 @@ use core::str::FromStr;
 
 use log::LevelFilter;
 
-use crate::policy::Policy;
+use crate::policy::{Policy, split};
 
 /// Longest command line that is read, in bytes: Firecracker's limit. What lies behind it is cut off
 /// at a word, with a warning.
@@ -303,16 +303,6 @@ impl<'a> CommandLine<'a> {
             .ok_or("there are at most 8 interfaces")?;
         *slot = Some(NetworkOptions::from_str(value)?);
         Ok(())
-    }
-}
-
-/// What stands before the first `separator`, an ASCII character, and what behind it. A function of its own because the
-/// search is longer than all that is done with what it finds.
-#[inline(never)]
-pub(crate) fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == separator) {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
-        None => (text, None),
     }
 }
 

@@ -58,7 +58,7 @@ pub mod log;
 pub mod memory;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod panic;
-pub mod policy;
+pub use ::policy;
 #[cfg(test)]
 mod property;
 pub mod random;

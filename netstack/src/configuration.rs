@@ -11,9 +11,9 @@ use reactor::time::Instant;
 use crate::config::{Ipv4Config, Ipv6Config};
 use crate::dhcp::{Dhcp, Lease, Outcome};
 use crate::engine::Engine;
-use crate::link::route::AddressPrefix;
 use crate::packet::IpHead;
 use crate::slaac::{Change, Slaac, link_local};
+use policy::AddressPrefix;
 
 impl Engine {
     /// Begins with what the configuration says.

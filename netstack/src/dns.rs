@@ -13,9 +13,9 @@ use message::{Answer, Name, Query};
 use smoltcp::wire::DnsQueryType;
 
 use crate::error::ResolveError;
-use crate::policy::Access;
 use crate::stack::Stack;
 use crate::udp::{UdpOptions, UdpSocket};
+use policy::network::Access;
 
 /// How long a server may take; the second round waits twice as long.
 const TIMEOUT: Duration = Duration::from_secs(2);

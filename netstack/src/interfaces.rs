@@ -11,7 +11,7 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 
 use crate::convert::to_smoltcp;
 use crate::device::{Capabilities, loopback_capabilities};
-use crate::link::route::AddressPrefix;
+use policy::AddressPrefix;
 
 /// How a connection's packets reach the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,6 @@ mod interfaces;
 mod io;
 mod link;
 mod packet;
-mod policy;
 mod ports;
 mod runner;
 mod slaac;
@@ -44,8 +43,8 @@ pub use config::{
     Config, ConfigError, Ipv4Config, Ipv6Config, Limits, StaticIpv4, StaticIpv6, Timeouts,
 };
 pub use error::{BindError, ConnectError, ResolveError, SendError, StreamError};
-pub use link::route::AddressPrefix;
-pub use policy::{Access, Policy, PortRange, Protocol, Rule};
+pub use policy::AddressPrefix;
+pub use policy::network::{Access, Policy, PortRange, Protocol, Rule};
 pub use runner::Runner;
 pub use stack::Stack;
 pub use stats::{DropCause, Stats};

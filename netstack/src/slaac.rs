@@ -12,7 +12,7 @@ use reactor::time::Instant;
 
 use crate::link::Link;
 use crate::link::ndisc::{Prefix, RouterAdvertisement};
-use crate::link::route::AddressPrefix;
+use policy::AddressPrefix;
 
 /// Solicitations before routers are left to speak on their own (RFC 4861 §10).
 const MAX_SOLICITATIONS: u8 = 3;

@@ -9,9 +9,9 @@ use core::task::Poll;
 use reactor::Clock;
 
 use crate::engine::Engine;
-use crate::link::route::AddressPrefix;
-use crate::policy::{Access, Policy};
 use crate::stats::Stats;
+use policy::AddressPrefix;
+use policy::network::{Access, Policy};
 
 /// A network stack. Cheap to clone; names no device; all calls are for task context.
 ///

@@ -47,6 +47,12 @@ impl Clock {
         self.core.now()
     }
 
+    /// Has the platform look for what has happened outside ([`Platform::look`](crate::platform::Platform::look)): `true`
+    /// where the caller should give the others a turn and look again. Does not wait.
+    pub fn look(&self) -> bool {
+        self.core.shared.platform().look()
+    }
+
     /// What stamps the time: for who stamps often, and looks at the stamps seldom.
     pub fn stamper(&self) -> Stamper {
         Stamper(self.core.shared.clone())

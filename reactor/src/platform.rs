@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 /// What a reactor needs of the machine it runs on.
 ///
-/// `now`, `ticks`, `context` and `unpark` may be called from any thread; `park` only by the run loop, on the
+/// `now`, `ticks`, `context` and `unpark` may be called from any thread; `park`, `look` and `pass` only on the
 /// context that made the reactor. No method may wake a task, poll a future or call back into the
 /// reactor.
 ///
@@ -76,6 +76,16 @@ pub unsafe trait Platform: Send + Sync {
     /// off, a host relies on the token that `unpark` leaves. Returning early is always allowed, and
     /// costs one turn.
     fn park(&self, until: Option<Instant>, has_work: &dyn Fn() -> bool);
+
+    /// Looks for what has happened outside, where no interrupt tells of it: a host raises a line for what it finds. Whether
+    /// it found something; what was found is known after one more turn. From the reactor's context.
+    fn look(&self) -> bool {
+        false
+    }
+
+    /// Called in place of [`park`](Platform::park) between two turns when something is ready: a reactor that is never idle
+    /// is to hear of what happens outside too. Does nothing where interrupts come by themselves.
+    fn pass(&self) {}
 
     /// The lines that interrupt handlers raise.
     fn irq_lines(&self) -> &IrqLines;

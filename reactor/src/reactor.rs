@@ -141,6 +141,8 @@ impl Reactor {
     fn park_if_idle(&self) {
         if self.core.shared.queue.is_empty() {
             self.park();
+        } else {
+            self.core.shared.platform().pass();
         }
     }
 

@@ -19,6 +19,9 @@ use reactor::task::JoinHandle;
 /// A future that is made behind a trait.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
+/// Bytes of a stream's buffers where the program does not say.
+pub const DEFAULT_BUFFER: usize = 16 << 10;
+
 /// How a stream is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamOptions {
@@ -154,6 +157,10 @@ pub trait Storage {
 pub trait File: Pollable {
     /// Bytes it has; `None` where there is no end, and positions mean nothing.
     fn size(&self) -> Option<u64>;
+    /// Where writes have to end, if anywhere.
+    fn limit(&self) -> Option<u64> {
+        self.size()
+    }
     /// What writes must be multiples of.
     fn block(&self) -> u32;
     /// Whether it may be read, and written.
@@ -178,6 +185,10 @@ pub trait Environment {
     fn random(&self, into: &mut [u8]);
     /// Ends once the machine is asked to stop.
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>>;
+    /// The bits of what there is here beside the calls of this crate.
+    fn features(&self) -> u64 {
+        0
+    }
 }
 
 /// Runs the program's tasks, each on a stack of its own.

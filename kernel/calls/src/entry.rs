@@ -37,6 +37,10 @@ use crate::user::{Alleged, Place, Plain, Room, UserIn, UserList, UserOut};
 pub trait Door: Sync {
     /// The task whose stack this is, which is in the kernel from now on; `None` on any other stack.
     fn enter(&self) -> Option<Rc<Task>>;
+    /// What a call answers on a stack that is no task's.
+    fn refusal(&self) -> Error {
+        Error::Invalid
+    }
     /// The task goes back to its own code.
     fn leave(&self);
     /// Polls a future until it is ready, putting the task to sleep while it is not. `false`: the task was cancelled
@@ -57,21 +61,48 @@ fn door() -> Option<&'static dyn Door> {
     DOOR.try_get().ok().copied()
 }
 
-/// A call that does not wait.
-fn call(name: &'static str, kind: Option<Kind>, body: impl FnOnce(&Rc<Task>) -> Outcome) -> u32 {
+/// A call that does not wait: finds the task, looks whether `kind` is active, and leaves what went wrong to `err_get_last`.
+pub fn call(
+    name: &'static str,
+    kind: Option<Kind>,
+    body: impl FnOnce(&Rc<Task>) -> Outcome,
+) -> u32 {
     let Some(door) = door() else {
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return Error::Invalid.code();
+        return door.refusal().code();
     };
-    let outcome = kind
-        .map_or(Ok(()), |kind| task.need(kind))
-        .and_then(|()| body(&task));
-    let code = code_of(name, &task, outcome);
+    let outcome = guarded(name, || {
+        kind.map_or(Ok(()), |kind| task.need(kind))
+            .and_then(|()| body(&task))
+    });
+    let code = code_of(name, &task, outcome.unwrap_or(Err(Error::Io.into())));
     drop(task);
     door.leave();
     code
+}
+
+/// Runs a call's body. `None`: it panicked, which ends here.
+#[cfg(feature = "host")]
+fn guarded<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    if result.is_err() {
+        log::error!("call: panicked call={name}");
+    }
+    result.ok()
+}
+
+/// Runs a call's body; a panic ends the kernel.
+#[cfg(not(feature = "host"))]
+#[inline(always)] // around every call
+fn guarded<R>(_: &str, body: impl FnOnce() -> R) -> Option<R> {
+    Some(body())
+}
+
+/// What a call that panicked comes to.
+fn panicked() -> Option<Outcome> {
+    Some(Err(Error::Io.into()))
 }
 
 /// A call that may wait.
@@ -83,13 +114,13 @@ where
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return Error::Invalid.code();
+        return door.refusal().code();
     };
-    let outcome = match kind.map_or(Ok(()), |kind| task.need(kind)) {
+    let outcome = guarded(name, || match kind.map_or(Ok(()), |kind| task.need(kind)) {
         Ok(()) => wait_for(door, &task, body(Rc::clone(&task))),
         Err(failure) => Some(Err(failure)),
-    };
-    end_wait(door, name, task, outcome)
+    });
+    end_wait(door, name, task, outcome.unwrap_or_else(panicked))
 }
 
 /// A call that may wait and seldom does: `body` makes it, and gives what is to be waited for, if there is something.
@@ -105,17 +136,19 @@ where
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return Error::Invalid.code();
+        return door.refusal().code();
     };
-    let begun = kind
-        .map_or(Ok(()), |kind| task.need(kind))
-        .and_then(|()| body(&task));
-    let outcome = match begun {
-        Ok(Some(future)) => wait_for(door, &task, future),
-        Ok(None) => Some(Ok(())),
-        Err(failure) => Some(Err(failure)),
-    };
-    end_wait(door, name, task, outcome)
+    let outcome = guarded(name, || {
+        let begun = kind
+            .map_or(Ok(()), |kind| task.need(kind))
+            .and_then(|()| body(&task));
+        match begun {
+            Ok(Some(future)) => wait_for(door, &task, future),
+            Ok(None) => Some(Ok(())),
+            Err(failure) => Some(Err(failure)),
+        }
+    });
+    end_wait(door, name, task, outcome.unwrap_or_else(panicked))
 }
 
 /// Leaves a call that may have waited, with its code. No outcome: the task was cancelled in it.
@@ -125,8 +158,11 @@ fn end_wait(door: &dyn Door, name: &'static str, task: Rc<Task>, outcome: Option
         end_task(door, task);
     };
     let code = code_of(name, &task, outcome);
-    if task.break_is_due() && wait_for(door, &task, yield_now()).is_none() {
-        end_task(door, task);
+    if task.break_is_due() {
+        let turn = guarded(name, || wait_for(door, &task, yield_now()));
+        if turn.is_some_and(|turn| turn.is_none()) {
+            end_task(door, task);
+        }
     }
     drop(task);
     door.leave();
@@ -194,7 +230,11 @@ fn output(task: &Task, argument: u32, address: u64, len: u64) -> Outcome<UserOut
     alleged(argument, address, len).writable(task.space())
 }
 
-fn place<T: Plain>(task: &Task, argument: u32, address: u64) -> Outcome<Place<T>> {
+/// A place for one value of the calling program, which argument `argument` names.
+///
+/// # Errors
+/// [`Error::Invalid`]: it is not the program's.
+pub fn place<T: Plain>(task: &Task, argument: u32, address: u64) -> Outcome<Place<T>> {
     alleged(argument, address, 0).place(task.space())
 }
 

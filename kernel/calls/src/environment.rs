@@ -37,25 +37,24 @@ const FEATURES: [u32; 15] = [
     number::FEAT_NUMBER_IPC_OPEN,
 ];
 
-/// `abi_features`.
-pub(crate) fn features() -> u64 {
-    FEATURES
-        .into_iter()
-        .map(feature_bit)
-        .fold(0, |all, bit| all | bit)
-}
-
-/// `abi_feature_enabled`. Programs of version 0.2.0 may pass the bit instead of its number; the two that cannot be told
-/// apart from numbers otherwise (8 and 16) are not used as numbers.
-pub(crate) fn has_feature(id: u32) -> bool {
-    match id {
-        number::FEAT_SNAPSHOT | number::FEAT_TRACING => features() & u64::from(id) != 0,
-        0..64 => features() & feature_bit(id) != 0,
-        _ => false,
-    }
-}
-
 impl Task {
+    /// `abi_features`.
+    pub fn features(&self) -> u64 {
+        let bits = FEATURES.into_iter().map(feature_bit);
+        let beside = self.program().machine.environment.features();
+        bits.fold(beside, |all, bit| all | bit)
+    }
+
+    /// `abi_feature_enabled`. Programs of version 0.2.0 may pass the bit instead of its number; the two that cannot be told
+    /// apart from numbers otherwise (8 and 16) are not used as numbers.
+    pub fn has_feature(&self, id: u32) -> bool {
+        match id {
+            number::FEAT_SNAPSHOT | number::FEAT_TRACING => self.features() & u64::from(id) != 0,
+            0..64 => self.features() & feature_bit(id) != 0,
+            _ => false,
+        }
+    }
+
     /// `random_bytes`.
     pub fn random_bytes(&self, into: UserOut) -> Outcome {
         if into.len() > MAX_RANDOM {

@@ -67,7 +67,7 @@ impl OpenFile {
         if !(wanted as u64).is_multiple_of(block) {
             return Err(Failure::invalid(3, wanted as u64));
         }
-        let left = self.file.size().map(|size| size.saturating_sub(position));
+        let left = self.file.limit().map(|end| end.saturating_sub(position));
         let most = (MAX_TRANSFER as u64).min(left.unwrap_or(MAX_STREAMED));
         match (wanted as u64).min(most - most % block) {
             0 => Err(Failure::of(Error::NoMemory, 1, handle.to_bits())),
@@ -98,11 +98,22 @@ impl Task {
         if read && !may_read || write && !may_write {
             return Err(path.failure(Error::Permission));
         }
+        self.adopt_file(file, flags)
+    }
+
+    /// A handle to a file that is open already, for what `flags` ask: with neither `IO_OPEN_READ` nor `IO_OPEN_WRITE` for
+    /// whatever it may be used for. This task is its owner.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`].
+    pub fn adopt_file(&self, file: Rc<dyn File>, flags: u32) -> Outcome<Handle> {
+        let (may_read, may_write) = file.access();
+        let (read, write) = (flags & IO_OPEN_READ != 0, flags & IO_OPEN_WRITE != 0);
         let whatever = !read && !write;
         self.adopt(Object::File(Rc::new(OpenFile {
             file,
-            readable: read || whatever && may_read,
-            writable: write || whatever && may_write,
+            readable: (read || whatever) && may_read,
+            writable: (write || whatever) && may_write,
             nonblocking: flags & IO_NONBLOCK != 0,
             position: Cell::new(0),
         })))

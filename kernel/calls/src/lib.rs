@@ -17,12 +17,14 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "host"))]
 extern crate std;
 
 pub mod backend;
 pub mod capability;
 mod channel;
+#[cfg(feature = "coroutines")]
+pub mod coroutines;
 pub mod entry;
 mod environment;
 pub mod failure;

@@ -184,7 +184,7 @@ impl Program {
     /// way to fail for want of memory, so a call asks here before it makes something that stays.
     pub(crate) fn leaves_enough(&self, bytes: usize) -> Result<(), Error> {
         let wanted = bytes.saturating_add(RESERVE);
-        let has_room = self.machine.space.has_room(wanted);
+        let has_room = self.machine.space.has_room(wanted, self.heap.bytes());
         has_room.then_some(()).ok_or(Error::NoMemory)
     }
 

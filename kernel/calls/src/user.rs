@@ -26,8 +26,9 @@ pub unsafe trait AddressSpace {
     /// Whether `len` bytes from `address`, at least one, may be read, or also written.
     fn allows(&self, address: usize, len: usize, write: bool) -> bool;
 
-    /// Whether so many bytes are free, for everybody together. Always, where nobody counts them.
-    fn has_room(&self, _bytes: usize) -> bool {
+    /// Whether so many bytes are free, for everybody together, while the program's allocations come to `allocated`.
+    /// Always, where nobody counts them.
+    fn has_room(&self, _bytes: usize, _allocated: usize) -> bool {
         true
     }
 }

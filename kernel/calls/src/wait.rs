@@ -8,6 +8,7 @@ use abi::Error;
 use abi::number::FOREVER;
 use reactor::Clock;
 use reactor::sync::Wakers;
+use reactor::task::yield_now;
 use reactor::time::Instant;
 
 use crate::failure::{Failure, Outcome};
@@ -43,6 +44,24 @@ fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>) -> Outcome
     }
 }
 
+/// Polls once, and once more where that brings news from outside.
+async fn at_once<T>(
+    clock: &Clock,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>,
+) -> Outcome<T> {
+    let answer = now(&mut poll);
+    match answer {
+        Err(Failure {
+            error: Error::WouldBlock,
+            ..
+        }) if clock.look() => {
+            yield_now().await;
+            now(poll)
+        }
+        answer => answer,
+    }
+}
+
 /// What a look without a wait polls with: nobody keeps this waker (`Wakers`).
 pub(crate) fn no_wait() -> Context<'static> {
     Context::from_waker(Wakers::nobody())
@@ -55,7 +74,7 @@ pub(crate) async fn within<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>,
 ) -> Outcome<T> {
     match timeout {
-        0 => now(poll),
+        0 => at_once(clock, poll).await,
         FOREVER => poll_fn(poll).await,
         _ => {
             let mut sleep = pin!(clock.sleep_until(after(clock, timeout)));

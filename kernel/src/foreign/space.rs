@@ -26,7 +26,7 @@ unsafe impl AddressSpace for Guest {
     }
 
     /// Asks the frames first, which costs nothing, and else the heap, which may be fragmented: by taking it.
-    fn has_room(&self, bytes: usize) -> bool {
+    fn has_room(&self, bytes: usize, _: usize) -> bool {
         let frames = memory::frame_stats().free;
         let of_heap = || Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
         frames / FRAGMENTED >= (bytes as u64).div_ceil(PAGE_SIZE) || of_heap()

@@ -7,48 +7,19 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use policy::AddressPrefix;
+
 /// Own addresses beside the two loopback ones; together they fit smoltcp's interface (its feature
 /// `iface-max-addr-count-8`). What comes beyond is ignored, with a warning from the caller.
 pub(crate) const MAX_ADDRESSES: usize = 6;
 
-/// An address of ours and how many of its leading bits are on the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressPrefix {
-    /// The address.
-    pub address: IpAddr,
-    /// On-link bits; 32 or 128 means that only the address itself is.
-    pub prefix: u8,
-}
-
-impl core::fmt::Display for AddressPrefix {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl AddressPrefix {
-    pub(crate) fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let distinct = own.to_bits() ^ other.to_bits();
-                distinct.leading_zeros() >= u32::from(self.prefix)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let distinct = own.to_bits() ^ other.to_bits();
-                distinct.leading_zeros() >= u32::from(self.prefix)
-            }
-            _ => false,
-        }
-    }
-
-    /// The broadcast address of the prefix; /31 (RFC 3021) and /32 have none.
-    fn broadcast(&self) -> Option<Ipv4Addr> {
-        match self.address {
-            IpAddr::V4(own) if self.prefix < 31 => Some(Ipv4Addr::from_bits(
-                own.to_bits() | (u32::MAX >> self.prefix),
-            )),
-            _ => None,
-        }
+/// The broadcast address of a prefix; /31 (RFC 3021) and /32 have none.
+fn broadcast(prefix: &AddressPrefix) -> Option<Ipv4Addr> {
+    match prefix.address {
+        IpAddr::V4(own) if prefix.prefix < 31 => Some(Ipv4Addr::from_bits(
+            own.to_bits() | (u32::MAX >> prefix.prefix),
+        )),
+        _ => None,
     }
 }
 
@@ -169,7 +140,7 @@ impl Routes {
                     || self
                         .addresses
                         .iter()
-                        .any(|own| own.broadcast() == Some(address))
+                        .any(|own| broadcast(own) == Some(address))
             }
             IpAddr::V6(_) => false,
         }

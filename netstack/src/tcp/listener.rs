@@ -14,8 +14,8 @@ use super::stream::TcpStream;
 use crate::address::BindAddress;
 use crate::engine::Engine;
 use crate::error::BindError;
-use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
+use policy::network::{Access, Protocol};
 use reactor::sync::Wakers;
 
 /// Sockets that listen at one time.

@@ -8,8 +8,8 @@ use super::listener::{ListenOptions, TcpListener};
 use super::stream::TcpStream;
 use crate::address::BindAddress;
 use crate::error::{BindError, ConnectError};
-use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
+use policy::network::{Access, Protocol};
 
 /// A bound TCP socket that neither listens nor connects yet. Dropping it frees the port.
 ///

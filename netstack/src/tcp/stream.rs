@@ -11,8 +11,8 @@ use super::half::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::held::Held;
 use super::listener::ListenOptions;
 use crate::error::{ConnectError, StreamError};
-use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
+use policy::network::{Access, Protocol};
 
 /// A TCP connection.
 ///

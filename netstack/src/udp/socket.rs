@@ -12,8 +12,8 @@ use crate::address::BindAddress;
 use crate::device::LOOPBACK_MTU;
 use crate::engine::Engine;
 use crate::error::{BindError, SendError};
-use crate::policy::{Access, Protocol};
 use crate::stack::Stack;
+use policy::network::{Access, Protocol};
 use reactor::sync::Wakers;
 
 /// The queues of a UDP socket.

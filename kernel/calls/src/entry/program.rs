@@ -4,7 +4,6 @@
     reason = "functions with C's calling convention and names"
 )]
 
-use crate::environment;
 use abi::capability::Kind;
 use abi::layout;
 
@@ -37,7 +36,7 @@ pub unsafe extern "C" fn abi_version(major: u64, minor: u64, patch: u64) -> u32 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn abi_features(out: u64) -> u32 {
     call("abi_features", None, |task| {
-        place::<u64>(task, 1, out)?.put(environment::features());
+        place::<u64>(task, 1, out)?.put(task.features());
         Ok(())
     })
 }
@@ -49,7 +48,7 @@ pub unsafe extern "C" fn abi_features(out: u64) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn abi_feature_enabled(id: u32, out: u64) -> u32 {
     call("abi_feature_enabled", None, |task| {
-        place::<u32>(task, 2, out)?.put(environment::has_feature(id).into());
+        place::<u32>(task, 2, out)?.put(task.has_feature(id).into());
         Ok(())
     })
 }

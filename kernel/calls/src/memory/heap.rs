@@ -19,7 +19,11 @@ use super::block::{Block, GRANULE};
 pub(crate) struct Heap(Rc<RefCell<Records>>);
 
 #[derive(Debug, Default)]
-struct Records(AddressMap<Record>);
+struct Records {
+    records: AddressMap<Record>,
+    /// Bytes of all of them.
+    bytes: usize,
+}
 
 #[derive(Debug)]
 struct Record {
@@ -81,8 +85,8 @@ impl Heap {
     /// [`Error::Invalid`]: there is none at that address, or it was freed before, or it is an arena's.
     pub(super) fn free(&self, address: usize) -> Result<(), Error> {
         let mut records = self.0.borrow_mut();
-        let slot = records.0.at(address).ok_or(Error::Invalid)?;
-        let record = records.0.get(slot).ok_or(Error::Invalid)?;
+        let slot = records.records.at(address).ok_or(Error::Invalid)?;
+        let record = records.records.get(slot).ok_or(Error::Invalid)?;
         if record.life != Life::Listed {
             return Err(Error::Invalid);
         }
@@ -93,7 +97,7 @@ impl Heap {
     /// Frees an arena's chunk, which is at that address.
     pub(super) fn free_chunk(&self, address: usize) {
         let mut records = self.0.borrow_mut();
-        if let Some(slot) = records.0.at(address) {
+        if let Some(slot) = records.records.at(address) {
             records.remove(slot);
         }
     }
@@ -106,6 +110,11 @@ impl Heap {
         }
     }
 
+    /// Bytes of all that is allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.borrow().bytes
+    }
+
     /// Whether a range, of at least one byte, lies within one allocation.
     pub(crate) fn contains(&self, address: usize, len: usize) -> bool {
         self.0.borrow().find(address, len).is_some()
@@ -116,7 +125,7 @@ impl Heap {
         let records = self.0.borrow();
         let found = records.find(address, len);
         if let Some((slot, offset)) = found
-            && let Some(record) = records.0.get(slot)
+            && let Some(record) = records.records.get(slot)
         {
             record.block.clear(offset, len);
         }
@@ -126,7 +135,7 @@ impl Heap {
     pub(super) fn share(&self, address: usize, len: usize) -> Option<Shared> {
         let mut records = self.0.borrow_mut();
         let (slot, _) = records.find(address, len)?;
-        let record = records.0.get_mut(slot)?;
+        let record = records.records.get_mut(slot)?;
         if record.life == Life::Arena {
             return None;
         }
@@ -144,7 +153,7 @@ impl Heap {
 impl Heap {
     /// How many allocations there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.borrow().0.len()
+        self.0.borrow().records.len()
     }
 }
 
@@ -168,16 +177,17 @@ impl Records {
             next: None,
         };
         let address = record.block.address();
-        let slot = self.0.insert(address, record);
+        let slot = self.records.insert(address, record);
         let slot = slot.map_err(|_| Error::NoMemory)?;
         account.charge(layout.size());
+        self.bytes += layout.size();
         Ok((address, slot))
     }
 
     /// The allocation that a range lies in, and how far from its start.
     fn find(&self, address: usize, len: usize) -> Option<(Slot, usize)> {
-        let (slot, start) = self.0.at_or_below(address)?;
-        let (offset, room) = (address - start, self.0.get(slot)?.block.len());
+        let (slot, start) = self.records.at_or_below(address)?;
+        let (offset, room) = (address - start, self.records.get(slot)?.block.len());
         let inside = len > 0 && offset < room && len <= room - offset;
         inside.then_some((slot, offset))
     }
@@ -185,7 +195,7 @@ impl Records {
     /// Ends one that is listed.
     fn end(&mut self, slot: Slot) {
         self.unlist(slot);
-        let Some(record) = self.0.get_mut(slot) else {
+        let Some(record) = self.records.get_mut(slot) else {
             return;
         };
         if record.shares > 0 {
@@ -197,7 +207,7 @@ impl Records {
 
     /// One handle less.
     fn unshare(&mut self, slot: Slot) {
-        let Some(record) = self.0.get_mut(slot) else {
+        let Some(record) = self.records.get_mut(slot) else {
             return;
         };
         record.shares -= 1;
@@ -207,14 +217,15 @@ impl Records {
     }
 
     fn remove(&mut self, slot: Slot) {
-        if let Some(record) = self.0.remove(slot) {
+        if let Some(record) = self.records.remove(slot) {
             record.account.refund(record.block.len());
+            self.bytes -= record.block.len();
         }
     }
 
     /// Puts a new one at the front of its account's list.
     fn list(&mut self, slot: Slot) {
-        let Some(record) = self.0.get_mut(slot) else {
+        let Some(record) = self.records.get_mut(slot) else {
             return;
         };
         let next = record.account.first();
@@ -224,14 +235,14 @@ impl Records {
     }
 
     fn unlist(&mut self, slot: Slot) {
-        let Some(record) = self.0.get_mut(slot) else {
+        let Some(record) = self.records.get_mut(slot) else {
             return;
         };
         let (previous, next) = (record.previous.take(), record.next.take());
         match previous {
             None => record.account.set_first(next),
             Some(previous) => {
-                if let Some(record) = self.0.get_mut(previous) {
+                if let Some(record) = self.records.get_mut(previous) {
                     record.next = next;
                 }
             }
@@ -240,7 +251,7 @@ impl Records {
     }
 
     fn set_previous(&mut self, slot: Option<Slot>, previous: Option<Slot>) {
-        if let Some(record) = slot.and_then(|slot| self.0.get_mut(slot)) {
+        if let Some(record) = slot.and_then(|slot| self.records.get_mut(slot)) {
             record.previous = previous;
         }
     }

@@ -11,7 +11,7 @@ use abi::number::{
 };
 
 use super::{Socket, State};
-use crate::backend::{Stream, StreamOptions};
+use crate::backend::{DEFAULT_BUFFER, Stream, StreamOptions};
 use crate::failure::{Failure, Outcome};
 use crate::task::Task;
 
@@ -44,8 +44,8 @@ impl Default for Options {
             nonblocking: false,
             stream: StreamOptions {
                 backlog: DEFAULT_BACKLOG as usize,
-                receive_buffer: 16 << 10,
-                send_buffer: 16 << 10,
+                receive_buffer: DEFAULT_BUFFER,
+                send_buffer: DEFAULT_BUFFER,
             },
             nodelay: true,
             keep_alive: 0,

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use netstack::Access;
 use proptest::prelude::*;
 
+use super::network::Access;
 use super::*;
 
 fn policy(words: &[&str]) -> Policy {
@@ -17,7 +17,7 @@ fn policy(words: &[&str]) -> Policy {
     policy
 }
 
-fn network(words: &[&str]) -> netstack::Policy {
+fn network(words: &[&str]) -> network::Policy {
     match policy(words).network() {
         NetworkAccess::Some(rules) => rules,
         other => panic!("{other:?}"),

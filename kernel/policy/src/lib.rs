@@ -1,4 +1,5 @@
-//! What the workload may do: the words `allow=` of the command line, until an image brings a manifest along.
+//! What the workload may do: the words `allow=` of the command line, until an image brings a manifest along, and of
+//! `UKERNEL_ALLOW` for a process of Linux.
 //!
 //! Without any such word everything is allowed. With the first of them only what is listed is, in all of them together:
 //!
@@ -18,13 +19,13 @@
 //! `net:listen:udp:53` also allows to answer from that port, to anybody. An item that is part of a kind makes the kind
 //! available. A word with a mistake allows nothing of what it lists, and is warned about.
 //!
-//! Enforced at one place for native workloads and for programs in C: [`Context::new`](crate::Context::new) hands out
-//! networks and disks that can do no more. The kinds `log`, `time`, `task`, `mem`, `ipc` and `trace` are about the calls
+//! Whoever hands out networks, disks and files enforces it: in the guest `ukernel::Context::new`, for native workloads and
+//! programs in C alike. The kinds `log`, `time`, `task`, `mem`, `ipc` and `trace` are about the calls
 //! of foreign programs; Rust code holds those as values or as its own language.
 //!
 //! ```
 //! use abi::capability::Kind;
-//! use ukernel::policy::{DiskAccess, Policy};
+//! use policy::{DiskAccess, Policy};
 //!
 //! let mut policy = Policy::default();
 //! assert!(policy.kinds().contains(Kind::Net));
@@ -34,14 +35,20 @@
 //! assert!(policy.kinds().contains(Kind::Io) && !policy.kinds().contains(Kind::Time));
 //! assert_eq!(policy.allow("net:lisen"), Err("the items of net are listen, connect, resolve"));
 //! ```
+#![no_std]
+
+extern crate alloc;
+
+pub mod network;
+mod prefix;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use abi::capability::{Kind, Kinds};
-use netstack::{AddressPrefix, PortRange, Protocol, Rule};
+use network::{PortRange, Protocol, Rule};
 
-use crate::command_line::split;
+pub use prefix::AddressPrefix;
 
 /// The most rules about the network; an item beyond is a mistake. Each connection asks all of them.
 pub const MAX_RULES: usize = 32;
@@ -66,7 +73,7 @@ pub enum NetworkAccess {
     /// Nothing: to it there are none.
     None,
     /// What these rules say.
-    Some(netstack::Policy),
+    Some(network::Policy),
     /// Everything.
     All,
 }
@@ -82,6 +89,7 @@ pub struct Policy {
     every_disk: DiskAccess,
     disks: [DiskAccess; MAX_DISKS],
     serial: bool,
+    files: bool,
 }
 
 /// Why a word allows nothing.
@@ -95,6 +103,7 @@ impl Default for Policy {
             whole_network: true,
             every_disk: DiskAccess::ReadWrite,
             serial: true,
+            files: true,
             ..Policy::nothing()
         }
     }
@@ -110,6 +119,7 @@ impl Policy {
             every_disk: DiskAccess::None,
             disks: [DiskAccess::None; MAX_DISKS],
             serial: false,
+            files: false,
         }
     }
 
@@ -147,7 +157,7 @@ impl Policy {
         } else if self.rules.is_empty() {
             NetworkAccess::None
         } else {
-            NetworkAccess::Some(netstack::Policy::new(self.rules.iter().copied()))
+            NetworkAccess::Some(network::Policy::new(self.rules.iter().copied()))
         }
     }
 
@@ -162,6 +172,11 @@ impl Policy {
         self.serial
     }
 
+    /// Whether files may be opened, where there are any: by all of `io` only.
+    pub fn files(&self) -> bool {
+        self.files
+    }
+
     fn allow_everything(&mut self) {
         for kind in Kind::ALL {
             self.allow_kind(kind);
@@ -172,7 +187,10 @@ impl Policy {
         self.kinds = self.kinds.with(kind);
         match kind {
             Kind::Net => self.whole_network = true,
-            Kind::Io => (self.every_disk, self.serial) = (DiskAccess::ReadWrite, true),
+            Kind::Io => {
+                self.every_disk = DiskAccess::ReadWrite;
+                (self.serial, self.files) = (true, true);
+            }
             _ => {}
         }
     }
@@ -260,6 +278,16 @@ impl Policy {
         }
         self.rules.push(rule);
         Ok(())
+    }
+}
+
+/// What stands before the first `separator`, an ASCII character, and what behind it. A function of its own because the
+/// search is longer than all that is done with what it finds.
+#[inline(never)]
+pub fn split(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
     }
 }
 

@@ -1,24 +1,22 @@
-//! What the holder of a [`Stack`] may do with it.
+//! What the holder of a network may do with it.
 //!
-//! A policy is a list of what is allowed; what no rule allows is forbidden. It stands in the handle, so that whoever
-//! is given a restricted stack cannot reach past it, and it is asked where ports are bound, connections begun,
+//! A policy is a list of what is allowed; what no rule allows is forbidden. It stands in the handle of the network, so that
+//! whoever is given a restricted one cannot reach past it, and it is asked where ports are bound, connections begun,
 //! datagrams sent and names resolved, and nowhere else: what came into being stays usable.
 //!
 //! ```
-//! use netstack::{Access, Policy, PortRange, Protocol, Rule};
+//! use policy::network::{Access, Policy, PortRange, Protocol, Rule};
 //! let web = Rule::Listen { protocol: Some(Protocol::Tcp), ports: PortRange { first: 80, last: 90 } };
 //! let policy = Policy::new([web]);
 //! assert!(policy.allows(Access::Listen(Protocol::Tcp, 85)));
 //! assert!(!policy.allows(Access::Listen(Protocol::Tcp, 22)));
 //! assert!(!policy.allows(Access::Resolve));
 //! ```
-//!
-//! [`Stack`]: crate::Stack
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::link::route::AddressPrefix;
+use crate::AddressPrefix;
 
 /// What ports belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,53 @@
+//! What programs are told about where they run: the process's arguments and variables, the time of day, random bytes.
+
+use std::pin::Pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use abi::number::{FEAT_NUMBER_HOST, feature_bit};
+use calls::backend::Environment;
+use reactor::Reactor;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::settings::Settings;
+
+/// The surroundings of a program.
+pub(crate) struct Surroundings {
+    settings: &'static Settings,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn new(_: &Reactor, settings: &'static Settings) -> Surroundings {
+        Surroundings { settings }
+    }
+}
+
+impl Environment for Surroundings {
+    fn argument(&self, index: usize) -> Option<&str> {
+        self.settings.arguments.get(index).map(String::as_str)
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.settings.variables.get(name).map(String::as_str)
+    }
+
+    fn wall_clock(&self) -> Option<Duration> {
+        SystemTime::now().duration_since(UNIX_EPOCH).ok()
+    }
+
+    fn random(&self, mut into: &mut [u8]) {
+        while !into.is_empty() {
+            // Interrupted by a signal, it is asked again; there is no other error for good arguments.
+            let filled = getrandom(&mut *into, GetRandomFlags::empty()).unwrap_or(0);
+            into = &mut into[filled..];
+        }
+    }
+
+    fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn features(&self) -> u64 {
+        feature_bit(FEAT_NUMBER_HOST)
+    }
+}

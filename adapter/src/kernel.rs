@@ -1,0 +1,201 @@
+//! One kernel: a reactor on Linux, a program, and its first task, whose stack is that of whichever thread is in it.
+//!
+//! Made, entered and ended by the [`registry`](crate::registry); used by the [`door`](crate::door) while a thread is in it.
+
+use std::os::fd::RawFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use abi::Error;
+use abi::capability::Kinds;
+use calls::coroutines::Coroutines;
+use calls::trace::Trace;
+use calls::{Machine, Program, Task};
+use reactor::Reactor;
+use reactor::platform::Platform;
+use reactor::task::{JoinHandle, Priority};
+
+use crate::coroutine::Stacks;
+use crate::descriptor::Descriptor;
+use crate::descriptors::{self, Descriptors};
+use crate::environment::Surroundings;
+use crate::network::Sockets;
+use crate::platform::{FOUND, Linux, SIGNALLED};
+use crate::settings;
+use crate::space::Process;
+use crate::storage::Files;
+use crate::wake::{self, Wakes};
+use crate::{fault, logger, registry};
+
+/// How long tasks may take to end when their kernel ends. They end in their next wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A kernel.
+pub(crate) struct Kernel {
+    number: usize,
+    made_in: u32,
+    first: Rc<Task>,
+    program: Rc<Program>,
+    wakes: Rc<Wakes>,
+    descriptors: Rc<Descriptors>,
+    /// The tasks without which nothing is heard from outside.
+    ears: [JoinHandle<()>; 2],
+    reactor: Reactor,
+}
+
+impl Kernel {
+    /// A kernel of that number, with its first task.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: no descriptors are left; [`Error::Unsupported`]: Linux is older than 5.11.
+    pub(crate) fn new(number: usize) -> Result<Rc<Kernel>, Error> {
+        logger::install();
+        fault::catch();
+        let platform = Linux::new().map_err(|_| Error::NoMemory)?;
+        platform.probe()?;
+        let mut kernel = None;
+        // Its reactor's context is that of whoever enters it.
+        crate::thread::with_context(number, || kernel = Some(Kernel::on(number, &platform)));
+        kernel.ok_or(Error::NoMemory)
+    }
+
+    fn on(number: usize, platform: &std::sync::Arc<Linux>) -> Rc<Kernel> {
+        let reactor = Reactor::new(platform.clone());
+        let descriptors = Descriptors::new(platform.clone());
+        let wakes = Rc::new(Wakes::new(platform.clone()));
+        let settings = settings::get();
+        let spawner = reactor.spawner();
+        let machine = Machine {
+            clock: reactor.clock(),
+            spawner: spawner.clone(),
+            policy: settings.policy.kinds(),
+            network: Sockets::new(&descriptors, settings),
+            storage: Rc::new(Files::new(&descriptors, settings)),
+            environment: Rc::new(Surroundings::new(&reactor, settings)),
+            space: Rc::new(Process::new(settings)),
+            runner: Rc::new(Coroutines::new(Stacks::default())),
+            trace: Trace::new(&spawner, reactor.clock()),
+        };
+        let policy = machine.policy;
+        let program = Program::new(machine);
+        let ear = |name| spawner.task(name).priority(Priority::High);
+        let found = reactor.irq_event(FOUND);
+        let signalled = reactor.irq_event(SIGNALLED);
+        Rc::new(Kernel {
+            number,
+            made_in: registry::forks(),
+            first: program.adopt(policy, Kinds::EMPTY),
+            ears: [
+                ear("descriptors").spawn(descriptors::pass_on(descriptors.clone(), found)),
+                ear("wakes").spawn(wake::pass_on(wakes.clone(), signalled)),
+            ],
+            program,
+            wakes,
+            descriptors,
+            reactor,
+        })
+    }
+
+    /// Its number, from 1.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Whether it was made by this process, and not by one that this one was forked from.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.made_in == registry::forks()
+    }
+
+    /// The task that is the thread itself.
+    pub(crate) fn first(&self) -> &Rc<Task> {
+        &self.first
+    }
+
+    /// Its descriptors.
+    pub(crate) fn descriptors(&self) -> &Rc<Descriptors> {
+        &self.descriptors
+    }
+
+    /// Its handles that other threads wake.
+    pub(crate) fn wakes(&self) -> &Rc<Wakes> {
+        &self.wakes
+    }
+
+    /// Waits on the thread's own stack: everything runs meanwhile. `false`: the first task was cancelled.
+    pub(crate) fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) -> bool {
+        if self.ears.iter().any(JoinHandle::is_finished) {
+            panic!("a part of the kernel has failed before");
+        }
+        let mut pauses = 0;
+        let finished = self.reactor.block_on(Outermost {
+            task: &self.first,
+            future,
+            pauses: &mut pauses,
+        });
+        let platform = self.descriptors.platform();
+        if pauses == 0 && platform.is_look_due() {
+            // What never waits is to hear of the outside too: with its next wait.
+            platform.look();
+        }
+        finished
+    }
+
+    /// Ends the program: its tasks, in their waits, and its handles. A thread is in it.
+    pub(crate) fn end(&self) {
+        self.first.end(0);
+        self.program.cancel();
+        let clock = self.reactor.clock();
+        let ended = clock.timeout(PATIENCE, self.program.ended());
+        if self.reactor.block_on(ended).is_err() {
+            let count = self.program.task_count();
+            log::warn!(
+                "kernel: tasks do not end kernel={} count={count}",
+                self.number
+            );
+        }
+        for line in self.program.trace().drain() {
+            logger::plain(format_args!("{line}"));
+        }
+    }
+
+    /// Gives up a kernel that belongs to the process that this one was forked from: closes its descriptors here, and
+    /// touches nothing else. Its epoll instance is the parent's, too.
+    pub(crate) fn abandon(self: Rc<Self>) {
+        let own = self.descriptors.all();
+        let own = own.iter().filter(|descriptor| descriptor.is_own());
+        let numbers = own.map(|descriptor| Descriptor::raw(descriptor));
+        let machine = self.descriptors.platform().descriptors();
+        let all: Vec<RawFd> = numbers.chain(machine).collect();
+        std::mem::forget(self);
+        all.into_iter().for_each(crate::descriptor::close);
+    }
+}
+
+/// A wait of the first task. Gives whether the future was ready before the task was cancelled.
+struct Outermost<'a> {
+    task: &'a Task,
+    future: Pin<&'a mut dyn Future<Output = ()>>,
+    pauses: &'a mut u32,
+}
+
+impl Future for Outermost<'_> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.task.is_cancelled() {
+            return Poll::Ready(false);
+        }
+        if *self.pauses > 0 {
+            self.task.switched();
+        }
+        let polled = self.future.as_mut().poll(cx);
+        if polled.is_pending() {
+            *self.pauses += 1;
+            self.task.switched();
+            self.task.sleeps(cx.waker());
+        }
+        polled.map(|()| true)
+    }
+}
