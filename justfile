@@ -77,6 +77,16 @@ test-abi *ARGUMENTS:
     {{ quote(target_folder / "debug/ukernel") }} run --kernel build/c/abi --timeout 180 --memory $memory \
         --disk "$disks/0" --disk "$disks/1,ro" -p 0:9/tcp --append env=UKERNEL_ABI_TEST=some-value "${arguments[@]}"
 
+# Build the library for processes of Linux: target/release/libukernel_abi.so
+[no-exit-message]
+build-adapter:
+    cargo build --quiet --release -p adapter
+
+# Run the conformance suite against the library for processes of Linux
+[no-exit-message]
+test-abi-host *ARGUMENTS:
+    cargo test --quiet -p adapter --test linux -- conformance {{ ARGUMENTS }}
+
 # Run the long ones among them too: a gigabyte echoed, the page in a browser
 [no-exit-message]
 test-vm-long: build

@@ -1,24 +1,30 @@
 //! What programs are told about where they run: the process's arguments and variables, the time of day, random bytes.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abi::number::{FEAT_NUMBER_HOST, feature_bit};
 use calls::backend::Environment;
-use reactor::Reactor;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::settings::Settings;
+use crate::stop;
+use crate::wake::Wakes;
 
 /// The surroundings of a program.
 pub(crate) struct Surroundings {
     settings: &'static Settings,
+    wakes: Rc<Wakes>,
 }
 
 impl Surroundings {
-    /// Those of this process.
-    pub(crate) fn new(_: &Reactor, settings: &'static Settings) -> Surroundings {
-        Surroundings { settings }
+    /// Those of this process, for a kernel with these wakers.
+    pub(crate) fn new(wakes: &Rc<Wakes>, settings: &'static Settings) -> Surroundings {
+        Surroundings {
+            settings,
+            wakes: Rc::clone(wakes),
+        }
     }
 }
 
@@ -44,7 +50,7 @@ impl Environment for Surroundings {
     }
 
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin(std::future::pending())
+        Box::pin(stop::asked(Rc::clone(&self.wakes)))
     }
 
     fn features(&self) -> u64 {

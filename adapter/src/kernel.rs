@@ -11,11 +11,11 @@ use std::time::Duration;
 use abi::Error;
 use abi::capability::Kinds;
 use calls::coroutines::Coroutines;
-use calls::trace::Trace;
 use calls::{Machine, Program, Task};
 use reactor::Reactor;
 use reactor::platform::Platform;
 use reactor::task::{JoinHandle, Priority};
+use trace::Trace;
 
 use crate::coroutine::Stacks;
 use crate::descriptor::Descriptor;
@@ -71,12 +71,12 @@ impl Kernel {
             clock: reactor.clock(),
             spawner: spawner.clone(),
             policy: settings.policy.kinds(),
-            network: Sockets::new(&descriptors, settings),
+            network: Sockets::open(&descriptors, settings),
             storage: Rc::new(Files::new(&descriptors, settings)),
-            environment: Rc::new(Surroundings::new(&reactor, settings)),
+            environment: Rc::new(Surroundings::new(&wakes, settings)),
             space: Rc::new(Process::new(settings)),
             runner: Rc::new(Coroutines::new(Stacks::default())),
-            trace: Trace::new(&spawner, reactor.clock()),
+            trace: Trace::new(&spawner, &reactor.clock()),
         };
         let policy = machine.policy;
         let program = Program::new(machine);
@@ -125,9 +125,8 @@ impl Kernel {
 
     /// Waits on the thread's own stack: everything runs meanwhile. `false`: the first task was cancelled.
     pub(crate) fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) -> bool {
-        if self.ears.iter().any(JoinHandle::is_finished) {
-            panic!("a part of the kernel has failed before");
-        }
+        let is_deaf = self.ears.iter().any(JoinHandle::is_finished);
+        assert!(!is_deaf, "a part of the kernel has failed before");
         let mut pauses = 0;
         let finished = self.reactor.block_on(Outermost {
             task: &self.first,

@@ -31,6 +31,7 @@ mod platform;
 mod registry;
 mod settings;
 mod space;
+mod stop;
 mod storage;
 mod thread;
 mod wake;

@@ -67,7 +67,7 @@ impl Shared {
 
 impl Sockets {
     /// The network, if the policy has any.
-    pub(crate) fn new(
+    pub(crate) fn open(
         descriptors: &Rc<Descriptors>,
         settings: &'static Settings,
     ) -> Option<Rc<dyn Network>> {
@@ -108,7 +108,7 @@ impl Network for Sockets {
         }
         let fd = new_socket(remote, SocketType::STREAM)?;
         set_buffers(&fd, options)?;
-        Connection::begin(&self.shared, fd, remote)
+        Connection::begin(&self.shared, fd, remote, false)
     }
 
     fn bind(&self, local: SocketAddr) -> Result<Rc<dyn Datagram>, Error> {
@@ -180,7 +180,7 @@ impl Port for BoundPort {
             return Err(Error::Permission);
         }
         let (fd, ()) = self.socket.take(|fd| set_buffers(fd, options))?;
-        Connection::begin(&self.shared, fd, remote)
+        Connection::begin(&self.shared, fd, remote, true)
     }
 }
 

@@ -12,9 +12,11 @@ use system_tests::guest::repository;
 const LAYERS: &[(&str, &[&str])] = &[
     ("abi", &[]),
     ("reactor", &[]),
+    ("policy", &["abi"]),
     ("trace", &["abi", "reactor"]),
     ("calls", &["abi", "reactor", "trace"]),
-    ("netstack", &["reactor"]),
+    ("adapter", &["abi", "reactor", "policy", "trace", "calls"]),
+    ("netstack", &["reactor", "policy"]),
     ("drivers", &["reactor"]),
     ("ukernel-build", &[]),
     ("ukernel-macros", &[]),
@@ -23,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "abi",
             "reactor",
+            "policy",
             "trace",
             "calls",
             "netstack",

@@ -12,7 +12,9 @@ use calls::backend::Stream;
 use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::sync::Wakers;
 use rustix::io::{self, Errno};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, connect, recv, send, shutdown, sockopt};
+use rustix::net::{
+    RecvFlags, SendFlags, Shutdown, connect, getsockname, recv, send, shutdown, sockopt,
+};
 
 use super::{Shared, for_socket, local_address, peer_address};
 use crate::descriptor::Descriptor;
@@ -39,10 +41,21 @@ pub(super) struct Connection {
     has_ended: Cell<bool>,
     local: Cell<Option<SocketAddr>>,
     remote: SocketAddr,
+    /// It has a port that the program chose.
+    has_port: bool,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.has_port {
+            // From now on, so that what is left of it (TIME_WAIT) does not keep the port (`take_port`).
+            self.advise(|socket| sockopt::set_socket_reuseaddr(socket, true));
+        }
+    }
 }
 
 impl Connection {
-    /// Begins to connect.
+    /// Begins to connect; with a socket that is bound, if it `has_port`.
     ///
     /// # Errors
     /// [`Error::Invalid`]: that is no address of a peer; [`Error::Io`]: no way there.
@@ -50,13 +63,13 @@ impl Connection {
         shared: &Rc<Shared>,
         fd: OwnedFd,
         remote: SocketAddr,
+        has_port: bool,
     ) -> Result<Rc<dyn Stream>, Error> {
         if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
             return Err(Error::Invalid);
         }
-        let own = local_address(&fd)?;
-        let bound = rustix::net::getsockname(&fd).and_then(SocketAddr::try_from);
-        let to = for_socket(bound.unwrap_or(own), remote);
+        let own = getsockname(&fd).and_then(SocketAddr::try_from);
+        let to = for_socket(own.map_err(error)?, remote);
         match connect(&fd, &to) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(Errno::ADDRNOTAVAIL) => return Err(Error::Busy),
@@ -68,6 +81,7 @@ impl Connection {
             has_ended: Cell::new(false),
             local: Cell::new(None),
             remote,
+            has_port,
         }))
     }
 
@@ -87,6 +101,7 @@ impl Connection {
             has_ended: Cell::new(false),
             local: Cell::new(Some(local)),
             remote,
+            has_port: false,
         }))
     }
 

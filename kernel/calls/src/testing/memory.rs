@@ -40,7 +40,7 @@ unsafe impl AddressSpace for Memory {
         (known.writable || !write) && offset <= known.len && len <= known.len - offset
     }
 
-    fn has_room(&self, _: usize) -> bool {
+    fn has_room(&self, _: usize, _: usize) -> bool {
         !self.short.get()
     }
 }

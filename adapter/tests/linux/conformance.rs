@@ -1,0 +1,120 @@
+//! The conformance suite of the interface for programs in C (`tests/abi`), unchanged, as a process that the library is
+//! linked to. It says itself what is wrong; here is what it needs, as `tests/vm/abi.rs` has it for a machine.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{self, Disk, Program};
+
+/// The suite takes a few seconds; a loaded host may need some more.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The suite, built once for all tests.
+fn suite() -> Command {
+    static SUITE: std::sync::OnceLock<Program> = std::sync::OnceLock::new();
+    let program = SUITE.get_or_init(|| Program::build(&support::sources("tests/abi")));
+    program.command()
+}
+
+/// A process with all that the suite can make use of.
+fn full_process() -> (Command, [Disk; 2]) {
+    let disks = [Disk::new(1 << 20), Disk::new(1 << 16)];
+    let mut command = suite();
+    command
+        .env("UKERNEL_DISK_0", disks[0].path())
+        .env(
+            "UKERNEL_DISK_1",
+            format!("{},ro", disks[1].path().display()),
+        )
+        .env("UKERNEL_FAULTS", "task")
+        .env("UKERNEL_MEMORY", "128");
+    (command, disks)
+}
+
+/// Runs the suite and checks that all of it passed, and that it counted right: the report, and the log.
+#[track_caller]
+fn expect_all_passed(command: &mut Command) -> (String, String, usize) {
+    // The suite has ports of its own; two of it would get into each other's way.
+    let outcome = support::alone(|| support::run(command, DEADLINE));
+    let lines: Vec<&str> = outcome.output.lines().collect();
+    let failures: Vec<&str> = lines
+        .iter()
+        .copied()
+        .filter(|line| line.starts_with("not ok ") || line.contains(".c:"))
+        .collect();
+    assert_eq!(failures, [""; 0], "{}", outcome.log);
+    let passed = lines.iter().filter(|line| line.starts_with("ok ")).count();
+    assert_eq!(
+        outcome.status,
+        Some(0),
+        "{}\n{}",
+        outcome.output,
+        outcome.log
+    );
+    assert_eq!(lines.last(), Some(&&*format!("{passed} passed, 0 failed")));
+    assert_eq!(outcome.status, Some(0));
+    (outcome.output, outcome.log, passed)
+}
+
+#[test]
+fn the_conformance_suite_passes() {
+    let (mut command, _disks) = full_process();
+    command
+        .env("UKERNEL_ABI_TEST", "some-value")
+        .arg("variable=some-value");
+    let (report, log, passed) = expect_all_passed(&mut command);
+    assert!(passed > 230, "only {passed} tests");
+    // The code that runs the program is the process itself: nobody offers it channels.
+    let is_missing =
+        |line: &&str| line.contains("# SKIP") && !line.ends_with("nobody offers channels");
+    let skipped: Vec<&str> = report.lines().filter(is_missing).collect();
+    assert_eq!(skipped, [""; 0], "this process has everything else");
+    let lines = |ending: &str| log.lines().filter(|line| line.ends_with(ending)).count();
+    assert!(lines("cap=0xff abi: a line of the log") >= 3, "{log}");
+    assert_eq!(
+        lines("cap=0xff abi: no utf-8 \u{fffd}\u{fffd} here"),
+        1,
+        "{log}"
+    );
+    assert!(!log.contains('\x1b'), "{log}");
+    assert!(log.contains("#trace s "), "no span was written at the end");
+}
+
+#[test]
+fn what_lies_outside_the_policy_is_refused() {
+    for kinds in ["io", "log,time,task,io", "io,net,trace", "io,mem,ipc"] {
+        let mut command = suite();
+        command
+            .env("UKERNEL_ALLOW", kinds)
+            .arg(format!("policy={kinds}"));
+        assert_eq!(expect_all_passed(&mut command).2, 2);
+    }
+}
+
+#[test]
+fn a_policy_can_be_narrower_than_the_kinds() {
+    let (mut command, _disks) = full_process();
+    command
+        .env(
+            "UKERNEL_ALLOW",
+            "log,time,task,mem,io:serial,io:disk:0:ro \
+             net:listen:tcp:9300-9301,net:connect:tcp:127.0.0.0/8:9300",
+        )
+        .args(["policy=log,time,task,mem,io,net", "narrow"]);
+    assert_eq!(expect_all_passed(&mut command).2, 6);
+}
+
+#[test]
+fn the_first_task_ends_the_program() {
+    let outcome = support::run(suite().arg("exit=7"), DEADLINE);
+    assert_eq!(outcome.status, Some(7), "{}", outcome.log);
+}
+
+#[test]
+fn a_program_is_asked_to_stop_and_stops_by_itself() {
+    let running = support::start(suite().arg("stop"));
+    running.expect_line("# waiting to be asked to stop");
+    running.terminate();
+    let outcome = running.wait(DEADLINE);
+    assert_eq!(outcome.status, Some(3), "{}", outcome.log);
+}

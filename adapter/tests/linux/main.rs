@@ -1,0 +1,4 @@
+//! The library as processes use it: C programs that are linked to it, run as processes of their own.
+
+mod conformance;
+mod support;

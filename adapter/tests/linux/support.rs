@@ -1,0 +1,212 @@
+//! C programs that are linked to the library, and how they run.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use shared_child::SharedChild;
+use tempfile::{NamedTempFile, TempDir};
+
+/// The repository's folder.
+pub(crate) fn repository() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().expect("adapter is in the repository").into()
+}
+
+/// Where the library is that was built with these tests.
+fn library_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its path");
+    own.parent().expect("it is in a folder").into()
+}
+
+/// The C sources of a folder of the repository.
+pub(crate) fn sources(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join(folder)).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    let is_c = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "c");
+    paths.filter(is_c).collect()
+}
+
+/// A program, removed when this is dropped.
+pub(crate) struct Program {
+    folder: TempDir,
+}
+
+impl Program {
+    /// Compiles it with the host's compiler. `UKERNEL_TEST_CFLAGS` has further arguments, such as for sanitizers.
+    pub(crate) fn build(sources: &[PathBuf]) -> Program {
+        let folder = TempDir::new().expect("a temporary folder");
+        let library = library_folder();
+        let mut command = Command::new("cc");
+        command
+            .args([
+                "-std=c11",
+                "-O1",
+                "-g",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-D_GNU_SOURCE",
+            ])
+            .args(
+                std::env::var("UKERNEL_TEST_CFLAGS")
+                    .unwrap_or_default()
+                    .split_whitespace(),
+            )
+            .arg("-I")
+            .arg(repository().join("kernel/include"))
+            .args(sources)
+            .arg("-o")
+            .arg(folder.path().join("program"))
+            .arg("-L")
+            .arg(&library)
+            .args(["-lukernel_abi", "-pthread"])
+            .arg(format!("-Wl,-rpath,{}", library.display()));
+        let output = command.output().expect("cc is here");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words}");
+        Program { folder }
+    }
+
+    /// To run it, with nothing of the library's settings in its environment.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.folder.path().join("program"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("UKERNEL_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+/// A file of zeros.
+pub(crate) struct Disk(NamedTempFile);
+
+impl Disk {
+    pub(crate) fn new(len: u64) -> Disk {
+        let file = NamedTempFile::new().expect("a temporary file");
+        file.as_file().set_len(len).expect("it can grow");
+        Disk(file)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Its exit status; `None`: a signal ended it.
+    pub(crate) status: Option<i32>,
+    /// What it wrote to standard output.
+    pub(crate) output: String,
+    /// What it wrote to standard error.
+    pub(crate) log: String,
+}
+
+/// A process.
+pub(crate) struct Process {
+    child: SharedChild,
+    lines: Receiver<String>,
+    output: JoinHandle<String>,
+    log: JoinHandle<String>,
+}
+
+/// Calls `f` while no other test does so, in whatever process.
+pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("alone.lock");
+    let lock = fs::File::create(path).expect("a file can be made");
+    lock.lock().expect("it can be locked");
+    f()
+}
+
+/// Runs a process to its end. One that takes longer than `deadline` is killed.
+#[track_caller]
+pub(crate) fn run(command: &mut Command, deadline: Duration) -> Outcome {
+    start(command).wait(deadline)
+}
+
+/// Starts a process.
+#[track_caller]
+pub(crate) fn start(command: &mut Command) -> Process {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = SharedChild::spawn(command).expect("the program was built");
+    let (sender, lines) = mpsc::channel();
+    let output = child.take_stdout().expect("it was just piped");
+    let log = child.take_stderr().expect("it was just piped");
+    Process {
+        child,
+        lines,
+        output: thread::spawn(move || read_lines(output, &sender)),
+        log: thread::spawn(move || read_all(log)),
+    }
+}
+
+/// Reads to the end, and passes each line on; nobody has to listen.
+fn read_lines(from: impl Read, to: &Sender<String>) -> String {
+    let mut all = String::new();
+    for line in BufReader::new(from).lines() {
+        let line = line.expect("a program's output is UTF-8");
+        all += &line;
+        all.push('\n');
+        let _ = to.send(line);
+    }
+    all
+}
+
+fn read_all(mut from: impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).expect("it can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Process {
+    /// Waits for a line of its output.
+    #[track_caller]
+    pub(crate) fn expect_line(&self, expected: &str) {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            if line.expect("the line comes") == expected {
+                return;
+            }
+        }
+    }
+
+    /// Sends it SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("it is no 0");
+        kill_process(pid, Signal::TERM).expect("it is there");
+    }
+
+    /// Waits for its end, or kills it after that time.
+    #[track_caller]
+    pub(crate) fn wait(self, deadline: Duration) -> Outcome {
+        let ended = self
+            .child
+            .wait_timeout(deadline)
+            .expect("it can be waited for");
+        if ended.is_none() {
+            self.child.kill().expect("it can be killed");
+        }
+        let output = self.output.join().expect("it reads to the end");
+        let log = self.log.join().expect("it reads to the end");
+        let Some(status) = ended else {
+            panic!("it does not end\n{output}\n{log}");
+        };
+        Outcome {
+            status: status.code(),
+            output,
+            log,
+        }
+    }
+}
