@@ -27,9 +27,9 @@ enum State {
     Begun,
     /// On its way.
     Connecting,
-    /// There.
+    /// It has been there; what happened since is not about connecting.
     Connected,
-    /// It failed.
+    /// It has never been there.
     Failed(Error),
 }
 
@@ -37,6 +37,8 @@ enum State {
 pub(super) struct Connection {
     socket: Rc<Descriptor>,
     state: Cell<State>,
+    /// How it failed since it was there.
+    broken: Cell<Option<Error>>,
     /// We have ended sending.
     has_ended: Cell<bool>,
     local: Cell<Option<SocketAddr>>,
@@ -78,6 +80,7 @@ impl Connection {
         Ok(Rc::new(Connection {
             socket: Descriptor::own(&shared.descriptors, fd),
             state: Cell::new(State::Begun),
+            broken: Cell::new(None),
             has_ended: Cell::new(false),
             local: Cell::new(None),
             remote,
@@ -98,6 +101,7 @@ impl Connection {
         Ok(Rc::new(Connection {
             socket: Descriptor::own(&shared.descriptors, fd),
             state: Cell::new(State::Connected),
+            broken: Cell::new(None),
             has_ended: Cell::new(false),
             local: Cell::new(Some(local)),
             remote,
@@ -117,18 +121,23 @@ impl Connection {
     /// What a transfer came to; an error is the connection's from then on.
     fn done(&self, result: io::Result<usize>) -> Poll<Result<usize, Error>> {
         Poll::Ready(result.map_err(|errno| {
-            let known = match self.state.get() {
-                State::Failed(error) => Some(error),
-                _ => None,
+            let error = match (errno, self.broken.get()) {
+                (Errno::PIPE, _) if self.has_ended.get() => return Error::Closed,
+                (Errno::PIPE, known) => known.unwrap_or(Error::Io),
+                (errno, _) => stream_error(errno),
             };
-            let error = match errno {
-                Errno::PIPE if self.has_ended.get() => return Error::Closed,
-                Errno::PIPE => known.unwrap_or(Error::Io),
-                errno => stream_error(errno),
-            };
-            self.state.set(State::Failed(error));
+            self.broken.set(Some(error));
             error
         }))
+    }
+
+    /// How it has failed since it was there, if Linux knows of it.
+    fn failure(&self) -> Option<Error> {
+        if self.broken.get().is_none() {
+            let failed = sockopt::socket_error(&*self.socket).ok()?.err()?;
+            self.broken.set(Some(stream_error(failed)));
+        }
+        self.broken.get()
     }
 
     /// Tells Linux something that only makes the connection better or worse.
@@ -167,6 +176,9 @@ impl Stream for Connection {
 
     fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize, Error>> {
         ready!(self.poll_connected(cx))?;
+        if let Some(error) = self.broken.get() {
+            return Poll::Ready(Err(error));
+        }
         if into.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -183,8 +195,9 @@ impl Stream for Connection {
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, from: &[u8]) -> Poll<Result<usize, Error>> {
-        if let State::Begun | State::Connecting = self.state.get() {
-            ready!(self.poll_connected(cx))?;
+        ready!(self.poll_connected(cx))?;
+        if let Some(error) = self.broken.get() {
+            return Poll::Ready(Err(error));
         }
         if from.is_empty() {
             return Poll::Ready(Ok(0));
@@ -202,7 +215,7 @@ impl Stream for Connection {
     }
 
     fn shutdown_write(&self) -> Result<(), Error> {
-        if let State::Failed(error) = self.state.get() {
+        if let Some(error) = self.failure() {
             return Err(error);
         }
         self.has_ended.set(true);
@@ -251,12 +264,7 @@ impl Stream for Connection {
         }
         match self.state.get() {
             State::Failed(error) => Some(error),
-            State::Connected => {
-                let failed = sockopt::socket_error(&*self.socket).ok()?.err()?;
-                let error = stream_error(failed);
-                self.state.set(State::Failed(error));
-                Some(error)
-            }
+            State::Connected => self.failure(),
             _ => None,
         }
     }
@@ -265,9 +273,9 @@ impl Stream for Connection {
 impl Pollable for Connection {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
         let both = Readiness::READABLE | Readiness::WRITABLE;
-        match self.state.get() {
-            State::Failed(_) => both | Readiness::HANGUP | Readiness::ERROR,
-            _ => self.socket.poll(interest, cx),
+        match self.broken.get() {
+            Some(_) => both | Readiness::HANGUP | Readiness::ERROR,
+            None => self.socket.poll(interest, cx),
         }
     }
 }

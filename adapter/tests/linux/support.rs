@@ -76,6 +76,8 @@ impl Program {
     /// To run it, with nothing of the library's settings in its environment.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(self.folder.path().join("program"));
+        // Cargo's names a folder with a library that may be older.
+        command.env_remove("LD_LIBRARY_PATH");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("UKERNEL_") {
                 command.env_remove(name);
