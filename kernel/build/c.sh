@@ -15,7 +15,8 @@ compiler=${CC:-cc}
 workload=${WORKLOAD:-c}
 
 # For speed: a program of this size has no limit that would be kept by less, and calls take a third fewer instructions.
-"$root/kernel/build/guests.sh" --quiet --config profile.guest.opt-level=3 -p "$workload"
+# KERNEL_BUILT says that it has just been done, to whoever builds several programs.
+[ -n "${KERNEL_BUILT:-}" ] || "$root/kernel/build/guests.sh" --quiet --config profile.guest.opt-level=3 -p "$workload"
 
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
@@ -42,7 +43,7 @@ for source in "$@"; do
     index=$((index + 1))
 done
 
-mkdir -p "$out"
+mkdir -p "$(dirname "$out/$name")"
 # The last three as in src/lib.rs, which says why.
 "$(rustc --print target-libdir)/../bin/rust-lld" -flavor gnu -o "$out/$name" \
     "$objects"/*.o "$target/x86_64-unknown-none/guest/libukernel_$workload.a" \

@@ -1,6 +1,7 @@
 //! Tests that boot machines. Each has a deadline and ports of its own; two run at a time.
 
 mod abi;
+mod abi_page;
 mod boot;
 mod cli;
 mod devices;
