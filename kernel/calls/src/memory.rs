@@ -8,6 +8,7 @@ mod address_map;
 mod arena;
 mod block;
 mod heap;
+mod spares;
 
 use alloc::rc::Rc;
 use core::alloc::Layout;

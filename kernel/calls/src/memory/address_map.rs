@@ -12,8 +12,16 @@ const MAX_NODES: usize = 1 << 24;
 const NONE: u32 = u32::MAX;
 
 /// A place in a map, as long as what was put there is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
+
+#[cfg(test)]
+impl Slot {
+    /// A place for tests of what only keeps places.
+    pub(crate) fn number(number: u32) -> Slot {
+        Slot(number)
+    }
+}
 
 /// Things by address.
 #[derive(Debug)]
@@ -250,10 +258,12 @@ mod tests {
     impl<T> AddressMap<T> {
         /// How many things there are.
         pub(crate) fn len(&self) -> usize {
-            self.nodes
-                .iter()
-                .filter(|node| node.value.is_some())
-                .count()
+            self.iter().count()
+        }
+
+        /// All of them, in no order.
+        pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+            self.nodes.iter().filter_map(|node| node.value.as_ref())
         }
 
         /// The longest way from the root; checks that addresses and priorities are in order.

@@ -54,6 +54,11 @@ impl Block {
         self.layout.size()
     }
 
+    /// What was asked for.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Fills a part with zeros.
     ///
     /// # Panics

@@ -2,7 +2,8 @@
 //!
 //! Owns the records of all allocations. Each is charged to a task's [`Account`] for as long as it is there. Those of
 //! [`Heap::allocate`] are also in that account's list, which is freed when the task ends; what is shared
-//! then stays until it is shared no more. Those of an arena end with the arena.
+//! then stays until it is shared no more. Those of an arena end with the arena. A few small ones that were freed are
+//! kept as spares, which nobody can tell from what is not there.
 
 use alloc::rc::Rc;
 use core::alloc::Layout;
@@ -13,6 +14,7 @@ use abi::Error;
 use super::account::Account;
 use super::address_map::{AddressMap, Slot};
 use super::block::{Block, GRANULE};
+use super::spares::Spares;
 
 /// What a program has allocated. Clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +22,9 @@ pub(crate) struct Heap(Rc<RefCell<Records>>);
 
 #[derive(Debug, Default)]
 struct Records {
-    records: AddressMap<Record>,
-    /// Bytes of all of them.
+    map: AddressMap<Record>,
+    spares: Spares,
+    /// Bytes of all of them, without the spares.
     bytes: usize,
 }
 
@@ -46,6 +49,8 @@ enum Life {
     Shared,
     /// With its arena.
     Arena,
+    /// It was freed, is charged to nobody, and waits for the next of its size.
+    Spare,
 }
 
 /// The size that an allocation is charged with, and takes: whole granules. `None`: there can be no such allocation.
@@ -65,7 +70,15 @@ impl Heap {
         zeroed: bool,
     ) -> Result<usize, Error> {
         let mut records = self.0.borrow_mut();
-        let (address, slot) = records.add(account, layout, zeroed, Life::Listed)?;
+        if !account.affords(layout.size()) {
+            return Err(Error::NoMemory);
+        }
+        let spare = records.take_spare(account, layout, zeroed);
+        let (address, slot) = match spare {
+            Some(found) => found,
+            None => records.add(account, layout, zeroed, Life::Listed)?,
+        };
+        records.charge(account, layout.size());
         records.list(slot);
         Ok(address)
     }
@@ -75,8 +88,13 @@ impl Heap {
     /// # Errors
     /// As [`Heap::allocate`].
     pub(super) fn allocate_chunk(&self, account: &Account, layout: Layout) -> Result<usize, Error> {
-        let added = self.0.borrow_mut().add(account, layout, false, Life::Arena);
-        added.map(|(address, _)| address)
+        if !account.affords(layout.size()) {
+            return Err(Error::NoMemory);
+        }
+        let mut records = self.0.borrow_mut();
+        let (address, _) = records.add(account, layout, false, Life::Arena)?;
+        records.charge(account, layout.size());
+        Ok(address)
     }
 
     /// Ends an allocation of any task. Where it is shared it stays until it is not.
@@ -85,8 +103,8 @@ impl Heap {
     /// [`Error::Invalid`]: there is none at that address, or it was freed before, or it is an arena's.
     pub(super) fn free(&self, address: usize) -> Result<(), Error> {
         let mut records = self.0.borrow_mut();
-        let slot = records.records.at(address).ok_or(Error::Invalid)?;
-        let record = records.records.get(slot).ok_or(Error::Invalid)?;
+        let slot = records.map.at(address).ok_or(Error::Invalid)?;
+        let record = records.map.get(slot).ok_or(Error::Invalid)?;
         if record.life != Life::Listed {
             return Err(Error::Invalid);
         }
@@ -97,7 +115,7 @@ impl Heap {
     /// Frees an arena's chunk, which is at that address.
     pub(super) fn free_chunk(&self, address: usize) {
         let mut records = self.0.borrow_mut();
-        if let Some(slot) = records.records.at(address) {
+        if let Some(slot) = records.map.at(address) {
             records.remove(slot);
         }
     }
@@ -125,7 +143,7 @@ impl Heap {
         let records = self.0.borrow();
         let found = records.find(address, len);
         if let Some((slot, offset)) = found
-            && let Some(record) = records.records.get(slot)
+            && let Some(record) = records.map.get(slot)
         {
             record.block.clear(offset, len);
         }
@@ -135,7 +153,7 @@ impl Heap {
     pub(super) fn share(&self, address: usize, len: usize) -> Option<Shared> {
         let mut records = self.0.borrow_mut();
         let (slot, _) = records.find(address, len)?;
-        let record = records.records.get_mut(slot)?;
+        let record = records.map.get_mut(slot)?;
         if record.life == Life::Arena {
             return None;
         }
@@ -153,7 +171,17 @@ impl Heap {
 impl Heap {
     /// How many allocations there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.borrow().records.len()
+        self.0.borrow().map.len() - self.spares()
+    }
+
+    /// How many were freed and are kept.
+    pub(crate) fn spares(&self) -> usize {
+        let records = self.0.borrow();
+        let spares = records
+            .map
+            .iter()
+            .filter(|record| record.life == Life::Spare);
+        spares.count()
     }
 }
 
@@ -165,11 +193,15 @@ impl Records {
         zeroed: bool,
         life: Life,
     ) -> Result<(usize, Slot), Error> {
-        if !account.affords(layout.size()) {
-            return Err(Error::NoMemory);
-        }
+        let block = match Block::new(layout, zeroed) {
+            Some(block) => block,
+            None => {
+                self.end_spares();
+                Block::new(layout, zeroed).ok_or(Error::NoMemory)?
+            }
+        };
         let record = Record {
-            block: Block::new(layout, zeroed).ok_or(Error::NoMemory)?,
+            block,
             account: account.clone(),
             life,
             shares: 0,
@@ -177,37 +209,72 @@ impl Records {
             next: None,
         };
         let address = record.block.address();
-        let slot = self.records.insert(address, record);
+        let slot = self.map.insert(address, record);
         let slot = slot.map_err(|_| Error::NoMemory)?;
-        account.charge(layout.size());
-        self.bytes += layout.size();
         Ok((address, slot))
+    }
+
+    /// Counts a new one.
+    fn charge(&mut self, account: &Account, bytes: usize) {
+        account.charge(bytes);
+        self.bytes += bytes;
+    }
+
+    /// An allocation that was freed, as a new one.
+    fn take_spare(
+        &mut self,
+        account: &Account,
+        layout: Layout,
+        zeroed: bool,
+    ) -> Option<(usize, Slot)> {
+        let slot = self.spares.pop(layout)?;
+        let record = self.map.get_mut(slot)?;
+        record.life = Life::Listed;
+        record.account = account.clone();
+        if zeroed {
+            record.block.clear(0, layout.size());
+        }
+        Some((record.block.address(), slot))
+    }
+
+    /// Gives all spares back to the allocator.
+    fn end_spares(&mut self) {
+        while let Some(slot) = self.spares.pop_any() {
+            self.map.remove(slot);
+        }
     }
 
     /// The allocation that a range lies in, and how far from its start.
     fn find(&self, address: usize, len: usize) -> Option<(Slot, usize)> {
-        let (slot, start) = self.records.at_or_below(address)?;
-        let (offset, room) = (address - start, self.records.get(slot)?.block.len());
+        let (slot, start) = self.map.at_or_below(address)?;
+        let record = self.map.get(slot)?;
+        let (offset, room) = (address - start, record.block.len());
         let inside = len > 0 && offset < room && len <= room - offset;
-        inside.then_some((slot, offset))
+        (inside && record.life != Life::Spare).then_some((slot, offset))
     }
 
     /// Ends one that is listed.
     fn end(&mut self, slot: Slot) {
         self.unlist(slot);
-        let Some(record) = self.records.get_mut(slot) else {
+        let Some(record) = self.map.get_mut(slot) else {
             return;
         };
         if record.shares > 0 {
             record.life = Life::Shared;
             return;
         }
-        self.remove(slot);
+        if self.spares.push(record.block.layout(), slot) {
+            record.life = Life::Spare;
+            record.account.refund(record.block.len());
+            self.bytes -= record.block.len();
+        } else {
+            self.remove(slot);
+        }
     }
 
     /// One handle less.
     fn unshare(&mut self, slot: Slot) {
-        let Some(record) = self.records.get_mut(slot) else {
+        let Some(record) = self.map.get_mut(slot) else {
             return;
         };
         record.shares -= 1;
@@ -217,7 +284,7 @@ impl Records {
     }
 
     fn remove(&mut self, slot: Slot) {
-        if let Some(record) = self.records.remove(slot) {
+        if let Some(record) = self.map.remove(slot) {
             record.account.refund(record.block.len());
             self.bytes -= record.block.len();
         }
@@ -225,7 +292,7 @@ impl Records {
 
     /// Puts a new one at the front of its account's list.
     fn list(&mut self, slot: Slot) {
-        let Some(record) = self.records.get_mut(slot) else {
+        let Some(record) = self.map.get_mut(slot) else {
             return;
         };
         let next = record.account.first();
@@ -235,14 +302,14 @@ impl Records {
     }
 
     fn unlist(&mut self, slot: Slot) {
-        let Some(record) = self.records.get_mut(slot) else {
+        let Some(record) = self.map.get_mut(slot) else {
             return;
         };
         let (previous, next) = (record.previous.take(), record.next.take());
         match previous {
             None => record.account.set_first(next),
             Some(previous) => {
-                if let Some(record) = self.records.get_mut(previous) {
+                if let Some(record) = self.map.get_mut(previous) {
                     record.next = next;
                 }
             }
@@ -251,7 +318,7 @@ impl Records {
     }
 
     fn set_previous(&mut self, slot: Option<Slot>, previous: Option<Slot>) {
-        if let Some(record) = slot.and_then(|slot| self.records.get_mut(slot)) {
+        if let Some(record) = slot.and_then(|slot| self.map.get_mut(slot)) {
             record.previous = previous;
         }
     }

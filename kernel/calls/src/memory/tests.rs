@@ -24,6 +24,7 @@ fn with_task<R: 'static>(body: impl AsyncFnOnce(&Host, Rc<Task>) -> R) -> R {
     let output = host.run(async |task| body(&host, task).await);
     let left = host.program.heap.len();
     assert_eq!(left, 0, "allocations outlived the only task");
+    assert_eq!(host.program.heap.bytes(), 0, "and are still counted");
     output
 }
 
@@ -89,6 +90,70 @@ fn what_was_not_allocated_is_not_freed() {
         }
         task.mem_free(address).unwrap();
         assert_eq!(error_of(task.mem_free(address)), (Error::Invalid, 1));
+    });
+}
+
+/// What is freed may be kept for the next of its size, and nobody can tell: it is no memory of the program's, is freed
+/// once, is on the account of whoever gets it next, and full of zeros if that is asked for.
+#[test]
+fn what_was_freed_is_gone_until_it_is_somebodys_again() {
+    with_task(async |host, task| {
+        for bytes in [16, 64, 512, 1024, 4096, 5008] {
+            let first = task.mem_alloc(bytes, 0).unwrap();
+            let range = host.memory.alleged(1, first, bytes);
+            let all = range.writable(task.space()).unwrap();
+            all.with(|all| all.fill(7));
+            task.mem_free(first).unwrap();
+            assert_eq!(usage(&task), (0, 0));
+            assert!(range.readable(task.space()).is_err(), "freed");
+            assert_eq!(error_of(task.mem_free(first)), (Error::Invalid, 1));
+            assert!(task.mem_share(first, 1).is_err());
+            task.mem_set_limit(Handle::NONE, 1 << 20).unwrap();
+            let other = task.mem_alloc(bytes, MEM_ZEROED).unwrap();
+            assert_eq!(usage(&task), (bytes, 1));
+            let range = host.memory.alleged(1, other, bytes);
+            let all = range.readable(task.space()).unwrap();
+            all.with(|all| assert!(all.iter().all(|byte| *byte == 0)));
+            task.mem_free(other).unwrap();
+        }
+        task.mem_set_limit(Handle::NONE, 63).unwrap();
+        assert_eq!(error_of(task.mem_alloc(64, 0)).0, Error::NoMemory);
+    });
+}
+
+#[test]
+fn a_spare_is_charged_to_whoever_gets_it() {
+    with_task(async |host, task| {
+        let memory = task.mem_alloc(64, 0).unwrap();
+        task.mem_free(memory).unwrap();
+        let other = host.spawn(async move |other| {
+            let same = other.mem_alloc(64, 0);
+            assert_eq!((same, usage(&other)), (Ok(memory), (64, 1)));
+            other.task_sleep(FOREVER).await
+        });
+        task.task_yield().await.unwrap();
+        assert_eq!((usage(&task), usage(&other)), ((0, 0), (64, 1)));
+        // It ends with its second owner, not with its first.
+        host.program.heap.free_all(&task.account);
+        assert!(host.program.heap.contains(memory as usize, 64));
+        task.mem_free(memory).unwrap();
+        assert_eq!(usage(&other), (0, 0));
+    });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "ends when memory is short")]
+fn spares_are_given_up_where_memory_is_short() {
+    with_task(async |host, task| {
+        for bytes in [64, 64, 4096, 16_000] {
+            let memory = task.mem_alloc(bytes, 0).unwrap();
+            task.mem_free(memory).unwrap();
+        }
+        assert_eq!(host.program.heap.spares(), 2);
+        let outcome = task.mem_alloc(1 << 62, 0);
+        assert_eq!(error_of(outcome), (Error::NoMemory, 0));
+        assert_eq!(host.program.heap.spares(), 0);
+        assert!(task.mem_alloc(64, 0).is_ok());
     });
 }
 
