@@ -1,18 +1,10 @@
 /* What a program in C does right and wrong; the first argument says which. tests/vm/foreign.rs knows what follows. */
-#include <ukernel_abi.h>
+#include "../../kernel/examples/c/example.h"
 
 #define FOREVER (~0ull)
 #define MILLISECOND 1000000ull
 
 static handle_t caps[8];
-
-static size_t length(const char *text) {
-    size_t len = 0;
-    while (text[len] != 0) {
-        len++;
-    }
-    return len;
-}
 
 static int equal(const char *a, const char *b) {
     while (*a != 0 && *a == *b) {
@@ -20,34 +12,6 @@ static int equal(const char *a, const char *b) {
         b++;
     }
     return *a == *b;
-}
-
-static u64 parse(const char *text) {
-    u64 number = 0;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        number = number * 10 + (u64)(*text - '0');
-    }
-    return number;
-}
-
-static void say(const char *text) { log_write(LOG_INFO, (ptr_t)text, length(text)); }
-
-/* Logs "NAME=NUMBER". */
-static void say_number(const char *name, u64 number) {
-    char text[80], digits[20];
-    size_t len = 0, n = 0;
-    while (*name != 0 && len < 50) {
-        text[len++] = *name++;
-    }
-    text[len++] = '=';
-    do {
-        digits[n++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    while (n > 0) {
-        text[len++] = digits[--n];
-    }
-    log_write(LOG_INFO, (ptr_t)text, len);
 }
 
 static handle_t spawn(i32 (*entry)(ptr_t), ptr_t argument) {
@@ -163,7 +127,7 @@ static int float_works(void) {
 static int all_faults(void) {
     handle_t witness = spawn(other, 7);
     for (u32 i = 0; i < FAULTS; i++) {
-        say(faults[i].name);
+        say(LOG_INFO, faults[i].name);
         if (join(spawn(faults[i].function, 0)) != TASK_FAULTED) {
             return 93;
         }
@@ -222,7 +186,7 @@ static int floats(void) {
 
 static i32 sleeps(ptr_t a) {
     task_sleep(FOREVER / 2);
-    say("slept for ever");
+    say(LOG_INFO, "slept for ever");
     return (i32)a;
 }
 
@@ -282,7 +246,7 @@ static int spawn_many(u64 wanted) {
             }
         }
     }
-    say_number("spawned", counts[0]);
+    say_number("spawned=", counts[0]);
     return counts[0] > 0 && counts[1] > counts[0] - counts[0] / 8 ? 0 : 3;
 }
 
@@ -306,8 +270,8 @@ static u64 fill(void) {
 static int fill_then_spawn(void) {
     u64 filled = fill();
     int status = spawn_many(4096);
-    say_number("filled", filled);
-    say_number("again", fill());
+    say_number("filled=", filled);
+    say_number("again=", fill());
     return status;
 }
 
@@ -335,8 +299,8 @@ static int wait_quietly(void) {
     if (end - start < 1000 * MILLISECOND) {
         return 3;
     }
-    say_number("turns", after.sched_ticks - before.sched_ticks);
-    say_number("switches", after.context_switches - before.context_switches);
+    say_number("turns=", after.sched_ticks - before.sched_ticks);
+    say_number("switches=", after.context_switches - before.context_switches);
     return 0;
 }
 
@@ -463,7 +427,7 @@ static void client_calls(void) {
     if (net_connect(socket, (ptr_t)&address, sizeof address) != OK ||
         net_send(socket, (ptr_t)data, sizeof data, 0, &len) != OK ||
         net_recv(socket, (ptr_t)data, sizeof data, 0, &len) != OK || len == 0) {
-        say("the server does not answer");
+        say(LOG_INFO, "the server does not answer");
     }
     net_shutdown(socket, NET_SHUT_WRITE);
     while (net_recv(socket, (ptr_t)data, sizeof data, 0, &len) == OK && len > 0) {
@@ -497,16 +461,16 @@ static i32 measure_calls(ptr_t a) {
     static const struct {
         const char *name;
         void (*calls)(void);
-    } groups[] = {{"log", log_calls},       {"time", time_calls},       {"task", task_calls},
-                  {"wait", wait_calls},     {"memory", memory_calls},   {"message", message_calls},
-                  {"file", file_calls},     {"net", net_calls}};
+    } groups[] = {{"log=", log_calls},       {"time=", time_calls},       {"task=", task_calls},
+                  {"wait=", wait_calls},     {"memory=", memory_calls},   {"message=", message_calls},
+                  {"file=", file_calls},     {"net=", net_calls}};
     u64 deepest = a;
     for (u32 i = 0; i < sizeof groups / sizeof *groups; i++) {
         u64 depth = depth_of(groups[i].calls);
         say_number(groups[i].name, depth);
         deepest = depth > deepest ? depth : deepest;
     }
-    say_number("deepest", deepest);
+    say_number("deepest=", deepest);
     return 0;
 }
 
@@ -514,7 +478,7 @@ static i32 measure_calls(ptr_t a) {
 
 static int arguments(int argc, char **argv) {
     for (int i = 0; i < argc; i++) {
-        say(argv[i]);
+        say(LOG_INFO, argv[i]);
     }
     return argv[argc] == 0 ? argc : 96;
 }
@@ -563,7 +527,7 @@ static int wild_pointers(void) {
             }
         }
     }
-    say_number("refused", refused);
+    say_number("refused=", refused);
     if (refused + taken < 64 * 5) {
         return 2;
     }
@@ -608,12 +572,8 @@ static int traces(u64 more) {
 }
 
 int main(int argc, char **argv) {
-    for (u32 kind = 1; kind <= 8; kind++) {
-        if (cap_acquire(kind, &caps[kind - 1]) != OK) {
-            return 97;
-        }
-    }
-    if (cap_enter(caps, 8) != OK) {
+    static const u32 kinds[] = {CAP_LOG, CAP_TIME, CAP_TASK, CAP_MEM, CAP_IO, CAP_IPC, CAP_NET, CAP_TRACE};
+    if (take_capabilities(kinds, 8, caps) != OK) {
         return 97;
     }
     const char *mode = argc > 1 ? argv[1] : "arguments";

@@ -1,5 +1,5 @@
 /* A program in C that traces until the machine is asked to stop. tests/vm/traces.rs looks at what comes of it. */
-#include <ukernel_abi.h>
+#include "../../kernel/examples/c/example.h"
 
 #define TEXT(text) (ptr_t)(text), sizeof(text) - 1
 #define MILLISECOND 1000000ull
@@ -22,13 +22,9 @@ static i32 tick(ptr_t name) {
 }
 
 int main(void) {
-    for (u32 kind = 1; kind <= 8; kind++) {
-        if (cap_acquire(kind, &caps[kind - 1]) != OK) {
-            return 97;
-        }
-    }
+    static const u32 kinds[] = {CAP_LOG, CAP_TIME, CAP_TASK, CAP_MEM, CAP_IO, CAP_IPC, CAP_NET, CAP_TRACE};
     handle_t task, stop;
-    if (cap_enter(caps, 8) != OK || trace_enable(1) != OK ||
+    if (take_capabilities(kinds, 8, caps) != OK || trace_enable(1) != OK ||
         task_spawn((ptr_t)tick, (ptr_t) "left", caps, 8, 0, &task) != OK || sys_shutdown(&stop) != OK) {
         return 96;
     }

@@ -5,7 +5,7 @@
  *
  * Ctrl-C asks it to stop; it closes its connections and ends with status 0.
  */
-#include <ukernel_abi.h>
+#include "example.h"
 
 enum {
     PORT = 7,
@@ -30,47 +30,6 @@ static connection *connections[MAX_CONNECTIONS]; /* those that are there come fi
 static u32 count;
 static u64 served;
 static handle_t listener, set;
-
-static size_t length(const char *text) {
-    size_t len = 0;
-    while (text[len] != 0) {
-        len++;
-    }
-    return len;
-}
-
-static void say(u32 level, const char *text) { log_write(level, (ptr_t)text, length(text)); }
-
-/* Logs "NAME=NUMBER". */
-static void say_number(const char *name, u64 number) {
-    char text[64], digits[20];
-    size_t len = 0, n = 0;
-    while (*name != 0 && len < sizeof text - sizeof digits) {
-        text[len++] = *name++;
-    }
-    do {
-        digits[n++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    while (n > 0) {
-        text[len++] = digits[--n];
-    }
-    log_write(LOG_INFO, (ptr_t)text, len);
-}
-
-/* Nothing is active at start: asks for what a server needs. */
-static result_t take_capabilities(void) {
-    static const u32 kinds[] = {CAP_LOG, CAP_MEM, CAP_IO, CAP_NET};
-    enum { KINDS = sizeof kinds / sizeof *kinds };
-    handle_t caps[KINDS];
-    for (u32 i = 0; i < KINDS; i++) {
-        result_t result = cap_acquire(kinds[i], &caps[i]);
-        if (result != OK) {
-            return result;
-        }
-    }
-    return cap_enter(caps, KINDS);
-}
 
 static result_t listen_on(u16 port) {
     net_addr_v4_t any = {0, port, 0};
@@ -171,8 +130,9 @@ static void serve(connection *c) {
 
 int main(void) {
     static io_event_t events[EVENTS];
-    handle_t shutdown;
-    if (take_capabilities() != OK) {
+    static const u32 kinds[] = {CAP_LOG, CAP_MEM, CAP_IO, CAP_NET};
+    handle_t shutdown, caps[4];
+    if (take_capabilities(kinds, 4, caps) != OK) {
         return 2;
     }
     if (interest_create(&set) != OK || listen_on(PORT) != OK) {

@@ -6,7 +6,7 @@
  * Each channel holds 16 messages, so the slowest stage sets the pace. The exit status is 0 when both tasks did
  * their work.
  */
-#include <ukernel_abi.h>
+#include "example.h"
 
 /* What a stage is handed: the end it receives from and the one it sends to. */
 typedef struct {
@@ -50,38 +50,11 @@ static u64 add_up(handle_t input) {
     return sum;
 }
 
-static u64 parse(const char *text) {
-    u64 number = 0;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        number = number * 10 + (u64)(*text - '0');
-    }
-    return number;
-}
-
-/* Logs "pipeline: sum=NUMBER". */
-static void say_sum(u64 sum) {
-    char text[40] = "pipeline: sum=", digits[20];
-    size_t len = 14, n = 0;
-    do {
-        digits[n++] = (char)('0' + sum % 10);
-        sum /= 10;
-    } while (sum != 0);
-    while (n > 0) {
-        text[len++] = digits[--n];
-    }
-    log_write(LOG_INFO, (ptr_t)text, len);
-}
-
 int main(int argc, char **argv) {
     static const u32 kinds[] = {CAP_LOG, CAP_TASK, CAP_IPC};
     handle_t caps[3], maker, squarer, sums;
     static stage make, square; /* they outlive this function's frame, as the tasks may */
-    for (u32 i = 0; i < 3; i++) {
-        if (cap_acquire(kinds[i], &caps[i]) != OK) {
-            return 2;
-        }
-    }
-    if (cap_enter(caps, 3) != OK) {
+    if (take_capabilities(kinds, 3, caps) != OK) {
         return 2;
     }
     make.count = argc > 1 ? parse(argv[1]) : 100;
@@ -93,7 +66,7 @@ int main(int argc, char **argv) {
         task_spawn((ptr_t)square_numbers, (ptr_t)&square, &caps[2], 1, 0, &squarer) != OK) {
         return 2;
     }
-    say_sum(add_up(sums));
+    say_number("pipeline: sum=", add_up(sums));
     i32 made = 1, squared = 1;
     task_join(maker, ~0ull, &made);
     task_join(squarer, ~0ull, &squared);
