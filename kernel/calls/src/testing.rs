@@ -25,11 +25,10 @@ mod runner;
 mod settings;
 
 use alloc::rc::Rc;
-use core::cell::Cell;
 use core::fmt;
 use std::sync::Arc;
 
-use abi::capability::{Kind, Kinds};
+use abi::capability::Kinds;
 use reactor::Reactor;
 use reactor::testing::VirtualClock;
 use trace::Trace;
@@ -84,7 +83,7 @@ impl Host {
         let mut machine = Machine {
             clock: reactor.clock(),
             spawner: reactor.spawner(),
-            policy: every_kind(),
+            policy: Kinds::ALL,
             network: None,
             storage: Rc::new(Nothing),
             environment: Rc::clone(&settings) as Rc<_>,
@@ -109,7 +108,7 @@ impl Host {
     where
         F: Future<Output = Outcome> + 'static,
     {
-        self.spawn_with(every_kind(), body)
+        self.spawn_with(Kinds::ALL, body)
     }
 
     /// The same with these capabilities active, and no others to be had.
@@ -121,23 +120,7 @@ impl Host {
     where
         F: Future<Output = Outcome> + 'static,
     {
-        let body = Cell::new(Some(body));
-        let entry = self.functions.add(move |task, _| {
-            let body = body.take().expect("this entry is started once, below");
-            let run = body(task);
-            async move {
-                run.await
-                    .map_or_else(|failure| failure.error.code() as i32, |()| 0)
-            }
-        });
-        let start = Start {
-            entry,
-            argument: 0,
-            stack: DEFAULT_STACK,
-        };
-        self.program
-            .start(start, kinds, kinds)
-            .expect("the entry is there, and tests start few tasks")
+        self.functions.spawn(&self.program, kinds, body)
     }
 
     /// The start of a task that does nothing.
@@ -168,11 +151,6 @@ impl fmt::Debug for Host {
             .field("program", &self.program)
             .finish_non_exhaustive()
     }
-}
-
-/// Every capability there is.
-pub fn every_kind() -> Kinds {
-    Kind::ALL.into_iter().fold(Kinds::EMPTY, Kinds::with)
 }
 
 /// A machine with nothing to open.

@@ -21,11 +21,13 @@ fn spawn_of(entry: u64, capabilities: &Buffer, flags: u32) -> Spawn {
     }
 }
 
-fn spawn(host: &Host, task: &Task, entry: u64) -> Handle {
-    let none = host.memory.numbers(&[]);
-    task.task_spawn(&spawn_of(entry, &none, 0))
-        .unwrap()
-        .unwrap()
+/// Starts a task with these capabilities.
+fn spawn(host: &Host, task: &Task, entry: u64, kinds: &[Kind]) -> Handle {
+    let handles = kinds.iter().map(|kind| task.cap_acquire(*kind as u32));
+    let handles: Vec<u64> = handles.map(|cap| cap.unwrap().to_bits()).collect();
+    let caps = host.memory.numbers(&handles);
+    let spawned = task.task_spawn(&spawn_of(entry, &caps, 0));
+    spawned.unwrap().unwrap()
 }
 
 #[test]
@@ -33,7 +35,7 @@ fn a_task_runs_with_its_argument_and_is_joined_once() {
     let host = Host::new();
     let entry = host.functions.add(async |_, argument| argument as i32 * 6);
     host.run(async |task| {
-        let child = spawn(&host, &task, entry);
+        let child = spawn(&host, &task, entry, &[]);
         assert_eq!(
             task.task_join(child, 0).await,
             Err(Error::WouldBlock.into())
@@ -52,12 +54,7 @@ fn a_join_gives_up_in_time_and_never_early() {
         1
     });
     host.run(async |task| {
-        let [kind] = [task.cap_acquire(Kind::Task as u32).unwrap()];
-        let caps = host.memory.numbers(&[kind.to_bits()]);
-        let child = task
-            .task_spawn(&spawn_of(entry, &caps, 0))
-            .unwrap()
-            .unwrap();
+        let child = spawn(&host, &task, entry, &[Kind::Task]);
         assert_eq!(
             task.task_join(child, 999_999).await,
             Err(Error::Timeout.into())
@@ -75,12 +72,7 @@ fn a_cancelled_task_ends_in_its_wait_and_says_so() {
         .functions
         .add(async |task, _| task.task_sleep(u64::MAX - 1).await.map_or(-1, |()| 0));
     host.run(async |task| {
-        let kind = task.cap_acquire(Kind::Task as u32).unwrap();
-        let caps = host.memory.numbers(&[kind.to_bits()]);
-        let child = task
-            .task_spawn(&spawn_of(entry, &caps, 0))
-            .unwrap()
-            .unwrap();
+        let child = spawn(&host, &task, entry, &[Kind::Task]);
         task.task_yield().await.unwrap();
         assert_eq!(task.task_cancel(child), Ok(false));
         assert_eq!(task.task_join(child, FOREVER).await, Ok(TASK_CANCELLED));
@@ -123,13 +115,8 @@ fn a_child_starts_with_its_parent_s_limit_of_memory() {
         usage.limit as i32
     });
     host.run(async |task| {
-        let kind = task.cap_acquire(Kind::Memory as u32).unwrap();
-        let caps = host.memory.numbers(&[kind.to_bits()]);
         task.mem_set_limit(Handle::NONE, 4096).unwrap();
-        let child = task
-            .task_spawn(&spawn_of(entry, &caps, 0))
-            .unwrap()
-            .unwrap();
+        let child = spawn(&host, &task, entry, &[Kind::Memory]);
         assert_eq!(task.task_join(child, FOREVER).await, Ok(4096));
     });
 }
@@ -164,13 +151,8 @@ fn what_a_task_owns_is_closed_when_it_ends() {
         0
     });
     host.run(async |task| {
-        let kind = task.cap_acquire(Kind::Io as u32).unwrap();
-        let caps = host.memory.numbers(&[kind.to_bits()]);
         let before = host.program.handle_count();
-        let child = task
-            .task_spawn(&spawn_of(entry, &caps, 0))
-            .unwrap()
-            .unwrap();
+        let child = spawn(&host, &task, entry, &[Kind::Io]);
         assert_eq!(task.task_join(child, FOREVER).await, Ok(0));
         assert_eq!(host.program.handle_count(), before);
     });
@@ -181,7 +163,7 @@ fn closing_a_task_s_handle_lets_it_go_on() {
     let host = Host::new();
     let entry = host.functions.add(async |_, _| 0);
     host.run(async |task| {
-        let child = spawn(&host, &task, entry);
+        let child = spawn(&host, &task, entry, &[]);
         task.handle_close(child).unwrap();
         assert_eq!(
             task.handle_close(child),
@@ -207,12 +189,7 @@ fn statistics_count_turns_and_switches() {
         0
     });
     host.run(async |task| {
-        let kind = task.cap_acquire(Kind::Task as u32).unwrap();
-        let caps = host.memory.numbers(&[kind.to_bits()]);
-        let child = task
-            .task_spawn(&spawn_of(entry, &caps, 0))
-            .unwrap()
-            .unwrap();
+        let child = spawn(&host, &task, entry, &[Kind::Task]);
         while task.task_get_stats(child).unwrap().sched_ticks < 4 {
             task.task_yield().await.unwrap();
         }
@@ -245,17 +222,12 @@ fn a_higher_priority_runs_first_in_every_turn() {
     };
     let entries = ['l', 'n', 'h'].map(runs);
     host.run(async |task| {
-        let kind = task.cap_acquire(Kind::Task as u32).unwrap();
-        let caps = host.memory.numbers(&[kind.to_bits()]);
         let mut children = Vec::new();
         for (entry, priority) in entries
             .into_iter()
             .zip(TASK_PRIORITY_LOW..=TASK_PRIORITY_HIGH)
         {
-            let child = task
-                .task_spawn(&spawn_of(entry, &caps, 0))
-                .unwrap()
-                .unwrap();
+            let child = spawn(&host, &task, entry, &[Kind::Task]);
             task.task_set_priority(child, priority).unwrap();
             children.push(child);
         }

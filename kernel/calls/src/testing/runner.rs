@@ -3,17 +3,20 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use abi::Error;
+use abi::capability::Kinds;
 use abi::number::TASK_CANCELLED;
 use reactor::Spawner;
 use reactor::task::JoinHandle;
 
 use crate::backend::{Runner, Start};
+use crate::failure::Outcome;
+use crate::program::{DEFAULT_STACK, Program};
 use crate::task::Task;
 
 type Running = Pin<Box<dyn Future<Output = i32>>>;
@@ -44,6 +47,38 @@ impl Functions {
             Box::pin(function(task, argument))
         }));
         known.len() as u64
+    }
+
+    /// Starts a task of the program with these capabilities active, and no others to be had. It ends with status 0, or,
+    /// after a failure, with the failure's code.
+    ///
+    /// # Panics
+    /// The program, whose runner this is, has no room for another task.
+    pub fn spawn<F>(
+        &self,
+        program: &Rc<Program>,
+        kinds: Kinds,
+        body: impl FnOnce(Rc<Task>) -> F + 'static,
+    ) -> Rc<Task>
+    where
+        F: Future<Output = Outcome> + 'static,
+    {
+        let body = Cell::new(Some(body));
+        let entry = self.add(move |task, _| {
+            let body = body.take().expect("this entry is started once, below");
+            let run = body(task);
+            async move {
+                run.await
+                    .map_or_else(|failure| failure.error.code() as i32, |()| 0)
+            }
+        });
+        let start = Start {
+            entry,
+            argument: 0,
+            stack: DEFAULT_STACK,
+        };
+        let started = program.start(start, kinds, kinds);
+        started.expect("the entry is there, and tests start few tasks")
     }
 }
 

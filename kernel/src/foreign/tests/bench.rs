@@ -8,11 +8,10 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use abi::Error;
-use abi::capability::Kinds;
 use abi::handle::Handle;
 use abi::layout::{NetAddressV4, NetAddressV6};
 use abi::number::{NET_DGRAM, NET_INET, NET_STREAM};
-use calls::backend::{Runner, Start};
+use calls::backend::Runner;
 use calls::testing::{Buffer, Functions, Memory};
 use calls::user::{Alleged, UserIn, UserOut};
 use calls::{Failure, Outcome, Program, Task};
@@ -63,22 +62,8 @@ impl Bench {
     where
         F: Future<Output = Outcome> + 'static,
     {
-        let body = Cell::new(Some(body));
-        let entry = self.functions.add(move |task, _| {
-            let body = body.take().expect("started once, below");
-            let run = body(task);
-            async move {
-                run.await
-                    .map_or_else(|failure| failure.error.code() as i32, |()| 0)
-            }
-        });
-        let start = Start {
-            entry,
-            argument: 0,
-            stack: 1 << 16,
-        };
-        let all: Kinds = self.program.machine().policy;
-        self.program.start(start, all, all).unwrap()
+        let all = self.program.machine().policy;
+        self.functions.spawn(&self.program, all, body)
     }
 
     /// Runs a test as a task of the program, at most a virtual day long.
