@@ -38,12 +38,12 @@ run *ARGUMENTS: _demo _demo-disk
 # Run what every change must pass: formatting, lints, host tests, VM tests, counts
 [no-exit-message]
 test:
-    @tests/steps.sh {{ just }} -- fmt-check lint test-host test-vm bench-exact
+    @tests/steps.sh {{ just }} -- fmt-check lint test-host test-python test-asyncio test-vm bench-exact
 
 # Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
 [no-exit-message]
 test-long:
-    @tests/steps.sh {{ just }} -- test-miri test-sanitize test-fuzz test-vm-long test-soak
+    @tests/steps.sh {{ just }} -- test-miri test-sanitize test-fuzz test-python-long test-vm-long test-soak
 
 # Run the tests that need no machine
 [no-exit-message]
@@ -51,6 +51,24 @@ test-host:
     cargo test --quiet --workspace --exclude system-tests {{ not_guests }}
     cargo test --quiet --lib {{ guest_libraries }}
     cargo test --quiet -p system-tests --lib --test host
+
+# Check and test the Python package; arguments go to pytest, such as `-k NAME`
+[no-exit-message]
+test-python *ARGUMENTS:
+    @adapter/python/python.sh -m ruff check --quiet
+    @adapter/python/python.sh -m ruff format --quiet --check
+    @adapter/python/python.sh -m mypy --no-error-summary
+    @adapter/python/python.sh -m pytest {{ ARGUMENTS }}
+
+# Run CPython's own tests of asyncio with this event loop and with Python's own, and compare
+[no-exit-message]
+test-asyncio *ARGUMENTS:
+    @adapter/python/python.sh tests/asyncio_suite.py {{ ARGUMENTS }}
+
+# Run the long tests of the Python package: a million connections, a thousand loops, a redis server
+[no-exit-message]
+test-python-long:
+    @adapter/python/python.sh -m pytest -m long
 
 # Run the tests that boot machines; arguments go to the test program, such as part of a test's name
 [no-exit-message]

@@ -124,6 +124,7 @@ fn named_paths<'a>(path: &str, document: &'a str) -> impl Iterator<Item = PathBu
         "bundle-tool/",
         "tests/",
         "benches/",
+        "adapter/",
     ];
     quoted
         .filter(is_path)
@@ -142,6 +143,8 @@ fn paths_that_the_documents_name_exist() {
         "BENCHMARKS.md",
         ABI,
         "tests/abi/README.md",
+        "adapter/python/README.md",
+        "docs/python-adapter.md",
     ] {
         let text = read(document);
         for path in named_paths(document, &text) {
