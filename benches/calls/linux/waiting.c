@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
+#include "../waiting.h"
 #include "pipes.h"
 
 enum { FOREVER = -1 };
@@ -65,19 +66,6 @@ static void *sender(void *unused) {
     return unused;
 }
 
-/* The names of phases with one number of pipes. */
-typedef struct {
-    int count;
-    unsigned long repeats;
-    const char *poll_none, *poll_one, *poll_sleeping, *set_none, *set_one, *set_sleeping;
-} names;
-
-#define NAMES(number, repeats)                                                                                         \
-    {                                                                                                                  \
-        number, repeats, "poll_none@" #number, "poll_one@" #number, "poll_sleep@" #number, "set_none@" #number,        \
-            "set_one@" #number, "set_sleep@" #number                                                                   \
-    }
-
 static void count_phases(const names *of) {
     count = of->count;
     set = epoll_create1(0);
@@ -99,7 +87,6 @@ static void count_phases(const names *of) {
 }
 
 void count_waiting(void) {
-    static const names all[] = {NAMES(1, 1000), NAMES(100, 100), NAMES(10000, 2)};
     pthread_t thread;
     for (int i = 0; i < MANY; i++) {
         make_channel(&channels[i]);
@@ -107,8 +94,8 @@ void count_waiting(void) {
     }
     make_channel(&asks);
     MUST(pthread_create(&thread, NULL, sender, NULL) == 0);
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        count_phases(&all[i]);
+    for (int i = 0; i < ALL_NAMES; i++) {
+        count_phases(&all_names[i]);
     }
     MUST(close(asks.sender) == 0);
     MUST(pthread_join(thread, NULL) == 0);

@@ -1,7 +1,7 @@
 /* Waiting for one of many channels: each is looked at (io_poll), or only those that are ready (an interest set). */
 #include <ukernel_abi.h>
 
-#include "../phase.h"
+#include "../waiting.h"
 
 #define FOREVER (~0ull)
 
@@ -81,21 +81,8 @@ static i32 sender(ptr_t unused) {
     return 0;
 }
 
-/* The names of phases with one number of channels. */
-typedef struct {
-    u32 count;
-    unsigned long repeats;
-    const char *poll_none, *poll_one, *poll_sleeping, *set_none, *set_one, *set_sleeping;
-} names;
-
-#define NAMES(number, repeats)                                                                                         \
-    {                                                                                                                  \
-        number, repeats, "poll_none@" #number, "poll_one@" #number, "poll_sleep@" #number, "set_none@" #number,        \
-            "set_one@" #number, "set_sleep@" #number                                                                   \
-    }
-
 static void count_phases(const names *of) {
-    count = of->count;
+    count = (u32)of->count;
     MUST(interest_create(&set) == OK);
     for (u32 i = 0; i < count; i++) {
         MUST(interest_add(set, receivers[i], IO_READABLE, i) == OK);
@@ -113,7 +100,6 @@ static void count_phases(const names *of) {
 }
 
 void count_waiting(void) {
-    static const names all[] = {NAMES(1, 1000), NAMES(100, 100), NAMES(10000, 2)};
     handle_t ipc, other;
     for (u32 i = 0; i < MANY; i++) {
         MUST(ipc_channel_pair(0, &senders[i], &receivers[i]) == OK);
@@ -121,8 +107,8 @@ void count_waiting(void) {
     MUST(ipc_channel_pair(0, &asks, &asked) == OK);
     MUST(cap_acquire(CAP_IPC, &ipc) == OK);
     MUST(task_spawn((ptr_t)sender, 0, &ipc, 1, 0, &other) == OK);
-    for (u32 i = 0; i < sizeof all / sizeof all[0]; i++) {
-        count_phases(&all[i]);
+    for (int i = 0; i < ALL_NAMES; i++) {
+        count_phases(&all_names[i]);
     }
     MUST(ipc_close(asks) == OK);
     MUST(task_join(other, FOREVER, NULL) == OK);
