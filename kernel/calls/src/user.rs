@@ -108,6 +108,7 @@ impl Alleged {
     ///
     /// # Errors
     /// [`abi::Error::Invalid`] where the program may not write it.
+    #[inline]
     pub fn writable(&self, space: &dyn AddressSpace) -> Outcome<UserOut> {
         let (address, len) = self.checked(space, true)?;
         Ok(UserOut { address, len })
@@ -117,6 +118,7 @@ impl Alleged {
     ///
     /// # Errors
     /// As [`Alleged::writable`].
+    #[inline(always)] // nearly every call has one: a function of its own costs each 30 instructions
     pub fn place<T: Plain>(&self, space: &dyn AddressSpace) -> Outcome<Place<T>> {
         let range = Alleged {
             len: size_of::<T>() as u64,
@@ -210,6 +212,7 @@ impl Alleged {
         Err(self.refused())
     }
 
+    #[inline]
     fn checked(&self, space: &dyn AddressSpace, write: bool) -> Outcome<(usize, usize)> {
         let (address, len) = (self.address as usize, self.len as usize);
         if len == 0 {
