@@ -54,6 +54,16 @@ impl<T> Exclusive<T> {
         self.in_use.store(false, Ordering::Release);
         Some(result)
     }
+
+    /// Calls `change` with the value even where it is in use: for the machine's last words, which may come out of a
+    /// fault in the middle of a change.
+    ///
+    /// # Safety
+    /// Whoever uses the value must never go on, and `change` must be right for a value that is half changed.
+    pub unsafe fn seize<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: by the caller's promise no other reference to the value is used any more.
+        change(unsafe { &mut *self.value.get() })
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +79,20 @@ mod tests {
         }));
         assert!(unwound.is_err());
         assert_eq!(value.try_with(|v| *v), None);
+    }
+
+    #[test]
+    fn the_last_one_takes_it_from_whoever_will_not_go_on() {
+        let value = Exclusive::new(1);
+        let never_went_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            value.try_with(|v| {
+                *v = 2;
+                panic!("a fault")
+            })
+        }));
+        assert!(never_went_on.is_err());
+        // SAFETY: its user has unwound.
+        assert_eq!(unsafe { value.seize(|v| *v) }, 2);
     }
 
     #[test]

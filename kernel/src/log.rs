@@ -14,6 +14,8 @@ pub mod line;
 pub mod ring;
 
 #[cfg(any(target_os = "none", ukernel_hard_float))]
+pub(crate) use backend::flush_last;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) use backend::{always, poll_room};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use backend::{drain, dropped_lines, flush, init};

@@ -1,5 +1,6 @@
 //! The last words: what happened, in which task, and where, straight to the serial port, then the
 //! end of the machine. For panics, and for exceptions through [`die`].
+#![allow(unsafe_code, reason = "says that nothing goes on after the end")]
 
 use crate::{arch, exit, log, memory};
 use abi::exit::{OUT_OF_MEMORY, PANIC};
@@ -62,7 +63,8 @@ pub(crate) fn die(status: u8, write: impl FnOnce(&mut Report)) -> ! {
         }
         _ => arch::shut_down(),
     }
-    log::flush();
+    // SAFETY: interrupts are off, and this does not return.
+    unsafe { log::flush_last() };
     let mut report = Report(());
     write(&mut report);
     if let Some(task) = current_task() {

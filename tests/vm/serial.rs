@@ -1,6 +1,6 @@
 //! The serial line: the log under pressure, input, and the request to stop.
 
-use abi::exit::{PANIC, SUCCESS};
+use abi::exit::{EXCEPTION, PANIC, SUCCESS};
 use bundle_tool::machine::{Accelerator, Qemu};
 use system_tests::vm::{TestVm, boot, config};
 
@@ -55,6 +55,22 @@ fn a_panic_comes_behind_what_was_logged_before() {
         .collect();
     assert_eq!(numbers, Vec::from_iter(0..150));
     assert!(log.contains("panic: guest: panicking on purpose"), "{log}");
+}
+
+/// The fault is in the middle of a change of the log, and what was there before comes out all the same.
+#[test]
+fn a_fault_of_whoever_writes_to_the_log_loses_nothing_of_it() {
+    let vm = guest(&["overflow-logging", "1000"]);
+    vm.expect_status(EXCEPTION);
+    let log = vm.log().text();
+    let (before, after) = log.split_once("exception: ").unwrap();
+    assert!(after.starts_with("stack overflow"), "{after}");
+    let numbers: Vec<u32> = before
+        .lines()
+        .filter_map(|line| line.split("queued number=").nth(1)?.parse().ok())
+        .collect();
+    assert_eq!(numbers, Vec::from_iter(0..numbers.len() as u32));
+    assert!(numbers.len() > 200, "{} lines", numbers.len());
 }
 
 #[test]

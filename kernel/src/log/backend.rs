@@ -1,4 +1,8 @@
 //! What the macros of `log` end in, and the task that sends it.
+#![allow(
+    unsafe_code,
+    reason = "takes the log from whoever was writing to it when the machine ends"
+)]
 
 mod text;
 
@@ -41,17 +45,31 @@ pub fn dropped_lines() -> u64 {
     DROPPED.load(Relaxed)
 }
 
-/// Sends everything that waits, waiting for the port, and ends the line. For the end of the machine.
+/// Sends everything that waits, waiting for the port, and ends the line.
 pub fn flush() {
-    RING.try_with(|ring| {
-        while !ring.is_empty() {
-            serial::emergency(ring.front());
-            ring.consume(ring.front().len());
-        }
-        if ring.is_in_text() {
-            serial::emergency(b"\n");
-        }
-    });
+    RING.try_with(send_all);
+}
+
+/// The same for the end of the machine, which may be a fault of whoever was just writing to the log: a stack that
+/// overflows there, say.
+///
+/// # Safety
+/// Interrupts are off, and nothing that was running goes on.
+#[inline(never)] // for each kind of end the same code
+pub(crate) unsafe fn flush_last() {
+    // SAFETY: whoever uses the ring is what was running, or what that interrupted. However far a change of the ring
+    // has come, its start and its length lie within it, and the lines from before are there.
+    unsafe { RING.seize(send_all) };
+}
+
+fn send_all(ring: &mut Ring<RING_SIZE>) {
+    while !ring.is_empty() {
+        serial::emergency(ring.front());
+        ring.consume(ring.front().len());
+    }
+    if ring.is_in_text() {
+        serial::emergency(b"\n");
+    }
 }
 
 /// Sends what waits, for ever: a task of low priority. It sends a little each turn as long as there

@@ -34,6 +34,22 @@ pub(crate) fn overflow() {
     black_box(recurse(black_box(u64::MAX)));
 }
 
+/// Fills the log until lines are dropped, and goes on until the stack overflows in the middle of writing to it: there
+/// the number of dropped lines is made into a line, deeper than anything else.
+pub(crate) fn overflow_while_logging(lines: u64) {
+    crate::lines::queue(lines);
+    log_deeper(0);
+}
+
+#[inline(never)]
+fn log_deeper(depth: u64) -> u64 {
+    log::info!("guest: deeper depth={depth}");
+    match black_box(depth) {
+        u64::MAX => 0,
+        depth => black_box(log_deeper(depth + 1)) + 1,
+    }
+}
+
 pub(crate) async fn overflow_in_task(ctx: &Context) {
     let task = ctx.task("deep").spawn(async { overflow() });
     let _ = task.await;

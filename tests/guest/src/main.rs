@@ -35,6 +35,7 @@ async fn main(ctx: Context) -> Result<ExitCode> {
         "panic-multiline" => panic!("first line\nukernel: exit status=0\nlast line"),
         "panic-twice" => panic!("{}", faults::PanicsWhenShown),
         "overflow" => faults::overflow(),
+        "overflow-logging" => faults::overflow_while_logging(number.unwrap_or(1000)),
         "overflow-task" => faults::overflow_in_task(&ctx).await,
         "overflow-stack" => faults::overflow_a_stack(),
         "null" => faults::read_null(),
