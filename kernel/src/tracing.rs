@@ -15,6 +15,7 @@
 //! });
 //! let lines: Vec<String> = ctx.trace().drain().map(|line| line.to_string()).collect();
 //! assert_eq!(lines[2], "#trace s 0 0 3 3 1 0 answer");
+//! assert!(!Machine::new().context().trace().is_on());
 //! ```
 
 mod requests;

@@ -15,8 +15,13 @@ static void spans(unsigned long count) {
 }
 
 void count_spans(void) {
+    static const char name[] = "server";
+    handle_t around;
     phase("span_off", REPEATS, spans);
     MUST(trace_enable(1) == OK);
     phase("span_on", REPEATS, spans);
+    MUST(trace_span_begin((ptr_t)name, sizeof name - 1, &around) == OK);
+    phase("span_within", REPEATS, spans);
+    MUST(trace_span_end(around) == OK);
     MUST(trace_enable(0) == OK);
 }

@@ -41,6 +41,8 @@ pub(crate) async fn count(ctx: &Context) -> Result {
     network::count_loopback(ctx).await?;
     network::count_wire(ctx).await?;
     disk::count(ctx).await?;
+    // Last: what has a trace has a task more.
+    tasks::count_spans(ctx).await?;
     log::info!("bench: counted");
     Ok(())
 }

@@ -38,6 +38,22 @@ pub(super) async fn count(ctx: &Context) -> Result {
     .await
 }
 
+/// Spans of a trace, while tracing is off and while it is on.
+pub(super) async fn count_spans(ctx: &Context) -> Result {
+    let trace = ctx.trace();
+    let spans = async |count| {
+        for _ in 0..count {
+            trace.span("request").end();
+        }
+        Ok(())
+    };
+    phase(ctx, "span_off", REPEATS, spans).await?;
+    trace.enable()?;
+    phase(ctx, "span_on", REPEATS, spans).await?;
+    trace.disable();
+    Ok(())
+}
+
 async fn yields(count: u64) -> Result {
     for _ in 0..count {
         yield_now().await;
