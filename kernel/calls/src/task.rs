@@ -5,7 +5,7 @@
 
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::task::{Context, Waker};
 
@@ -39,8 +39,8 @@ pub struct Task {
     /// Handles that are closed when it ends.
     owned: RefCell<Vec<Handle>>,
     pub(crate) account: Account,
-    /// Where it is in the trace; made when tracing first needs it.
-    track: OnceCell<Track>,
+    /// Where it is in the trace.
+    pub(crate) track: Track,
     job: RefCell<Option<JoinHandle<()>>>,
     switches: Cell<u64>,
     /// Calls that might have waited since it last did, and how many switches there were then.
@@ -64,7 +64,7 @@ impl Task {
             last_error: Cell::default(),
             owned: RefCell::default(),
             account: Account::default(),
-            track: OnceCell::new(),
+            track: Track::new(Label::numbered("program", id)),
             job: RefCell::default(),
             switches: Cell::new(0),
             unbroken: Cell::new((0, 0)),
@@ -77,6 +77,7 @@ impl Task {
     }
 
     pub(crate) fn runs_as(&self, job: JoinHandle<()>) {
+        self.track.runs_as(job.id());
         *self.job.borrow_mut() = Some(job);
     }
 
@@ -290,25 +291,6 @@ impl Task {
     /// Its reactor task, while it can be asked for figures.
     pub(crate) fn with_job<R>(&self, ask: impl FnOnce(&JoinHandle<()>) -> R) -> Option<R> {
         self.job.borrow().as_ref().map(ask)
-    }
-
-    /// Where it is in the trace.
-    #[inline]
-    pub(crate) fn track(&self) -> &Track {
-        match self.track.get() {
-            Some(track) => track,
-            None => self.make_track(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_track(&self) -> &Track {
-        self.track.get_or_init(|| {
-            let number = self.with_job(JoinHandle::id);
-            let label = Label::numbered("program", self.id);
-            Track::new(number.unwrap_or_default() as u32, label)
-        })
     }
 
     /// The most bytes it may have allocated from now on; what it spawns begins with the same.

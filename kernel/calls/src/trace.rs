@@ -16,7 +16,7 @@ impl Task {
         if !trace.is_on() {
             return Ok(Handle::NONE);
         }
-        let span = name.with(|name| trace.begin(self.track(), name))?;
+        let span = name.with(|name| trace.begin(&self.track, name))?;
         Ok(handle_of(span))
     }
 
@@ -28,7 +28,7 @@ impl Task {
         }
         let trace = self.program().trace();
         match span_of(handle) {
-            Some(span) if trace.end(self.track(), span) => Ok(()),
+            Some(span) if trace.end(&self.track, span) => Ok(()),
             _ => Err(Failure::invalid(1, handle.to_bits())),
         }
     }
@@ -42,7 +42,7 @@ impl Task {
         };
         let trace = self.program().trace();
         if trace.is_on() {
-            name.with(|name| text.with(|text| trace.event_in(self.track(), given, name, text)));
+            name.with(|name| text.with(|text| trace.event_in(&self.track, given, name, text)));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use abi::trace::{End, Event, Record, Span, Text};
 use reactor::Stamps;
 
 use crate::Trace;
-use crate::ring::{Entry, Label, Ring};
+use crate::ring::{self, Entry, Label, Ring};
 
 /// Lines of a trace, without line breaks; each is taken out of the trace when its turn comes. From [`Trace::drain`].
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Label {
 impl Entry {
     fn record(&self) -> Record<'_> {
         let name = Text::new(self.name.as_bytes());
-        if self.is_event {
+        if self.kind == ring::Kind::Event {
             return Record::Event(Event {
                 at: self.begin,
                 task: self.task,

@@ -5,7 +5,7 @@
 //! workload has one from `Context::trace`; for the tasks of a program in another language, each of which is in one span
 //! at a time, crate `calls` keeps a [`Track`] each, on the same ring.
 //!
-//! Nothing here waits, and nothing but [`Trace::enable`], a new [`Track`] and a track's first spans allocates. A trace
+//! Nothing here waits, and nothing but [`Trace::new`] and [`Trace::enable`] allocates. A trace
 //! may be read by who found out that the machine must end, in the middle of anything: the ring is behind a lock
 //! that nobody waits for.
 //!

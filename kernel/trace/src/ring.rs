@@ -32,7 +32,7 @@ const OPEN: u64 = u64::MAX;
 /// A span or an event. Its times are stamps, until it is drained.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
-    /// 0: there is none in this place.
+    /// It stays when the record was drained: it says what the span around was. 0: there was none in this place.
     pub(crate) number: u64,
     pub(crate) begin: u64,
     pub(crate) end: u64,
@@ -43,7 +43,17 @@ pub(crate) struct Entry {
     pub(crate) name: Name,
     /// An event's.
     pub(crate) text: Name,
-    pub(crate) is_event: bool,
+    pub(crate) kind: Kind,
+}
+
+/// What there is to tell of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing: it has been told, or was taken out.
+    #[default]
+    Nothing,
+    Span,
+    Event,
 }
 
 impl Entry {
@@ -138,7 +148,7 @@ impl Ring {
         entry.parent = parent;
         entry.task = task;
         entry.name.set(name);
-        entry.is_event = false;
+        entry.kind = Kind::Span;
         self.open += 1;
         Some(number)
     }
@@ -162,11 +172,24 @@ impl Ring {
         Some(entry.parent)
     }
 
+    /// The span around one of a task that is in one span at a time; 0: none was. Who asks goes on until one is open: at
+    /// most through all places, since the spans around a span have smaller numbers.
+    pub(crate) fn around(&self, span: u64, task: u32) -> u64 {
+        let entry = &self.entries[span as usize % MAX_RECORDS];
+        if entry.number == span {
+            return entry.parent;
+        }
+        // It was overwritten. This takes long, but not again before as many records were made.
+        let own = |entry: &&Entry| entry.is_open() && entry.task == task;
+        let open = self.entries.iter().filter(own).map(|entry| entry.number);
+        open.max().unwrap_or(0)
+    }
+
     /// Takes an open span out, as if it had never been. `false`: it is not open.
     pub(crate) fn forget(&mut self, span: u64) -> bool {
         let was_open = self.end(0, 0, span).is_some();
         if was_open {
-            self.entry(span).number = 0;
+            self.entry(span).kind = Kind::Nothing;
         }
         was_open
     }
@@ -181,7 +204,7 @@ impl Ring {
         entry.task = task;
         entry.name.set(name);
         entry.text.set(text);
-        entry.is_event = true;
+        entry.kind = Kind::Event;
     }
 
     /// The number of the oldest record there may be.
@@ -197,9 +220,9 @@ impl Ring {
     /// What is in the place of a number; it is taken out of it, unless it is an open span.
     pub(crate) fn take(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entry(number);
-        let taken = (entry.number != 0).then(|| entry.clone());
+        let taken = (entry.kind != Kind::Nothing).then(|| entry.clone());
         if !entry.is_open() {
-            entry.number = 0;
+            entry.kind = Kind::Nothing;
         }
         taken
     }
@@ -229,7 +252,7 @@ impl Ring {
             number = self.skip_from(number)?;
         }
         let entry = &mut self.entries[number as usize % MAX_RECORDS];
-        self.lost += u64::from(entry.number != 0);
+        self.lost += u64::from(entry.kind != Kind::Nothing);
         self.last = number;
         Some((number, entry))
     }

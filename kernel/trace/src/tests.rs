@@ -18,6 +18,12 @@ fn trace() -> Trace {
     trace
 }
 
+fn track(task: u64, name: &'static str) -> Track {
+    let track = Track::new(Label::new(name));
+    track.runs_as(task);
+    track
+}
+
 /// What it has to tell, but for names of tasks.
 fn lines(trace: &Trace) -> Vec<String> {
     let lines = trace.drain().map(|line| line.to_string());
@@ -61,7 +67,7 @@ fn names_are_cut() {
     let trace = trace();
     let long = "a-name-that-is-longer-than-a-name-can-be";
     trace.event(long, long);
-    let track = Track::new(7, Label::new(LONG_LABEL));
+    let track = track(7, LONG_LABEL);
     trace.event_in(&track, None, b"x", b"");
     let told: Vec<String> = trace.drain().map(|line| line.to_string()).collect();
     let (cut, task) = (&long[..31], &LONG_LABEL[..64]);
@@ -125,7 +131,7 @@ fn drains_tell_what_was_recorded_since() {
 fn a_trace_that_is_being_changed_is_left_alone() {
     let trace = trace();
     let span = trace.span("kept");
-    let track = Track::new(1, Label::new("task"));
+    let track = track(1, "task");
     trace.with_ring(|_| {
         assert_eq!(trace.drain().count(), 0);
         assert_eq!(trace.enable(), Err(Error::NoMemory));
@@ -139,20 +145,37 @@ fn a_trace_that_is_being_changed_is_left_alone() {
     assert_eq!(told, ["#trace h 1 0", "#trace s 0 0 0 0 1 0 kept"]);
 }
 
-/// A task that hands on whatever it begins, and is always in some span, does not remember all of them.
+/// Others have ended the spans in between, which were overwritten since: what is left is found all the same.
 #[test]
-fn a_track_forgets_what_others_have_ended() {
+fn a_track_finds_back_to_what_is_open() {
     let trace = trace();
-    let [track, other] = [1, 2].map(|task| Track::new(task, Label::new("task")));
-    let mut last = trace.begin(&track, b"").unwrap();
-    for _ in 0..10_000 {
-        let next = trace.begin(&track, b"").unwrap();
-        assert!(trace.end(&other, last));
-        last = next;
+    let [track, other] = [1, 2].map(|task| track(task, "task"));
+    let begin = |track| trace.begin(track, b"").unwrap();
+    let (first, _) = (begin(&track), begin(&other));
+    let handed_on = [(); 4].map(|()| begin(&track));
+    let last = begin(&track);
+    let foreign = begin(&other);
+    assert!(handed_on.iter().all(|span| trace.end(&other, *span)));
+    for _ in 0..MAX_RECORDS {
+        trace.event("x", "");
     }
     assert_eq!(trace.innermost(&track), last);
-    let remembered = track.remembered();
-    assert!(remembered <= 16, "{remembered} for one open span");
+    assert!(trace.end(&track, last));
+    assert_eq!(trace.innermost(&track), first);
+    assert_eq!(trace.innermost(&other), foreign);
+    assert!(trace.end(&track, first));
+    assert_eq!(trace.innermost(&track), 0);
+}
+
+/// The same where the record of the span that is over was drained.
+#[test]
+fn a_drain_leaves_tasks_where_they_are() {
+    let trace = trace();
+    let [track, other] = [1, 2].map(|task| track(task, "task"));
+    let spans = [(); 3].map(|()| trace.begin(&track, b"").unwrap());
+    assert!(trace.end(&other, spans[1]) && trace.end(&other, spans[2]));
+    assert_eq!(lines(&trace).len(), 4);
+    assert_eq!(trace.innermost(&track), spans[0]);
 }
 
 proptest! {

@@ -383,7 +383,7 @@ proptest! {
                 }
                 let trace = tracer.task.program().trace();
                 let expected = open.last().and_then(|span| span_of(*span));
-                assert_eq!(trace.innermost(tracer.task.track()), expected.unwrap_or(0));
+                assert_eq!(trace.innermost(&tracer.task.track), expected.unwrap_or(0));
             }
         });
     }
