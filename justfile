@@ -58,7 +58,7 @@ test-python *ARGUMENTS:
     @adapter/python/python.sh -m ruff check --quiet
     @adapter/python/python.sh -m ruff format --quiet --check
     @adapter/python/python.sh -m mypy --no-error-summary
-    @adapter/python/python.sh -m pytest {{ ARGUMENTS }}
+    @UKERNEL_WHEEL=$(adapter/python/wheel.sh) adapter/python/python.sh -m pytest {{ ARGUMENTS }}
 
 # Run CPython's own tests of asyncio with this event loop and with Python's own, and compare
 [no-exit-message]
@@ -68,7 +68,12 @@ test-asyncio *ARGUMENTS:
 # Run the long tests of the Python package: a million connections, a thousand loops, a redis server
 [no-exit-message]
 test-python-long:
-    @adapter/python/python.sh -m pytest -m long
+    @UKERNEL_SDIST=$(adapter/python/wheel.sh sdist) adapter/python/python.sh -m pytest -m long
+
+# Build the Python package: a wheel with the library inside, in build/python/dist
+[no-exit-message]
+build-wheel:
+    @adapter/python/wheel.sh
 
 # Run the tests that boot machines; arguments go to the test program, such as part of a test's name
 [no-exit-message]

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trace", &["abi", "reactor"]),
     ("calls", &["abi", "reactor", "trace"]),
     ("adapter", &["abi", "reactor", "policy", "trace", "calls"]),
+    ("python-native", &["adapter"]),
     ("netstack", &["reactor", "policy"]),
     ("drivers", &["reactor"]),
     ("ukernel-build", &[]),

@@ -80,9 +80,11 @@ def use_ukernel() -> Any:
             super().__init__()
 
     policy: Any = asyncio.DefaultEventLoopPolicy
-    places: list[tuple[Any, str]] = [(asyncio, "SelectorEventLoop"), (asyncio.unix_events, "SelectorEventLoop")]
-    for place, name in [*places, (policy, "_loop_factory")]:
-        setattr(place, name, SelectorEventLoop)
+    for place in (asyncio, asyncio.unix_events):
+        for name in ("SelectorEventLoop", "EventLoop"):  # the second one since Python 3.13
+            if hasattr(place, name):
+                setattr(place, name, SelectorEventLoop)
+    policy._loop_factory = SelectorEventLoop
     return made
 
 
