@@ -29,8 +29,8 @@ def installed(folder: Path, package: str, *options: str) -> Path:
     """The Python of an empty environment with the package in it."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, env=clean())
     python = folder / "bin/python"
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", *options, package]
-    subprocess.run(command, check=True, env=clean())
+    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--no-deps", *options, package], check=True, env=clean())
     return python
 
 
