@@ -68,7 +68,7 @@ pub struct Parts {
 }
 
 /// There is no device of that number, or the policy does not allow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NoDevice {
     kind: &'static str,
     number: usize,
@@ -94,6 +94,14 @@ impl fmt::Display for NoDevice {
             Some(count) => write!(f, "there is no {kind} {number}: the machine has {count}"),
             None => write!(f, "the policy does not allow {kind} {number}"),
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): a list of fields would bring a kilobyte of formatting into images that have no
+/// other use for it.
+impl fmt::Debug for NoDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
