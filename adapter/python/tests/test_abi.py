@@ -323,12 +323,34 @@ except FileNotFoundError:
     assert subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout == "none\n"
 
 
-def test_numbers_that_do_not_fit_are_refused_by_python(library: Abi) -> None:
-    import ctypes
+def test_what_is_no_number_is_a_type_error(library: Abi) -> None:
+    for handle in ("handle", None, b"1"):
+        with pytest.raises(TypeError):
+            library.handle_close(handle)  # type: ignore[arg-type]
 
-    for call in (lambda: library.handle_close("handle"), lambda: library.io_wait(None, 1, 0)):  # type: ignore[arg-type]
-        with pytest.raises((ctypes.ArgumentError, TypeError)):
-            call()
+
+@pytest.mark.parametrize("number", [-1, 1 << 64, 1 << 200])
+def test_a_number_that_does_not_fit_is_not_cut_off(library: Abi, number: int) -> None:
+    deadline = library.time_deadline(0)
+    with pytest.raises(abi.InvalidError) as caught:
+        library.io_wait(deadline, abi.IO_READABLE, number)
+    assert caught.value.argument == 3
+    with pytest.raises(abi.InvalidError):
+        library.handle_close(deadline + number * (1 << 64))
+    with pytest.raises(abi.InvalidError):
+        library.io_wait(deadline, abi.IO_READABLE + (1 << 32), 0)
+    library.handle_close(deadline)
+
+
+def test_arbitrary_calls_do_no_harm() -> None:
+    """Tens of thousands of calls with numbers, handles and buffers as they come, in a process of their own."""
+    command = [sys.executable, str(Path(__file__).with_name("arbitrary_calls.py")), "1", "20000"]
+    path = os.pathsep.join([str(Path(abi.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    outcomes = dict(line.rsplit(" ", 1) for line in ended.stdout.splitlines())
+    assert int(outcomes["succeeded"]) > 2000, outcomes
+    assert int(outcomes["refused"]) > 2000, outcomes
 
 
 def test_the_original_class_works_with_result_codes() -> None:

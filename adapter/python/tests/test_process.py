@@ -364,10 +364,13 @@ def test_importing_warns_of_nothing() -> None:
 
 
 def test_an_idle_loop_computes_nothing() -> None:
-    """With a thousand idle connections and a timer far away the process does not run."""
+    """With ten thousand idle connections, or as many as there may be, and a timer far away the process does not run."""
     out = program("""
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
         async def main():
-            pairs = [socket.socketpair() for _ in range(min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3))]
+            pairs = [socket.socketpair() for _ in range(min(10_000, hard // 2 - 50))]
             loop = asyncio.get_running_loop()
             for left, _ in pairs:
                 left.setblocking(False)
@@ -377,10 +380,26 @@ def test_an_idle_loop_computes_nothing() -> None:
             await asyncio.sleep(1)
             after = resource.getrusage(resource.RUSAGE_SELF)
             print(after.ru_nvcsw - before.ru_nvcsw <= 10)
+
+            async def turns(count):
+                begin = time.thread_time()
+                for _ in range(count):
+                    await asyncio.sleep(0)
+                return time.thread_time() - begin
+
+            busy = min([await turns(2000) for _ in range(5)])
+            for left, _ in pairs[10:]:
+                loop.remove_reader(left)
+            alone = min([await turns(2000) for _ in range(5)])
+            for left, _ in pairs[10:]:
+                loop.add_reader(left, print)
+            print(busy < 2 * alone, busy, alone)
             for left, right in pairs:
                 loop.remove_reader(left)
                 left.close(), right.close()
 
         ukernel.run(main())
     """)
-    assert out == "True\n"
+    idle, same = out.splitlines()
+    assert idle == "True"
+    assert same.startswith("True"), same

@@ -28,6 +28,10 @@ class Calls:
 
     def _call(self, function: Any, *arguments: Any) -> None:
         """Calls a function of the library. Raises unless it returns ``OK``."""
+        # ctypes would cut off what does not fit, and make a good number of a bad one.
+        for at, least, most in function.ranges:
+            if not least <= arguments[at] <= most:
+                raise errors.InvalidError(function.__name__, at + 1, arguments[at])
         result = function(*arguments)
         if result:
             raise self._error(function.__name__, result)

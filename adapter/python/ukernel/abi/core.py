@@ -117,7 +117,7 @@ class CoreCalls(Calls):
         return self._i32(self._waiting.task_join, task, timeout_ns)
 
     def task_cancel(self, task: int) -> None:
-        """Ends another task in its present or next wait."""
+        """Ends another task in its present or next wait. The calling task: as ``task_exit``."""
         self._call(self._quick.task_cancel, task)
 
     # --- time

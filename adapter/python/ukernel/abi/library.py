@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.machinery
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,13 +53,14 @@ class Library:
                         path=str(self.path),
                     ) from None
                 function.argtypes = arguments
+                function.ranges = _ranges(arguments)
                 function.restype = ctypes.c_uint32
 
     def _leave_out(self, signatures: Mapping[str, tuple[Any, ...]]) -> None:
         """Functions that this kernel does not have say so when they are called."""
         for name in signatures:
             for functions in (self.waiting, self.quick):
-                setattr(functions, name, _absent(name))
+                setattr(functions, name, _Absent(name))
 
     def _version(self) -> tuple[int, int, int]:
         numbers = [ctypes.c_uint32() for _ in range(3)]
@@ -84,12 +85,28 @@ class Library:
             raise LibraryError(f"{self.path}: {name} returns {result}", path=str(self.path))
 
 
-def _absent(name: str) -> Callable[..., int]:
-    def absent(*_: object) -> int:
+class _Absent:
+    """A function that this kernel does not have."""
+
+    ranges: tuple[tuple[int, int, int], ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, *_: object) -> int:
         return c.ERR_UNSUPPORTED
 
-    absent.__name__ = name
-    return absent
+
+def _ranges(arguments: tuple[Any, ...]) -> tuple[tuple[int, int, int], ...]:
+    """Which arguments are numbers: position, least and most."""
+    found = []
+    for at, kind in enumerate(arguments):
+        bits = 8 * ctypes.sizeof(kind)
+        if kind in (ctypes.c_uint32, ctypes.c_uint64):
+            found.append((at, 0, (1 << bits) - 1))
+        elif kind in (ctypes.c_int32, ctypes.c_int64):
+            found.append((at, -(1 << bits - 1), (1 << bits - 1) - 1))
+    return tuple(found)
 
 
 def _dotted(version: tuple[int, ...]) -> str:
