@@ -26,6 +26,8 @@ pub(crate) type Running = coroutines::Running<Stacks>;
 
 /// Bytes of every stack for what calls do, beside what the program asked for. A call that finds fewer left ends its task.
 const RESERVE: usize = 64 << 10;
+/// Below each stack a page is left out.
+const PAGE: usize = 4 << 10;
 /// How many stacks of the usual size are kept for the next tasks.
 const MAX_IDLE: usize = 64;
 
@@ -68,10 +70,12 @@ pub(crate) fn replace_current(running: *const Running) -> *const Running {
 // SAFETY: both use this thread's `CURRENT`. Where a task enters another kernel, `thread` keeps it for when that is left.
 unsafe impl Ground for Stacks {
     type Stack = TaskStack;
+    type Interrupted = ();
     type Fault = Fault;
     type Registers = ();
 
     const RESERVE: usize = RESERVE;
+    const GUARD: usize = PAGE;
 
     fn stack(&self, size: usize) -> Result<TaskStack, Error> {
         let idle = match size {
@@ -110,7 +114,9 @@ unsafe impl Ground for Stacks {
         0
     }
 
-    fn overflow(_: &Running) -> Fault {
+    fn interrupted() {}
+
+    fn overflow((): (), _: &Running) -> Fault {
         Fault::new("stack overflow", 0)
     }
 

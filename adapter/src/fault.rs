@@ -75,8 +75,8 @@ fn divert(signal: c_int, registers: &mut libc::mcontext_t) -> bool {
     let registers = &mut registers.gregs;
     let pointer = registers[libc::REG_RSP as usize] as usize;
     let running = Running::current();
-    let running =
-        running.filter(|running| running.is_in_program() && running.stack().contains(&pointer));
+    let running = running
+        .filter(|running| running.is_in_program() && running.stack_and_guard().contains(&pointer));
     let Some(running) = running else {
         return false;
     };

@@ -6,10 +6,11 @@
 //!
 //! # What is where
 //!
-//! The reactor polls a task of the program ([`coroutine`]) by going to its stack, where C code runs until it calls
-//! something that waits. The call polls its future there, on the program's stack, and goes back to the reactor's while
-//! it is pending ([`door`]). A flag says at any time whether the kernel runs on the program's stack or the program
-//! itself ([`running`]), and so an exception in the program's own code can end that task alone ([`fault`]).
+//! The reactor polls a task of the program by going to its stack, where C code runs until it calls something that waits.
+//! The call polls its future there, on the program's stack, and goes back to the reactor's while it is pending
+//! ([`calls::coroutines`]; what it stands on here is [`ground`]). A flag says at any time whether the kernel runs on the
+//! program's stack or the program itself, and so an exception in the program's own code can end that task alone
+//! ([`fault`]).
 //!
 //! What sockets, files and settings are behind the calls ([`machine()`]) is the same everywhere that the kernel's own
 //! code runs, on the host too, where tests of it are; the rest needs the processor.
@@ -33,19 +34,18 @@
 
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod console;
-#[cfg(any(target_os = "none", ukernel_hard_float))]
-mod coroutine;
+
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod door;
 mod environment;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) mod fault;
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+mod ground;
 mod machine;
 mod network;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod program;
-#[cfg(any(target_os = "none", ukernel_hard_float))]
-mod running;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 mod space;
 #[cfg(any(target_os = "none", ukernel_hard_float))]
@@ -53,11 +53,11 @@ mod stacks;
 mod storage;
 
 pub use calls::{Error, Message, Receiver, Sender};
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+pub(crate) use ground::number as running_task;
 pub use machine::{Hands, machine};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use program::{Main, Program, run};
-#[cfg(any(target_os = "none", ukernel_hard_float))]
-pub(crate) use running::number as running_task;
 pub use storage::Console;
 
 #[cfg(test)]

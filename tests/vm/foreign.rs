@@ -253,7 +253,7 @@ fn echo_one(server: &TcpListener) -> io::Result<u64> {
     io::copy(&mut reader, &mut stream)
 }
 
-/// The kernel's part of a task's stack (`foreign::running::RESERVE`, 8 KiB) is enough for twice the deepest call. The
+/// The kernel's part of a task's stack (`RESERVE` in `foreign/ground.rs`, 8 KiB) is enough for twice the deepest call. The
 /// measure includes what the program's own functions take, of which the largest has 2 KiB.
 #[test]
 fn calls_fit_into_the_kernels_part_of_a_stack() {

@@ -38,6 +38,8 @@ const NAME: &str = "c";
 pub unsafe trait Ground: Sized + 'static {
     /// A stack with a guard below it.
     type Stack: Stack;
+    /// Where a task was when its stack was found used up.
+    type Interrupted: fmt::Debug;
     /// What is known of a fault.
     type Fault: fmt::Debug;
     /// What a task's code may change in the processor that a called function has to keep, where somebody has to care.
@@ -50,8 +52,10 @@ pub unsafe trait Ground: Sized + 'static {
     fn stack(&self, size: usize) -> Result<Self::Stack, Error>;
     /// Whether there may be a function at an address.
     fn is_code(&self, address: u64) -> bool;
-    /// Bytes of each stack that are the calls' own.
+    /// Bytes of each stack that are the calls' own: a call that finds fewer ends the task.
     const RESERVE: usize;
+    /// Bytes of the guard below each stack.
+    const GUARD: usize;
 
     /// Says whose stack is in use from now on; null: the reactor's.
     fn set_current(running: *const Running<Self>);
@@ -62,8 +66,10 @@ pub unsafe trait Ground: Sized + 'static {
 
     /// The frame of the caller, where backtraces walk frames.
     fn frame_pointer() -> u64;
-    /// What is to be said when a stack is used up, found on that stack by a call.
-    fn overflow(running: &Running<Self>) -> Self::Fault;
+    /// Where the caller is, whose stack is used up: there is hardly any room for this.
+    fn interrupted() -> Self::Interrupted;
+    /// What is to be said of that. On the reactor's stack; the task's is as it was.
+    fn overflow(at: Self::Interrupted, running: &Running<Self>) -> Self::Fault;
     /// Says what happened to a task. On the reactor's stack.
     fn report(fault: Self::Fault, task: &Task);
 }
@@ -74,13 +80,13 @@ type Turn = Option<NonNull<Context<'static>>>;
 
 /// Why a stack goes back to the reactor, being still in use.
 #[derive(Debug)]
-enum Pause<F> {
+enum Pause<I> {
     /// Something is pending.
     Waiting,
     /// The task has ended: the stack is not to be resumed.
     Exit(i32),
-    /// A fault, found on the stack: likewise.
-    Fault(F),
+    /// The stack is used up, as was found there: likewise.
+    Overflow(I),
 }
 
 /// How a task ends.
@@ -117,7 +123,7 @@ impl<G: Ground> Runner for Coroutines<G> {
 
 type Stackful<G> = Coroutine<
     Turn,
-    Pause<<G as Ground>::Fault>,
+    Pause<<G as Ground>::Interrupted>,
     Ending<<G as Ground>::Fault>,
     <G as Ground>::Stack,
 >;
@@ -137,7 +143,7 @@ impl<G: Ground> Body<G> {
         let running = Running::new(Rc::clone(task), &stack);
         let known = Rc::as_ptr(&running);
         // What this captures and has is never dropped where the task does not return, so it owns nothing.
-        let bottom = move |yielder: &Yielder<Turn, Pause<G::Fault>>, turn: Turn| {
+        let bottom = move |yielder: &Yielder<Turn, Pause<G::Interrupted>>, turn: Turn| {
             // SAFETY: `Body` keeps the `Rc` for as long as the coroutine.
             run(unsafe { &*known }, yielder, turn, start)
         };
@@ -160,7 +166,9 @@ impl<G: Ground> Body<G> {
             CoroutineResult::Return(ending) => return Some(ending),
             CoroutineResult::Yield(Pause::Waiting) => return None,
             CoroutineResult::Yield(Pause::Exit(status)) => Ending::Status(status),
-            CoroutineResult::Yield(Pause::Fault(fault)) => Ending::Fault(fault),
+            CoroutineResult::Yield(Pause::Overflow(at)) => {
+                Ending::Fault(G::overflow(at, &self.running))
+            }
         };
         // SAFETY: nothing on the stack is to be dropped. `run` and the program's own frames own nothing. A call drops
         // what it has before it leaves this way: `entry` says so of `Door::exit`; and `Door::enter`, which leaves so
@@ -186,7 +194,7 @@ impl<G: Ground> Body<G> {
 /// What is at the bottom of every stack.
 fn run<G: Ground>(
     running: &Running<G>,
-    yielder: &Yielder<Turn, Pause<G::Fault>>,
+    yielder: &Yielder<Turn, Pause<G::Interrupted>>,
     turn: Turn,
     start: Start,
 ) -> Ending<G::Fault> {

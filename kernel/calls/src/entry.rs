@@ -61,6 +61,12 @@ fn door() -> Option<&'static dyn Door> {
     DOOR.try_get().ok().copied()
 }
 
+/// What a call answers on a stack that is no task's.
+#[cold]
+fn refused(door: &dyn Door) -> u32 {
+    door.refusal().code()
+}
+
 /// A call that does not wait: finds the task, looks whether `kind` is active, and leaves what went wrong to `err_get_last`.
 pub fn call(
     name: &'static str,
@@ -71,33 +77,34 @@ pub fn call(
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return door.refusal().code();
+        return refused(door);
     };
-    let outcome = guarded(name, || {
+    let body = || {
         kind.map_or(Ok(()), |kind| task.need(kind))
             .and_then(|()| body(&task))
-    });
-    let code = code_of(name, &task, outcome.unwrap_or(Err(Error::Io.into())));
+    };
+    let outcome = guarded(name, body, || Err(Error::Io.into()));
+    let code = code_of(name, &task, outcome);
     drop(task);
     door.leave();
     code
 }
 
-/// Runs a call's body. `None`: it panicked, which ends here.
+/// What a call's body gives; what `panicked` gives, if it panics, which ends here.
 #[cfg(feature = "host")]
-fn guarded<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
+fn guarded<R>(name: &str, body: impl FnOnce() -> R, panicked: impl FnOnce() -> R) -> R {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-    if result.is_err() {
+    result.unwrap_or_else(|_| {
         log::error!("call: panicked call={name}");
-    }
-    result.ok()
+        panicked()
+    })
 }
 
-/// Runs a call's body; a panic ends the kernel.
+/// What a call's body gives. A panic ends the machine.
 #[cfg(not(feature = "host"))]
 #[inline(always)] // around every call
-fn guarded<R>(_: &str, body: impl FnOnce() -> R) -> Option<R> {
-    Some(body())
+fn guarded<R>(_: &str, body: impl FnOnce() -> R, _: impl FnOnce() -> R) -> R {
+    body()
 }
 
 /// What a call that panicked comes to.
@@ -105,8 +112,8 @@ fn panicked() -> Option<Outcome> {
     Some(Err(Error::Io.into()))
 }
 
-/// A call that may wait.
-fn wait<F>(name: &'static str, kind: Option<Kind>, body: impl FnOnce(Rc<Task>) -> F) -> u32
+/// A call that may wait: as [`call`], for what a future gives.
+pub fn wait<F>(name: &'static str, kind: Option<Kind>, body: impl FnOnce(Rc<Task>) -> F) -> u32
 where
     F: Future<Output = Outcome>,
 {
@@ -114,13 +121,14 @@ where
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return door.refusal().code();
+        return refused(door);
     };
-    let outcome = guarded(name, || match kind.map_or(Ok(()), |kind| task.need(kind)) {
+    let body = || match kind.map_or(Ok(()), |kind| task.need(kind)) {
         Ok(()) => wait_for(door, &task, body(Rc::clone(&task))),
         Err(failure) => Some(Err(failure)),
-    });
-    end_wait(door, name, task, outcome.unwrap_or_else(panicked))
+    };
+    let outcome = guarded(name, body, panicked);
+    end_wait(door, name, task, outcome)
 }
 
 /// A call that may wait and seldom does: `body` makes it, and gives what is to be waited for, if there is something.
@@ -136,9 +144,9 @@ where
         return Error::Invalid.code();
     };
     let Some(task) = door.enter() else {
-        return door.refusal().code();
+        return refused(door);
     };
-    let outcome = guarded(name, || {
+    let body = || {
         let begun = kind
             .map_or(Ok(()), |kind| task.need(kind))
             .and_then(|()| body(&task));
@@ -147,8 +155,9 @@ where
             Ok(None) => Some(Ok(())),
             Err(failure) => Some(Err(failure)),
         }
-    });
-    end_wait(door, name, task, outcome.unwrap_or_else(panicked))
+    };
+    let outcome = guarded(name, body, panicked);
+    end_wait(door, name, task, outcome)
 }
 
 /// Leaves a call that may have waited, with its code. No outcome: the task was cancelled in it.
@@ -159,8 +168,8 @@ fn end_wait(door: &dyn Door, name: &'static str, task: Rc<Task>, outcome: Option
     };
     let code = code_of(name, &task, outcome);
     if task.break_is_due() {
-        let turn = guarded(name, || wait_for(door, &task, yield_now()));
-        if turn.is_some_and(|turn| turn.is_none()) {
+        let turn = guarded(name, || wait_for(door, &task, yield_now()), || Some(()));
+        if turn.is_none() {
             end_task(door, task);
         }
     }

@@ -14,6 +14,12 @@ pub(crate) struct FloatControl {
     x87: u16,
 }
 
+impl Default for FloatControl {
+    fn default() -> FloatControl {
+        FloatControl::INITIAL
+    }
+}
+
 impl FloatControl {
     /// What the ABI promises to a program that starts: nothing traps, rounding to nearest, x87 at its full precision.
     pub(crate) const INITIAL: FloatControl = FloatControl {

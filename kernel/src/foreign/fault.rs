@@ -16,10 +16,10 @@ use calls::Task;
 use core::fmt::{self, Write};
 use corosensei::trap::TrapHandlerRegs;
 
-use super::coroutine::{Ending, Pause};
+use super::ground::Running;
 use super::program::FIRST_TASK;
-use super::running::{Running, running};
-use crate::arch::{self, Frames};
+use crate::arch::Frames;
+use crate::memory::range_set::Range;
 use crate::panic;
 
 /// What the processor was doing when it raised an exception.
@@ -49,7 +49,7 @@ impl Fault {
     pub(super) fn new(at: Interrupted, running: &Running) -> Fault {
         Fault {
             at,
-            frames: Frames::collect(at.instruction, at.frame, running.frames()),
+            frames: Frames::collect(at.instruction, at.frame, frames_of(running)),
         }
     }
 
@@ -69,6 +69,11 @@ impl Fault {
             crate::log::plain(format_args!("{FRAME_PREFIX}{address:016x}"));
         }
     }
+}
+
+/// Where the program's frames are.
+fn frames_of(running: &Running) -> Range {
+    Range::new(running.stack().start as u64, running.bottom_frame())
 }
 
 /// What, and where.
@@ -95,28 +100,11 @@ impl fmt::Display for Fault {
 /// Where to go on after an exception that is the program's own, with which registers; `None` if it is not, or if it is
 /// the first task's. For the exception handler, which must load all of them.
 pub(crate) fn divert(at: Interrupted) -> Option<TrapHandlerRegs> {
-    let running = running().filter(|running| running.is_in_program())?;
-    if running.task.id() == FIRST_TASK {
+    let running = Running::current().filter(|running| running.is_in_program())?;
+    if running.task().id() == FIRST_TASK {
         return None;
     }
-    let trap = running.trap()?;
     let fault = Fault::new(at, running);
-    running.enter_kernel();
-    // SAFETY: the program was running, so whatever it wrote it wrote in code that the compiler knows nothing of, and
-    // nothing on the stack is the kernel's but the way back at its bottom, which stays. The coroutine is being resumed,
-    // so it is alive. Where the stack pointer is does not matter: the handler gives it up.
-    Some(unsafe { trap.setup_trap_handler(move || Ending::Fault(fault)) })
-}
-
-/// Ends a task whose stack has no room for the kernel. Called on that stack, before the kernel has anything there; it
-/// may overflow here, and is the program's then. The rest is done on the reactor's stack.
-pub(super) fn overflow(running: &Running) -> ! {
-    running.pause(Pause::Overflow(Interrupted {
-        what: "stack overflow",
-        instruction: arch::instruction_pointer(),
-        frame: arch::frame_pointer(),
-        stack: arch::stack_pointer(),
-        address: None,
-    }));
-    unreachable!("a stack that is used up was resumed")
+    // SAFETY: the program was running on this stack, which the exception has interrupted; the handler loads the registers.
+    unsafe { running.divert(fault) }
 }

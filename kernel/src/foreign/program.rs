@@ -14,12 +14,13 @@ use core::time::Duration;
 use abi::capability::Kinds;
 use abi::number::TASK_CANCELLED;
 use calls::backend::Start;
+use calls::coroutines::Coroutines;
 use calls::{Error, Receiver, Sender, Task};
 use reactor::readiness::{Interest, Pollable};
 
 use super::console::SerialPort;
-use super::coroutine::Coroutines;
 use super::door;
+use super::ground::Machine;
 use super::machine::{Hands, machine};
 use super::space::Guest;
 use crate::command_line;
@@ -72,7 +73,7 @@ impl Program {
         let hands = Hands {
             console: Rc::new(SerialPort),
             space: Rc::new(Guest),
-            runner: Rc::<Coroutines>::default(),
+            runner: Rc::new(Coroutines::new(Machine::default())),
         };
         Program {
             context: context.clone(),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use calls::user::AddressSpace;
 
-use super::running::running;
+use super::ground::Running;
 use crate::memory::range_set::Range;
 use crate::memory::{self, PAGE_SIZE, region};
 
@@ -21,7 +21,10 @@ pub(super) struct Guest;
 unsafe impl AddressSpace for Guest {
     fn allows(&self, address: usize, len: usize, write: bool) -> bool {
         let range = Range::with_size(address as u64, len as u64);
-        let own_stack = running().is_some_and(|running| running.stack().covers(range));
+        let own_stack = Running::current().is_some_and(|running| {
+            let stack = running.stack();
+            stack.start as u64 <= range.start && range.end <= stack.end as u64
+        });
         own_stack || memory::may_touch(range, write) || region::may_touch(range, write)
     }
 

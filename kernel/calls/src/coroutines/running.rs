@@ -23,12 +23,12 @@ use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
 use super::{Ending, Ground, Pause, Turn};
 use crate::task::Task;
 
-type WayBack<G> = Yielder<Turn, Pause<<G as Ground>::Fault>>;
+type WayBack<G> = Yielder<Turn, Pause<<G as Ground>::Interrupted>>;
 
 /// A task of the program, as those see it who find themselves on its stack.
 pub struct Running<G: Ground> {
     task: Rc<Task>,
-    /// The addresses of its stack, with the guard below.
+    /// The addresses of its stack, without the guard below.
     stack: Range<usize>,
     /// Whether the kernel runs on that stack, not the program. Set wherever the stack is not in use.
     in_kernel: AtomicBool,
@@ -44,7 +44,7 @@ pub struct Running<G: Ground> {
 
 impl<G: Ground> Running<G> {
     pub(super) fn new(task: Rc<Task>, stack: &G::Stack) -> Rc<Running<G>> {
-        let stack = stack.limit().get()..stack.base().get();
+        let stack = stack.limit().get() + G::GUARD..stack.base().get();
         Rc::new(Running {
             task,
             in_kernel: AtomicBool::new(true),
@@ -57,6 +57,7 @@ impl<G: Ground> Running<G> {
     }
 
     /// The task whose stack is in use on this processor, or thread; for who runs on that stack or interrupted it.
+    #[inline]
     pub fn current<'a>() -> Option<&'a Running<G>> {
         // SAFETY: `while_running` sets the pointer for as long as it borrows the `Rc`. Whoever asks runs meanwhile, on the
         // task's stack or on top of it; and while that stack is paused, its coroutine keeps the `Rc`.
@@ -96,6 +97,7 @@ impl<G: Ground> Running<G> {
     }
 
     /// From here on the program runs.
+    #[inline]
     pub fn leave_kernel(&self) {
         compiler_fence(Ordering::SeqCst);
         self.in_kernel.store(false, Relaxed);
@@ -103,6 +105,7 @@ impl<G: Ground> Running<G> {
     }
 
     /// From here on the kernel runs.
+    #[inline]
     pub fn enter_kernel(&self) {
         compiler_fence(Ordering::SeqCst);
         self.in_kernel.store(true, Relaxed);
@@ -115,13 +118,14 @@ impl<G: Ground> Running<G> {
     }
 
     /// Begins a call on the stack that `pointer` is in: gives its task. `None`: it is not the task's. Where the stack is
-    /// used up, the task ends here, before the kernel has anything there.
+    /// used up, the task ends here, before the kernel has anything there; it may overflow here, and is the program's then.
+    #[inline]
     pub fn enter(&self, pointer: usize) -> Option<Rc<Task>> {
         if !self.stack.contains(&pointer) {
             return None;
         }
         if pointer - self.stack.start < G::RESERVE {
-            self.pause(Pause::Fault(G::overflow(self)));
+            self.pause(Pause::Overflow(G::interrupted()));
             unreachable!("a stack that is used up was resumed");
         }
         self.enter_kernel();
@@ -129,6 +133,7 @@ impl<G: Ground> Running<G> {
     }
 
     /// Polls a future until it is ready, on the task's stack. `false`: the task is to end, and the future to be dropped.
+    #[inline]
     pub fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) -> bool {
         while !self.task.is_cancelled() {
             let polled = self.with_context(|cx| {
@@ -156,7 +161,7 @@ impl<G: Ground> Running<G> {
     }
 
     /// Goes to the reactor's stack, and comes back when the task is polled again. Must be called on the task's stack.
-    fn pause(&self, pause: Pause<G::Fault>) {
+    fn pause(&self, pause: Pause<G::Interrupted>) {
         let yielder = self
             .yielder
             .get()
@@ -175,9 +180,15 @@ impl<G: Ground> Running<G> {
         Some(poll(unsafe { context.as_mut() }))
     }
 
-    /// Its stack's addresses, with the guard below.
-    pub fn stack(&self) -> Range<usize> {
-        self.stack.clone()
+    /// The addresses of its stack.
+    #[inline]
+    pub fn stack(&self) -> &Range<usize> {
+        &self.stack
+    }
+
+    /// The same with the guard below, where an overflow ends up.
+    pub fn stack_and_guard(&self) -> Range<usize> {
+        self.stack.start - G::GUARD..self.stack.end
     }
 
     /// The frame below the program's first.
