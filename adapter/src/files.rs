@@ -1,7 +1,9 @@
 //! Descriptors that the program has opened, as files: `io_from_fd`.
 //!
-//! A transfer waits until Linux says that it need not wait, and then takes or gives what there is.
+//! A transfer takes or gives what there is without waiting. Whether the descriptor waits is not changed: that is for those
+//! who have it too.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -9,7 +11,9 @@ use std::task::{Context, Poll};
 use abi::Error;
 use calls::backend::{File, Waiting};
 use reactor::readiness::{Interest, Pollable, Readiness};
+use rustix::buffer::spare_capacity;
 use rustix::io::{self, Errno};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::descriptor::Descriptor;
 
@@ -17,28 +21,57 @@ use crate::descriptor::Descriptor;
 const MOST_WITHOUT_WAITING: usize = 4096;
 
 /// A descriptor of the program.
-pub(crate) struct Adopted(pub(crate) Rc<Descriptor>);
+pub(crate) struct Adopted {
+    descriptor: Rc<Descriptor>,
+    /// Whether it is a socket, which can be told not to wait whatever it does otherwise; as long as nothing else is known.
+    is_socket: Cell<bool>,
+}
 
 impl Adopted {
+    /// A descriptor as a file.
+    pub(crate) fn new(descriptor: &Rc<Descriptor>) -> Adopted {
+        Adopted {
+            descriptor: Rc::clone(descriptor),
+            is_socket: Cell::new(true),
+        }
+    }
+
     /// Tries `transfer` whenever it need not wait.
     async fn transfer<T>(
         &self,
         interest: Interest,
-        mut transfer: impl FnMut(&Descriptor) -> io::Result<T>,
+        mut transfer: impl FnMut(&Descriptor, bool) -> io::Result<T>,
     ) -> Result<T, Error> {
         poll_fn(|cx| {
-            if !self.0.poll(interest, cx).answers(interest) {
+            if self.is_socket.get() {
+                match transfer(&self.descriptor, true) {
+                    Err(Errno::NOTSOCK) => self.is_socket.set(false),
+                    result => return self.done(interest, cx, result),
+                }
+            }
+            if !self.descriptor.ask(interest).answers(interest) {
+                self.descriptor.wait(interest, cx);
                 return Poll::Pending;
             }
-            match transfer(&self.0) {
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    self.0.wait(interest, cx);
-                    Poll::Pending
-                }
-                result => Poll::Ready(result.map_err(error)),
-            }
+            let result = transfer(&self.descriptor, false);
+            self.done(interest, cx, result)
         })
         .await
+    }
+
+    fn done<T>(
+        &self,
+        interest: Interest,
+        cx: &mut Context<'_>,
+        result: io::Result<T>,
+    ) -> Poll<Result<T, Error>> {
+        match result {
+            Err(Errno::AGAIN | Errno::INTR) => {
+                self.descriptor.wait(interest, cx);
+                Poll::Pending
+            }
+            result => Poll::Ready(result.map_err(error)),
+        }
     }
 }
 
@@ -56,18 +89,35 @@ impl File for Adopted {
     }
 
     fn read(&self, _: u64, most: usize) -> Waiting<'_, Vec<u8>> {
-        Box::pin(self.transfer(Interest::READABLE, move |descriptor| {
-            let mut bytes = Vec::with_capacity(most);
-            io::read(descriptor, rustix::buffer::spare_capacity(&mut bytes))?;
-            Ok(bytes)
-        }))
+        Box::pin(
+            self.transfer(Interest::READABLE, move |descriptor, is_socket| {
+                let mut bytes = Vec::with_capacity(most);
+                let room = spare_capacity(&mut bytes);
+                if is_socket {
+                    recv(descriptor, room, RecvFlags::DONTWAIT)?;
+                } else {
+                    io::read(descriptor, room)?;
+                }
+                Ok(bytes)
+            }),
+        )
     }
 
     fn write(&self, _: u64, bytes: Vec<u8>) -> Waiting<'_, usize> {
-        Box::pin(self.transfer(Interest::WRITABLE, move |descriptor| {
-            let some = bytes.len().min(MOST_WITHOUT_WAITING);
-            io::write(descriptor, &bytes[..some])
-        }))
+        Box::pin(
+            self.transfer(Interest::WRITABLE, move |descriptor, is_socket| {
+                if is_socket {
+                    send(
+                        descriptor,
+                        &bytes,
+                        SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+                    )
+                } else {
+                    let some = bytes.len().min(MOST_WITHOUT_WAITING);
+                    io::write(descriptor, &bytes[..some])
+                }
+            }),
+        )
     }
 
     fn sync(&self) -> Waiting<'_, ()> {
@@ -77,7 +127,7 @@ impl File for Adopted {
 
 impl Pollable for Adopted {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
-        self.0.poll(interest, cx)
+        self.descriptor.poll(interest, cx)
     }
 }
 

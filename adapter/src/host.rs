@@ -93,7 +93,7 @@ pub unsafe extern "C" fn io_from_fd(fd: i32, flags: u32, out: u64) -> u32 {
             };
             Failure::of(error, 1, fd as u64)
         })?;
-        let file: Rc<dyn File> = Rc::new(Adopted(Rc::clone(&descriptor)));
+        let file: Rc<dyn File> = Rc::new(Adopted::new(&descriptor));
         let handle = task.adopt_file(file, flags & !IO_FD_OWNED)?;
         if flags & IO_FD_OWNED != 0 {
             descriptor.give();

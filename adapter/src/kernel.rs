@@ -127,15 +127,15 @@ impl Kernel {
     pub(crate) fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) -> bool {
         let is_deaf = self.ears.iter().any(JoinHandle::is_finished);
         assert!(!is_deaf, "a part of the kernel has failed before");
-        let mut pauses = 0;
+        let platform = self.descriptors.platform();
+        let last_look = platform.last_look();
         let finished = self.reactor.block_on(Outermost {
             task: &self.first,
             future,
-            pauses: &mut pauses,
+            has_paused: false,
         });
-        let platform = self.descriptors.platform();
-        if pauses == 0 && platform.is_look_due() {
-            // What never waits is to hear of the outside too: with its next wait.
+        if platform.last_look() == last_look && platform.is_look_due() {
+            // It did not sleep, perhaps never does, and is to hear of the outside too: with its next wait.
             platform.look();
         }
         finished
@@ -159,6 +159,12 @@ impl Kernel {
         }
     }
 
+    /// Ends what it cannot do without, as a panic there would.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) fn deafen(&self) {
+        self.ears.iter().for_each(JoinHandle::cancel);
+    }
+
     /// Gives up a kernel that belongs to the process that this one was forked from: closes its descriptors here, and
     /// touches nothing else. Its epoll instance is the parent's, too.
     pub(crate) fn abandon(self: Rc<Self>) {
@@ -176,7 +182,7 @@ impl Kernel {
 struct Outermost<'a> {
     task: &'a Task,
     future: Pin<&'a mut dyn Future<Output = ()>>,
-    pauses: &'a mut u32,
+    has_paused: bool,
 }
 
 impl Future for Outermost<'_> {
@@ -186,12 +192,12 @@ impl Future for Outermost<'_> {
         if self.task.is_cancelled() {
             return Poll::Ready(false);
         }
-        if *self.pauses > 0 {
+        if self.has_paused {
             self.task.switched();
         }
         let polled = self.future.as_mut().poll(cx);
         if polled.is_pending() {
-            *self.pauses += 1;
+            self.has_paused = true;
             self.task.switched();
             self.task.sleeps(cx.waker());
         }

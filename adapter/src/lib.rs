@@ -33,5 +33,7 @@ mod settings;
 mod space;
 mod stop;
 mod storage;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 mod thread;
 mod wake;

@@ -137,10 +137,14 @@ impl Linux {
         self.unpark();
     }
 
-    /// Whether the last look was long ago, for a reactor that has something to do.
+    /// When the last look was.
+    pub(crate) fn last_look(&self) -> Instant {
+        Instant::from_nanos(self.last_look.load(Ordering::Relaxed))
+    }
+
+    /// Whether that was long ago, for a reactor that has something to do.
     pub(crate) fn is_look_due(&self) -> bool {
-        let last = Instant::from_nanos(self.last_look.load(Ordering::Relaxed));
-        now().duration_since(last) >= LONGEST_PASS
+        now().duration_since(self.last_look()) >= LONGEST_PASS
     }
 
     /// Whether this Linux has what a kernel needs.

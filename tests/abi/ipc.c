@@ -4,7 +4,7 @@
 #define DEFAULT_CAPACITY 16
 #define LONGEST 65536
 
-static u8 large[LONGEST + 1], received[LONGEST + 1];
+static u8 large[LONGEST + 16], received[LONGEST + 1];
 
 /* --- messages ------------------------------------------------------------------------------------------------ */
 

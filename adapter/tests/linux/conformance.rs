@@ -19,7 +19,7 @@ const CANNOT_BE: [&str; 2] = [
 fn suite() -> Command {
     static SUITE: std::sync::OnceLock<Program> = std::sync::OnceLock::new();
     let program = SUITE.get_or_init(|| Program::build(&support::sources("tests/abi")));
-    program.command()
+    program.command_alone()
 }
 
 /// A process with all that the suite can make use of.
@@ -40,8 +40,7 @@ fn full_process() -> (Command, [Disk; 2]) {
 /// Runs the suite and checks that all of it passed, and that it counted right: the report, and the log.
 #[track_caller]
 fn expect_all_passed(command: &mut Command) -> (String, String, usize) {
-    // The suite has ports of its own; two of it would get into each other's way.
-    let outcome = support::alone(|| support::run(command, DEADLINE));
+    let outcome = support::run(command, DEADLINE);
     let lines: Vec<&str> = outcome.output.lines().collect();
     let failures: Vec<&str> = lines
         .iter()

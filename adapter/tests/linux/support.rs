@@ -32,50 +32,114 @@ pub(crate) fn sources(folder: &str) -> Vec<PathBuf> {
     paths.filter(is_c).collect()
 }
 
+/// A source of these tests.
+pub(crate) fn own(name: &str) -> PathBuf {
+    repository().join("adapter/tests/linux/programs").join(name)
+}
+
+/// The sanitizer that the library was built with, as an argument of the compiler: `UKERNEL_TEST_SANITIZER` says so.
+fn sanitizer() -> Option<String> {
+    let name = std::env::var("UKERNEL_TEST_SANITIZER").ok()?;
+    Some(format!("-fsanitize={name}"))
+}
+
+/// The library's sanitizer is LLVM's.
+fn compiler() -> &'static str {
+    sanitizer().map_or("cc", |_| "clang")
+}
+
+/// Sources that measure their stacks, which a sanitizer makes larger.
+const MEASURE_STACKS: [&str; 3] = ["tap.c", "tasks.c", "task_ends.c"];
+
+fn compile(source: &Path, folder: &Path) -> PathBuf {
+    let name = source.file_name().expect("a file has a name");
+    let object = folder.join(name).with_extension("o");
+    let measures = MEASURE_STACKS.iter().any(|measuring| name == *measuring);
+    let mut command = Command::new(compiler());
+    command
+        .args(sanitizer().filter(|_| !measures))
+        .args(["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"])
+        .args(["-D_GNU_SOURCE", "-pthread", "-I"])
+        .arg(repository().join("kernel/include"))
+        .arg("-c")
+        .arg(source)
+        .arg("-o")
+        .arg(&object);
+    succeed(&mut command);
+    object
+}
+
+#[track_caller]
+fn succeed(command: &mut Command) {
+    let output = command.output().expect("a C compiler is here");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+}
+
 /// A program, removed when this is dropped.
 pub(crate) struct Program {
     folder: TempDir,
 }
 
 impl Program {
-    /// Compiles it with the host's compiler. `UKERNEL_TEST_CFLAGS` has further arguments, such as for sanitizers.
+    /// Compiles it with the host's compiler.
     pub(crate) fn build(sources: &[PathBuf]) -> Program {
         let folder = TempDir::new().expect("a temporary folder");
+        let objects: Vec<PathBuf> = sources
+            .iter()
+            .map(|source| compile(source, folder.path()))
+            .collect();
         let library = library_folder();
-        let mut command = Command::new("cc");
-        command
-            .args([
-                "-std=c11",
-                "-O1",
-                "-g",
-                "-Wall",
-                "-Wextra",
-                "-Werror",
-                "-D_GNU_SOURCE",
-            ])
-            .args(
-                std::env::var("UKERNEL_TEST_CFLAGS")
-                    .unwrap_or_default()
-                    .split_whitespace(),
-            )
-            .arg("-I")
-            .arg(repository().join("kernel/include"))
-            .args(sources)
+        let mut link = Command::new(compiler());
+        link.args(sanitizer())
+            .args(objects)
             .arg("-o")
             .arg(folder.path().join("program"))
             .arg("-L")
             .arg(&library)
             .args(["-lukernel_abi", "-pthread"])
             .arg(format!("-Wl,-rpath,{}", library.display()));
-        let output = command.output().expect("cc is here");
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{words}");
+        succeed(&mut link);
         Program { folder }
     }
 
     /// To run it, with nothing of the library's settings in its environment.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(self.folder.path().join("program"));
+        Self::clean(Command::new(self.path()))
+    }
+
+    /// To run it under another program, which `prepare` gives arguments of its own.
+    pub(crate) fn command_under(
+        &self,
+        program: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Command {
+        let mut command = Command::new(program);
+        prepare(&mut command);
+        command.arg(self.path());
+        Self::clean(command)
+    }
+
+    /// To run it in a network of its own, with nothing but a loopback: it may then have any port. Where that is not allowed,
+    /// in the host's, where others may have them.
+    pub(crate) fn command_alone(&self) -> Command {
+        let prepare = |unshare: &mut Command| {
+            let script = "ip link set lo up && exec \"$@\"";
+            unshare.args(["--map-root-user", "--net", "sh", "-c", script, "sh"]);
+        };
+        let mut probe = Command::new("unshare");
+        prepare(&mut probe);
+        match probe.arg("true").output() {
+            Ok(output) if output.status.success() => self.command_under("unshare", prepare),
+            _ => self.command(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("program")
+    }
+
+    fn clean(mut command: Command) -> Command {
         // Cargo's names a folder with a library that may be older.
         command.env_remove("LD_LIBRARY_PATH");
         for (name, _) in std::env::vars_os() {
@@ -119,14 +183,6 @@ pub(crate) struct Process {
     lines: Receiver<String>,
     output: JoinHandle<String>,
     log: JoinHandle<String>,
-}
-
-/// Calls `f` while no other test does so, in whatever process.
-pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("alone.lock");
-    let lock = fs::File::create(path).expect("a file can be made");
-    lock.lock().expect("it can be locked");
-    f()
 }
 
 /// Runs a process to its end. One that takes longer than `deadline` is killed.
