@@ -382,7 +382,7 @@ def test_redis(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with redis_server(tmp_path) as path:
-            client = redis.asyncio.Redis(unix_socket_path=str(path), max_connections=50)
+            client = redis.asyncio.Redis(unix_socket_path=str(path), max_connections=300)
             await asyncio.gather(*(client.set(f"key{at}", at) for at in range(200)))
             values: list[Any] = await client.mget([f"key{at}" for at in range(200)])
             assert [int(value) for value in values] == list(range(200))
