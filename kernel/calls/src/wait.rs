@@ -44,24 +44,6 @@ fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>) -> Outcome
     }
 }
 
-/// Polls once, and once more where that brings news from outside.
-async fn at_once<T>(
-    clock: &Clock,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>,
-) -> Outcome<T> {
-    let answer = now(&mut poll);
-    match answer {
-        Err(Failure {
-            error: Error::WouldBlock,
-            ..
-        }) if clock.look() => {
-            yield_now().await;
-            now(poll)
-        }
-        answer => answer,
-    }
-}
-
 /// What a look without a wait polls with: nobody keeps this waker (`Wakers`).
 pub(crate) fn no_wait() -> Context<'static> {
     Context::from_waker(Wakers::nobody())
@@ -74,7 +56,15 @@ pub(crate) async fn within<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome<T>>,
 ) -> Outcome<T> {
     match timeout {
-        0 => at_once(clock, poll).await,
+        0 => {
+            let answer = now(&mut poll);
+            // Only where it is not there yet is it worth asking whether there is news from outside.
+            if !would_block(&answer) || !clock.look() {
+                return answer;
+            }
+            yield_now().await;
+            now(poll)
+        }
         FOREVER => poll_fn(poll).await,
         _ => {
             let mut sleep = pin!(clock.sleep_until(after(clock, timeout)));
@@ -88,6 +78,10 @@ pub(crate) async fn within<T>(
             .await
         }
     }
+}
+
+fn would_block<T>(answer: &Outcome<T>) -> bool {
+    matches!(answer, Err(failure) if failure.error == Error::WouldBlock)
 }
 
 /// The time that many nanoseconds from now; the far future for what is beyond.
