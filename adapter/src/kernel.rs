@@ -1,6 +1,6 @@
 //! One kernel: a reactor on Linux, a program, and its first task, whose stack is that of whichever thread is in it.
 //!
-//! Made, entered and ended by the [`registry`](crate::registry); used by the [`door`](crate::door) while a thread is in it.
+//! Made, entered and ended by the [`registry`]; used by the [`door`](mod@crate::door) while a thread is in it.
 
 use std::os::fd::RawFd;
 use std::pin::Pin;
