@@ -5,7 +5,8 @@
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use abi::Error;
@@ -17,6 +18,7 @@ use reactor::platform::Platform;
 use reactor::task::{JoinHandle, Priority};
 use trace::Trace;
 
+use crate::alias::Alias;
 use crate::coroutine::Stacks;
 use crate::descriptor::Descriptor;
 use crate::descriptors::{self, Descriptors};
@@ -37,6 +39,9 @@ pub(crate) struct Kernel {
     number: usize,
     made_in: u32,
     first: Rc<Task>,
+    /// What the first task is woken by.
+    alias: Arc<Alias>,
+    waker: Waker,
     program: Rc<Program>,
     wakes: Rc<Wakes>,
     descriptors: Rc<Descriptors>,
@@ -61,7 +66,7 @@ impl Kernel {
         kernel.ok_or(Error::NoMemory)
     }
 
-    fn on(number: usize, platform: &std::sync::Arc<Linux>) -> Rc<Kernel> {
+    fn on(number: usize, platform: &Arc<Linux>) -> Rc<Kernel> {
         let reactor = Reactor::new(platform.clone());
         let descriptors = Descriptors::new(platform.clone());
         let wakes = Rc::new(Wakes::new(platform.clone()));
@@ -83,8 +88,11 @@ impl Kernel {
         let ear = |name| spawner.task(name).priority(Priority::High);
         let found = reactor.irq_event(FOUND);
         let signalled = reactor.irq_event(SIGNALLED);
+        let alias = Arc::<Alias>::default();
         Rc::new(Kernel {
             number,
+            waker: Waker::from(Arc::clone(&alias)),
+            alias,
             made_in: registry::forks(),
             first: program.adopt(policy, Kinds::EMPTY),
             ears: [
@@ -130,10 +138,11 @@ impl Kernel {
         let platform = self.descriptors.platform();
         let last_look = platform.last_look();
         let finished = self.reactor.block_on(Outermost {
-            task: &self.first,
+            kernel: self,
             future,
             has_paused: false,
         });
+        self.alias.stands_for_nobody();
         if platform.last_look() == last_look && platform.is_look_due() {
             // It did not sleep, perhaps never does, and is to hear of the outside too: with its next wait.
             platform.look();
@@ -180,7 +189,7 @@ impl Kernel {
 
 /// A wait of the first task. Gives whether the future was ready before the task was cancelled.
 struct Outermost<'a> {
-    task: &'a Task,
+    kernel: &'a Kernel,
     future: Pin<&'a mut dyn Future<Output = ()>>,
     has_paused: bool,
 }
@@ -189,17 +198,22 @@ impl Future for Outermost<'_> {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.task.is_cancelled() {
+        let kernel = self.kernel;
+        let task = &kernel.first;
+        if task.is_cancelled() {
             return Poll::Ready(false);
         }
         if self.has_paused {
-            self.task.switched();
+            task.switched();
+        } else {
+            kernel.alias.stands_for(cx.waker()); // which stays the same
         }
-        let polled = self.future.as_mut().poll(cx);
+        let mut alias = Context::from_waker(&kernel.waker);
+        let polled = self.future.as_mut().poll(&mut alias);
         if polled.is_pending() {
             self.has_paused = true;
-            self.task.switched();
-            self.task.sleeps(cx.waker());
+            task.switched();
+            task.sleeps(&kernel.waker);
         }
         polled.map(|()| true)
     }

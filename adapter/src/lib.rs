@@ -16,6 +16,7 @@
 //! No thread of its own waits for anything; names are resolved on short-lived ones (`resolve`). Everything but the
 //! [`registry`] belongs to the kernel that a thread is in.
 
+mod alias;
 mod coroutine;
 mod descriptor;
 mod descriptors;

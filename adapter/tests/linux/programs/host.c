@@ -801,6 +801,44 @@ static void a_busy_kernel_hears_of_descriptors(void)
     end_kernel(kernel);
 }
 
+static long most_memory(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* Nor do they take longer, the more there were. */
+static void waits_leave_nothing_behind(void)
+{
+    u64 kernel = new_kernel(), waker = 0, began, first = 0;
+    handle_t wake = 0, set, channel = 0;
+    u32 round, part, events;
+    long before = 0;
+    int ends[2];
+    EQUAL(pipe(ends), 0);
+    set = set_of(adopt(ends[0], IO_OPEN_READ));
+    EQUAL(write(ends[1], "x", 1), 1);
+    OKAY(wake_create(&wake, &waker));
+    OKAY(ipc_channel_create(0, &channel));
+    began = cpu_time();
+    for (part = 0; part < 10; part++) {
+        for (round = 0; round < 2000; round++) {
+            EQUAL(ready_in(set, FOREVER), IO_READABLE);
+            EQUAL(ready_in(set, SECOND), IO_READABLE);
+            EQUAL(io_wait(channel, IO_READABLE, 1, &events), ERR_TIMEOUT);
+            EQUAL(io_wait(wake, IO_READABLE, 1, &events), ERR_TIMEOUT);
+        }
+        if (part == 0) {
+            first = cpu_time() - began;
+            before = most_memory();
+        }
+    }
+    CHECK(cpu_time() - began < 30 * first);
+    CHECK(most_memory() - before < 300);
+    end_kernel(kernel);
+}
+
 static void time_is_the_monotonic_clock(void)
 {
     u64 kernel = new_kernel(), now = 0, at;
@@ -876,6 +914,7 @@ static const struct {
     TEST(a_number_that_is_reused_is_another_descriptor),
     TEST(a_descriptor_that_is_closed_while_polled_does_no_harm),
     TEST(a_busy_kernel_hears_of_descriptors),
+    TEST(waits_leave_nothing_behind),
     TEST(time_is_the_monotonic_clock),
     TEST(files_are_opened_by_their_paths),
 };
