@@ -3,7 +3,11 @@
 #
 #   fuzz.sh SECONDS [TARGET...]
 #
-# A crash leaves its input in tests/fuzz/artifacts/; the next run does not need it, a test does.
+# A crash leaves its input in tests/fuzz/artifacts/; the next run does not need it, a test does. What a long run has
+# found is kept in tests/fuzz/seeds/TARGET.tar.xz, where there is one, and every corpus begins with it:
+#
+#   cargo fuzz cmin TARGET, with the options below; then, in corpus/TARGET:
+#   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cJf ../../seeds/TARGET.tar.xz .
 set -eu
 cd "$(dirname "$0")/fuzz"
 
@@ -18,6 +22,10 @@ fi
 [ $# -gt 0 ] || set -- $(rustup run nightly cargo fuzz list)
 for target in "$@"; do
     printf 'fuzz: %s for %s s\n' "$target" "$seconds" >&2
+    if [ -f "seeds/$target.tar.xz" ] && [ ! -d "corpus/$target" ]; then
+        mkdir -p "corpus/$target"
+        tar -xJf "seeds/$target.tar.xz" -C "corpus/$target"
+    fi
     # Where the input is structured, watching every comparison finds little and takes most of the time; and
     # these run whole stacks of safe code on the reactor, which `test-sanitize` and Miri look at: without
     # both they take twenty times as many inputs.
