@@ -136,16 +136,15 @@ impl Kernel {
         let is_deaf = self.ears.iter().any(JoinHandle::is_finished);
         assert!(!is_deaf, "a part of the kernel has failed before");
         let platform = self.descriptors.platform();
-        let last_look = platform.last_look();
+        let looks = platform.looks();
         let finished = self.reactor.block_on(Outermost {
             kernel: self,
             future,
             has_paused: false,
         });
         self.alias.stands_for_nobody();
-        if platform.last_look() == last_look && platform.is_look_due() {
-            // It did not sleep, perhaps never does, and is to hear of the outside too: with its next wait.
-            platform.look();
+        if platform.looks() == looks {
+            platform.pass(); // it did not sleep, and perhaps never does
         }
         finished
     }

@@ -48,7 +48,10 @@ pub(crate) struct Linux {
     /// Ends a sleep. Watched for edges, so that nobody has to read it.
     wake: OwnedFd,
     sleep: AtomicU8,
-    last_look: AtomicU64,
+    /// Looks so far.
+    looks: AtomicU64,
+    /// How many there were when somebody passed, and when that was first so.
+    passed: [AtomicU64; 2],
     eyes: Mutex<Eyes>,
 }
 
@@ -72,7 +75,8 @@ impl Linux {
             lines: IrqLines::new(),
             wake,
             sleep: AtomicU8::new(AWAKE),
-            last_look: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
+            passed: Default::default(),
             eyes: Mutex::new(Eyes {
                 epoll,
                 found: Vec::new(),
@@ -123,7 +127,7 @@ impl Linux {
         let _ = eyes.look(timeout);
         let found = !eyes.found.is_empty();
         drop(eyes);
-        self.last_look.store(now().as_nanos(), Ordering::Relaxed);
+        self.looks.fetch_add(1, Ordering::Relaxed);
         if found {
             self.lines.raise(FOUND);
         }
@@ -137,14 +141,9 @@ impl Linux {
         self.unpark();
     }
 
-    /// When the last look was.
-    pub(crate) fn last_look(&self) -> Instant {
-        Instant::from_nanos(self.last_look.load(Ordering::Relaxed))
-    }
-
-    /// Whether that was long ago, for a reactor that has something to do.
-    pub(crate) fn is_look_due(&self) -> bool {
-        now().duration_since(self.last_look()) >= LONGEST_PASS
+    /// How many looks there have been.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     /// Whether this Linux has what a kernel needs.
@@ -220,8 +219,16 @@ unsafe impl Platform for Linux {
         self.look_within(Some(Duration::ZERO))
     }
 
+    /// Looks if there was no look for a while; who sleeps now and then has no need of that, and is not asked the time.
     fn pass(&self) {
-        if self.is_look_due() {
+        let [passed, since] = &self.passed;
+        let looks = self.looks();
+        if passed.swap(looks, Ordering::Relaxed) != looks {
+            since.store(now().as_nanos(), Ordering::Relaxed);
+            return;
+        }
+        let since = Instant::from_nanos(since.load(Ordering::Relaxed));
+        if now().duration_since(since) >= LONGEST_PASS {
             self.look_within(Some(Duration::ZERO));
         }
     }
