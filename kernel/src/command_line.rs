@@ -1,7 +1,7 @@
 //! The kernel's command line: what the person who starts the machine chooses.
 //!
 //! `kernel options -- workload arguments`. The options are `log=`, `net=` (and `net1=`, `net2=`, …
-//! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](crate::policy)),
+//! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](mod@crate::policy)),
 //! `env=NAME=VALUE` (a variable for the workload) and `trace=on` (its trace); the README of the examples shows them at work. Called
 //! once by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
 //! finds can be set before its [warnings](CommandLine::warnings) are said.
