@@ -17,9 +17,12 @@ const CANNOT_BE: [&str; 2] = [
 
 /// The suite, built once for all tests.
 fn suite() -> Command {
+    program().command_alone()
+}
+
+fn program() -> &'static Program {
     static SUITE: std::sync::OnceLock<Program> = std::sync::OnceLock::new();
-    let program = SUITE.get_or_init(|| Program::build(&support::sources("tests/abi")));
-    program.command_alone()
+    SUITE.get_or_init(|| Program::build(&support::sources("tests/abi")))
 }
 
 /// A process with all that the suite can make use of.
@@ -108,6 +111,42 @@ fn a_policy_can_be_narrower_than_the_kinds() {
         )
         .args(["policy=log,time,task,mem,io,net", "narrow"]);
     assert_eq!(expect_all_passed(&mut command).2, 6);
+}
+
+/// With memory for all that there may be.
+#[test]
+fn the_limits_are_where_the_header_says() {
+    let mut command = suite();
+    command.env("UKERNEL_MEMORY", "512").arg("limits");
+    assert_eq!(expect_all_passed(&mut command).2, 6);
+}
+
+/// The suite is its own name server. What the host's resolver does not tell apart, the library cannot: that a server has
+/// failed, and that it does not answer.
+#[test]
+fn names_are_asked_of_a_server() {
+    let Some(mut command) = program().command_with_name_server() else {
+        eprintln!("SKIPPED names: a process may not have a resolv.conf of its own here");
+        return;
+    };
+    let outcome = support::run(command.args(["dns", "only=names"]), DEADLINE);
+    let lines = outcome.output.lines();
+    let wrong: Vec<&str> = lines
+        .filter(|line| line.starts_with("not ok ") || line.contains(".c:"))
+        .filter(|line| {
+            !line.contains("\"broken.test\"") || !line.ends_with("gives ERR_TIMEOUT, not ERR_IO")
+        })
+        .collect();
+    assert_eq!(wrong.len(), 1, "{wrong:?}\n{}", outcome.log);
+    assert!(
+        wrong[0].ends_with("names: what the server says instead is told"),
+        "{wrong:?}"
+    );
+    assert!(
+        outcome.output.contains("\n8 passed, 1 failed\n"),
+        "{}",
+        outcome.output
+    );
 }
 
 #[test]

@@ -123,16 +123,34 @@ impl Program {
     /// To run it in a network of its own, with nothing but a loopback: it may then have any port. Where that is not allowed,
     /// in the host's, where others may have them.
     pub(crate) fn command_alone(&self) -> Command {
+        let alone = self.command_in("--net", "ip link set lo up");
+        alone.unwrap_or_else(|| self.command())
+    }
+
+    /// The same, where names are asked of 127.0.0.1. `None`: that is not allowed.
+    pub(crate) fn command_with_name_server(&self) -> Option<Command> {
+        let settings = self.folder.path().join("resolv.conf");
+        fs::write(
+            &settings,
+            "nameserver 127.0.0.1\noptions timeout:1 attempts:2\n",
+        )
+        .expect("the folder is there");
+        let mount = format!("mount --bind {} /etc/resolv.conf", settings.display());
+        self.command_in("--net --mount", &format!("ip link set lo up && {mount}"))
+    }
+
+    /// To run it in namespaces of its own, in which a command of the shell was run before. `None`: that does not work.
+    fn command_in(&self, namespaces: &str, before: &str) -> Option<Command> {
         let prepare = |unshare: &mut Command| {
-            let script = "ip link set lo up && exec \"$@\"";
-            unshare.args(["--map-root-user", "--net", "sh", "-c", script, "sh"]);
+            let script = format!("{before} && exec \"$@\"");
+            unshare.arg("--map-root-user").args(namespaces.split(' '));
+            unshare.args(["sh", "-c", &script, "sh"]);
         };
         let mut probe = Command::new("unshare");
         prepare(&mut probe);
-        match probe.arg("true").output() {
-            Ok(output) if output.status.success() => self.command_under("unshare", prepare),
-            _ => self.command(),
-        }
+        let output = probe.arg("true").output();
+        let works = output.is_ok_and(|output| output.status.success());
+        works.then(|| self.command_under("unshare", prepare))
     }
 
     fn path(&self) -> PathBuf {
