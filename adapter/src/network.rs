@@ -5,7 +5,7 @@
 
 mod datagram;
 mod listener;
-mod resolve;
+pub(crate) mod resolve;
 mod stream;
 
 use std::future::{Future, ready};

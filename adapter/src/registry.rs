@@ -16,7 +16,8 @@ use abi::Error;
 
 use crate::coroutine::Running;
 use crate::kernel::Kernel;
-use crate::thread;
+use crate::network::resolve;
+use crate::{space, thread, wake};
 
 /// The most kernels of a process; each has two descriptors.
 pub(crate) const MAX_KERNELS: usize = 4096;
@@ -198,14 +199,28 @@ pub(crate) fn enter_own() -> Result<(), Error> {
 
 // --- forks ---------------------------------------------------------------------------------------------------------------
 
+/// The locks of the process, all of them at once.
+struct Locks {
+    _kernels: MutexGuard<'static, Kernels>,
+    _wakes: wake::Lock,
+    _code: space::Lock,
+    _questions: resolve::Lock,
+}
+
 thread_local! {
-    /// The lock on all kernels while this thread forks, so that the child does not inherit it locked.
-    static FORKING: RefCell<Option<MutexGuard<'static, Kernels>>> = const { RefCell::new(None) };
+    /// The locks while this thread forks, so that the child inherits none that another thread has.
+    static FORKING: RefCell<Option<Locks>> = const { RefCell::new(None) };
 }
 
 extern "C" fn before_fork() {
-    let guard = kernels();
-    let _ = FORKING.try_with(|forking| forking.replace(Some(guard)));
+    // Whoever has one of them takes no other.
+    let locks = Locks {
+        _kernels: kernels(),
+        _wakes: wake::lock(),
+        _code: space::lock(),
+        _questions: resolve::lock(),
+    };
+    let _ = FORKING.try_with(|forking| forking.replace(Some(locks)));
 }
 
 extern "C" fn after_fork_in_parent() {
@@ -222,7 +237,7 @@ fn notice_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the three are functions of this library, which is never unloaded once it has thread-local
-        // destructors; they use nothing but the lock, which they hold in between.
+        // destructors; they use nothing but locks, which they hold in between.
         let failed = unsafe {
             libc::pthread_atfork(
                 Some(before_fork),

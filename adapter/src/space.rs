@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use calls::user::{AddressSpace, Alleged, Place, Plain};
 
@@ -66,9 +66,17 @@ pub(crate) unsafe fn place<T: Plain>(address: u64) -> Option<Place<T>> {
 /// Ranges that were executable when they were looked at last.
 static CODE: Mutex<Vec<Range<u64>>> = Mutex::new(Vec::new());
 
+/// What keeps others from asking what is code.
+pub(crate) type Lock = MutexGuard<'static, Vec<Range<u64>>>;
+
+/// Keeps others from asking what is code.
+pub(crate) fn lock() -> Lock {
+    CODE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether a function may be at that address.
 pub(crate) fn is_code(address: u64) -> bool {
-    let mut code = CODE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut code = lock();
     let known = |code: &[Range<u64>]| code.iter().any(|range| range.contains(&address));
     if !known(&code) {
         *code = executable_ranges();

@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
 use abi::Error;
@@ -22,6 +22,7 @@ use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::sync::Wakers;
 
 use crate::platform::{Linux, SIGNALLED};
+use crate::registry;
 
 /// The most wakers of a process. Beyond, making one gives [`Error::NoMemory`].
 pub(crate) const MAX_WAKES: usize = 8192;
@@ -38,6 +39,8 @@ struct Slot {
     count: AtomicU64,
     /// From `Arc::into_raw`, while it is alive or used.
     platform: AtomicPtr<Linux>,
+    /// How many forks away its process was. In a child the eventfd would be the parent's.
+    made_in: AtomicU32,
 }
 
 static SLOTS: [Slot; MAX_WAKES] = [const {
@@ -45,6 +48,7 @@ static SLOTS: [Slot; MAX_WAKES] = [const {
         state: AtomicU64::new(1 << GENERATION),
         count: AtomicU64::new(0),
         platform: AtomicPtr::new(ptr::null_mut()),
+        made_in: AtomicU32::new(0),
     }
 }; MAX_WAKES];
 
@@ -54,15 +58,23 @@ static FREE: Mutex<Free> = Mutex::new(Free {
     used_before: Vec::new(),
 });
 
-struct Free {
+pub(crate) struct Free {
     untouched: usize,
     used_before: Vec<usize>,
+}
+
+/// What keeps others from making wakers.
+pub(crate) type Lock = MutexGuard<'static, Free>;
+
+/// Keeps others from making wakers.
+pub(crate) fn lock() -> Lock {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Signals a waker: its handle is readable until it is read. From any thread and any signal handler.
 ///
 /// # Errors
-/// [`Error::Invalid`]: there is none of that number any more.
+/// [`Error::Invalid`]: there is none of that number any more; [`Error::Unsupported`]: it was made before a fork.
 pub(crate) fn signal(waker: u64) -> Result<(), Error> {
     let slot = SLOTS.get(waker as u32 as usize).ok_or(Error::Invalid)?;
     let mut state = slot.state.load(Ordering::Acquire);
@@ -81,19 +93,20 @@ pub(crate) fn signal(waker: u64) -> Result<(), Error> {
             Err(now) => state = now,
         }
     }
-    if slot.count.fetch_add(1, Ordering::AcqRel) == 0 {
+    let is_ours = slot.made_in.load(Ordering::Relaxed) == registry::forks();
+    if is_ours && slot.count.fetch_add(1, Ordering::AcqRel) == 0 {
         let platform = slot.platform.load(Ordering::Acquire);
         // SAFETY: `Slot::open` put it there before the slot was alive, and `Slot::close` takes it when nobody uses the
         // slot; this does.
         unsafe { &*platform }.interrupt(SIGNALLED);
     }
     slot.state.fetch_sub(USER, Ordering::Release);
-    Ok(())
+    is_ours.then_some(()).ok_or(Error::Unsupported)
 }
 
 /// Takes a place for a waker of a kernel.
 fn open(platform: &Arc<Linux>) -> Result<usize, Error> {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut free = lock();
     let index = free.used_before.pop().or_else(|| {
         let index = free.untouched;
         free.untouched += 1;
@@ -102,6 +115,7 @@ fn open(platform: &Arc<Linux>) -> Result<usize, Error> {
     let index = index.ok_or(Error::NoMemory)?;
     let slot = &SLOTS[index];
     slot.count.store(0, Ordering::Relaxed);
+    slot.made_in.store(registry::forks(), Ordering::Relaxed);
     let platform = Arc::into_raw(Arc::clone(platform)).cast_mut();
     slot.platform.store(platform, Ordering::Relaxed);
     slot.state.fetch_or(ALIVE, Ordering::Release);
@@ -122,7 +136,7 @@ fn close(index: usize) {
     let before = slot.state.fetch_add(1 << GENERATION, Ordering::Release);
     // A slot whose generations are used up is not used again.
     if before >> GENERATION < u64::from(u32::MAX) {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock();
         free.used_before.push(index);
     }
 }

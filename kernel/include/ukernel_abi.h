@@ -541,7 +541,7 @@ result_t io_from_fd(i32 fd, u32 flags, handle_t *handle_out);
  * ERR_NOMEM. */
 result_t wake_create(handle_t *handle_out, u64 *waker_out);
 /* From any thread, in whatever kernel or none, and from signal handlers; it changes no errno. No such waker any more:
- * ERR_INVALID. */
+ * ERR_INVALID. A waker of the parent in the child of a fork: ERR_UNSUPPORTED. */
 result_t wake_signal(u64 waker);
 
 #ifdef __cplusplus

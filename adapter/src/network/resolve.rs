@@ -83,7 +83,11 @@ impl Question {
 /// Questions that are being asked, and who waits to ask.
 static PLACES: Mutex<(usize, Vec<Waker>)> = Mutex::new((0, Vec::new()));
 
-fn places() -> MutexGuard<'static, (usize, Vec<Waker>)> {
+/// What keeps others from beginning and ending questions.
+pub(crate) type Lock = MutexGuard<'static, (usize, Vec<Waker>)>;
+
+/// Keeps others from beginning and ending questions.
+pub(crate) fn lock() -> Lock {
     PLACES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -93,7 +97,7 @@ struct Place;
 impl Place {
     async fn take() -> Place {
         poll_fn(|cx| {
-            let (taken, waiters) = &mut *places();
+            let (taken, waiters) = &mut *lock();
             if *taken < MAX_QUESTIONS {
                 *taken += 1;
                 return Poll::Ready(Place);
@@ -110,7 +114,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let waiters = {
-            let (taken, waiters) = &mut *places();
+            let (taken, waiters) = &mut *lock();
             *taken -= 1;
             std::mem::take(waiters)
         };

@@ -44,6 +44,7 @@ tests! {
     there_is_a_limit_to_kernels
     what_a_kernel_has_ends_with_it
     a_fork_is_noticed
+    a_fork_beside_busy_threads
     every_wake_of_other_threads_counts
     a_wake_stays_until_it_is_read
     stale_wakers_are_refused

@@ -401,7 +401,7 @@ static void what_a_kernel_has_ends_with_it(void)
 
 /* --- forks -------------------------------------------------------------------------------------------------------- */
 
-static void in_the_child(u64 kernel, u64 other, handle_t set)
+static void in_the_child(u64 kernel, u64 other, handle_t set, u64 waker)
 {
     io_event_t event;
     u64 own = 0;
@@ -409,6 +409,7 @@ static void in_the_child(u64 kernel, u64 other, handle_t set)
     int before = descriptors();
     EQUAL(interest_wait(set, &event, 1, 0, &count), ERR_UNSUPPORTED);
     EQUAL(cap_exit(), ERR_UNSUPPORTED);
+    EQUAL(wake_signal(waker), ERR_UNSUPPORTED);
     EQUAL(kernel_enter(other), ERR_UNSUPPORTED);
     OKAY(kernel_destroy(other));
     OKAY(kernel_leave());
@@ -421,28 +422,72 @@ static void in_the_child(u64 kernel, u64 other, handle_t set)
 
 static void a_fork_is_noticed(void)
 {
-    u64 other = 0, kernel = new_kernel();
+    u64 other = 0, kernel = new_kernel(), waker = 0;
     int ends[2], status = 0;
-    handle_t set;
+    handle_t set, wake = 0;
     pid_t child;
     EQUAL(pipe(ends), 0);
     set = set_of(adopt(ends[0], IO_OPEN_READ));
     EQUAL(ready_in(set, 0), 0);
+    OKAY(wake_create(&wake, &waker));
     OKAY(kernel_create(&other));
     fflush(stderr);
     child = fork();
     if (child == 0) {
         failures = 0;
-        in_the_child(kernel, other, set);
+        in_the_child(kernel, other, set, waker);
         _exit(failures);
     }
     EQUAL(waitpid(child, &status, 0), child);
     EQUAL(status, 0);
     EQUAL(ready_in(set, 10 * MILLISECOND), 0); /* the child took nothing away */
+    EQUAL(ready_in(set_of(wake), 0), 0);
     EQUAL(write(ends[1], "x", 1), 1);
     EQUAL(ready_in(set, FOREVER), IO_READABLE);
     end_kernel(kernel);
     OKAY(kernel_destroy(other));
+}
+
+static void *allocates_kernels(void *argument)
+{
+    volatile int *goes_on = (volatile int *)argument;
+    while (*goes_on) {
+        u64 kernel = new_kernel(), waker = 0;
+        handle_t wake = 0;
+        OKAY(wake_create(&wake, &waker));
+        end_kernel(kernel);
+    }
+    return 0;
+}
+
+/* What the others are at when a thread forks does not hold up the child. */
+static void a_fork_beside_busy_threads(void)
+{
+    pthread_t threads[2];
+    volatile int goes_on = 1;
+    u32 at, round;
+    for (at = 0; at < COUNT(threads); at++)
+        EQUAL(pthread_create(&threads[at], 0, allocates_kernels, (void *)&goes_on), 0);
+    for (round = 0; round < 100; round++) {
+        int status = 77;
+        pid_t child = fork();
+        if (child == 0) {
+            u64 kernel = 0, waker = 0;
+            handle_t wake = 0;
+            failures = 0;
+            alarm(20);
+            kernel = new_kernel();
+            OKAY(wake_create(&wake, &waker));
+            OKAY(wake_signal(waker));
+            end_kernel(kernel);
+            _exit(failures);
+        }
+        EQUAL(waitpid(child, &status, 0), child);
+        EQUAL(status, 0);
+    }
+    goes_on = 0;
+    for (at = 0; at < COUNT(threads); at++)
+        pthread_join(threads[at], 0);
 }
 
 /* --- wakes -------------------------------------------------------------------------------------------------------- */
@@ -902,6 +947,7 @@ static const struct {
     TEST(there_is_a_limit_to_kernels),
     TEST(what_a_kernel_has_ends_with_it),
     TEST(a_fork_is_noticed),
+    TEST(a_fork_beside_busy_threads),
     TEST(every_wake_of_other_threads_counts),
     TEST(a_wake_stays_until_it_is_read),
     TEST(stale_wakers_are_refused),
