@@ -19,7 +19,7 @@ use calls::coroutines::{self, Ground};
 use calls::program::DEFAULT_STACK;
 use corosensei::stack::{DefaultStack, Stack};
 
-use crate::{registry, space};
+use crate::{registry, space, thread};
 
 /// A task of the program, as its calls see it.
 pub(crate) type Running = coroutines::Running<Stacks>;
@@ -100,6 +100,12 @@ unsafe impl Ground for Stacks {
             log::warn!("kernel: entered by a task and not left");
         }
         replace_current(running);
+        // It may have begun or ended, and so have run, without a call.
+        if running.is_null()
+            && let Some(kernel) = thread::current()
+        {
+            kernel.descriptors().platform().program_runs();
+        }
     }
 
     fn current() -> *const Running {

@@ -35,9 +35,7 @@ pub(crate) struct Descriptors {
     slots: RefCell<Slots>,
     /// Looks whose findings were passed on.
     looks: Cell<u64>,
-    /// Times that code of the program ran.
-    runs: Cell<u64>,
-    /// `runs` when the last findings were passed on.
+    /// How often code of the program had run when the last of them was taken.
     looked_in: Cell<u64>,
     /// Those that the program owns, by their numbers in the process.
     adopted: RefCell<HashMap<RawFd, Weak<Descriptor>>>,
@@ -62,7 +60,6 @@ impl Descriptors {
             platform,
             slots: RefCell::default(),
             looks: Cell::new(1),
-            runs: Cell::new(1),
             looked_in: Cell::new(0),
             adopted: RefCell::default(),
         })
@@ -73,11 +70,6 @@ impl Descriptors {
         &self.platform
     }
 
-    /// Code of the program is about to run, or has.
-    pub(crate) fn program_runs(&self) {
-        self.runs.set(self.runs.get() + 1);
-    }
-
     /// The number of the last look.
     pub(crate) fn looks(&self) -> u64 {
         self.looks.get()
@@ -85,7 +77,7 @@ impl Descriptors {
 
     /// Whether what the last look found is still so: nothing of the program ran since.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.looked_in.get() == self.runs.get()
+        self.looked_in.get() == self.platform.runs()
     }
 
     /// Gives a descriptor its number, which no other had before.
@@ -162,13 +154,13 @@ impl Descriptors {
     /// Passes on what a look found.
     fn tell(&self) {
         self.looks.set(self.looks.get() + 1);
-        self.looked_in.set(self.runs.get());
         let mut strays = false;
+        let tell = |number, flags| match self.find(number) {
+            Some(descriptor) => descriptor.found(readiness(flags)),
+            None => strays = true,
+        };
         self.platform
-            .take_found(|number, flags| match self.find(number) {
-                Some(descriptor) => descriptor.found(readiness(flags)),
-                None => strays = true,
-            });
+            .take_found(|runs| self.looked_in.set(runs), tell);
         if strays {
             self.start_over();
         }

@@ -66,7 +66,7 @@ impl Door for ThreadDoor {
 
     fn leave(&self) {
         if let Some(kernel) = thread::current() {
-            kernel.descriptors().program_runs();
+            kernel.descriptors().platform().program_runs();
         }
         if let Some(running) = Running::current() {
             running.leave_kernel();

@@ -34,6 +34,9 @@ use crate::{fault, logger, registry};
 /// How long tasks may take to end when their kernel ends. They end in their next wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a task may keep the others waiting before it is named in the log.
+const POLL_BUDGET: Duration = Duration::from_secs(1);
+
 /// A kernel.
 pub(crate) struct Kernel {
     number: usize,
@@ -68,6 +71,8 @@ impl Kernel {
 
     fn on(number: usize, platform: &Arc<Linux>) -> Rc<Kernel> {
         let reactor = Reactor::new(platform.clone());
+        // Linux takes the processor away whenever it likes: what is short says nothing.
+        reactor.set_poll_budget(POLL_BUDGET);
         let descriptors = Descriptors::new(platform.clone());
         let wakes = Rc::new(Wakes::new(platform.clone()));
         let settings = settings::get();

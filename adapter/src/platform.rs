@@ -52,6 +52,8 @@ pub(crate) struct Linux {
     looks: AtomicU64,
     /// How many there were when somebody passed, and when that was first so.
     passed: [AtomicU64; 2],
+    /// Times that code of the program ran.
+    runs: AtomicU64,
     eyes: Mutex<Eyes>,
 }
 
@@ -61,6 +63,8 @@ struct Eyes {
     epoll: OwnedFd,
     /// Numbers, each with what is so.
     found: Vec<(u64, EventFlags)>,
+    /// How often code of the program had run by then.
+    found_in: u64,
 }
 
 impl Linux {
@@ -77,7 +81,9 @@ impl Linux {
             sleep: AtomicU8::new(AWAKE),
             looks: AtomicU64::new(0),
             passed: Default::default(),
+            runs: AtomicU64::new(1),
             eyes: Mutex::new(Eyes {
+                found_in: 0,
                 epoll,
                 found: Vec::new(),
             }),
@@ -106,10 +112,26 @@ impl Linux {
         Ok(())
     }
 
-    /// Calls `tell` with the number and the flags of everything that the last look found, once.
-    pub(crate) fn take_found(&self, mut tell: impl FnMut(u64, EventFlags)) {
+    /// Code of the program is about to run, or has: what was found may not be so any more.
+    pub(crate) fn program_runs(&self) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Calls `tell` with the number and the flags of everything that the last look found, once. `begin` is called before,
+    /// with [`runs`](Linux::runs) as it was when that look was taken.
+    pub(crate) fn take_found(
+        &self,
+        begin: impl FnOnce(u64),
+        mut tell: impl FnMut(u64, EventFlags),
+    ) {
         let mut eyes = self.eyes();
         let mut found = std::mem::take(&mut eyes.found);
+        begin(eyes.found_in);
         drop(eyes);
         found
             .drain(..)
@@ -124,6 +146,7 @@ impl Linux {
             return true; // and nobody was told yet
         }
         // Interrupted, or whatever else: nothing was found, and the caller looks again.
+        eyes.found_in = self.runs();
         let _ = eyes.look(timeout);
         let found = !eyes.found.is_empty();
         drop(eyes);

@@ -846,6 +846,60 @@ static void a_busy_kernel_hears_of_descriptors(void)
     end_kernel(kernel);
 }
 
+/* Looks that nobody slept for find what the program may have read by the time that somebody asks. */
+static void nothing_is_told_that_was_read_meanwhile(void)
+{
+    u64 kernel = new_kernel();
+    handle_t channel = 0, set = 0;
+    io_event_t events[2];
+    int ends[2];
+    u32 round, count, at;
+    EQUAL(pipe(ends), 0);
+    OKAY(ipc_channel_create(0, &channel));
+    OKAY(interest_create(&set));
+    OKAY(interest_add(set, channel, IO_WRITABLE, 1)); /* always */
+    OKAY(interest_add(set, adopt(ends[0], IO_OPEN_READ), IO_READABLE, 2));
+    for (round = 0; round < 20000; round++) {
+        OKAY(interest_wait(set, events, 2, FOREVER, &count));
+        for (at = 0; at < count; at++)
+            CHECK(events[at].reserved == 1);
+        EQUAL(write(ends[1], "x", 1), 1);
+        OKAY(interest_wait(set, events, 2, FOREVER, &count));
+        EQUAL(read(ends[0], events, 1), 1);
+        if (failures > 0)
+            break;
+    }
+    end_kernel(kernel);
+}
+
+static int shared_pipe[2];
+
+static i32 reads_at_once(ptr_t argument)
+{
+    char byte;
+    EQUAL(read(shared_pipe[0], &byte, 1), 1);
+    return (i32)argument;
+}
+
+/* Nor what a task read that never called anything. */
+static void a_task_reads_before_another_asks(void)
+{
+    u64 kernel = new_kernel();
+    handle_t caps[1], task = 0, set;
+    u32 round;
+    EQUAL(pipe(shared_pipe), 0);
+    set = set_of(adopt(shared_pipe[0], IO_OPEN_READ));
+    OKAY(cap_acquire(CAP_TASK, &caps[0]));
+    for (round = 0; round < 2000; round++) {
+        EQUAL(write(shared_pipe[1], "x", 1), 1);
+        EQUAL(ready_in(set, FOREVER), IO_READABLE);
+        OKAY(task_spawn(P(reads_at_once), 0, caps, 1, 0, &task));
+        OKAY(task_join(task, FOREVER, 0));
+        EQUAL(ready_in(set, 0), 0);
+    }
+    end_kernel(kernel);
+}
+
 static long most_memory(void)
 {
     struct rusage usage;
@@ -960,6 +1014,8 @@ static const struct {
     TEST(a_number_that_is_reused_is_another_descriptor),
     TEST(a_descriptor_that_is_closed_while_polled_does_no_harm),
     TEST(a_busy_kernel_hears_of_descriptors),
+    TEST(nothing_is_told_that_was_read_meanwhile),
+    TEST(a_task_reads_before_another_asks),
     TEST(waits_leave_nothing_behind),
     TEST(time_is_the_monotonic_clock),
     TEST(files_are_opened_by_their_paths),
