@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trace", &["abi", "reactor"]),
     ("calls", &["abi", "reactor", "trace"]),
     ("adapter", &["abi", "reactor", "policy", "trace", "calls"]),
-    ("python-native", &["adapter"]),
+    ("python-native", &["abi", "calls", "adapter"]),
     ("netstack", &["reactor", "policy"]),
     ("drivers", &["reactor"]),
     ("ukernel-build", &[]),

@@ -139,7 +139,7 @@ def test_a_handle_that_is_closed_behind_its_back_does_no_harm(selector: UkernelS
     left, right = pair
     selector.register(left, READ)
     with selector.kernel:
-        selector.kernel.abi.handle_close(selector._poller._handles[left.fileno()])
+        selector.kernel.abi.handle_close(selector._poller.handle(left.fileno()))
     right.send(b"x")
     assert selector.select(0) == []
     key = selector.modify(left, READ | WRITE)

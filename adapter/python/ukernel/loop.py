@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,13 @@ from . import interrupts
 from .handles import HandleWaits
 from .kernel import Kernel
 from .selector import UkernelSelector
+from .transport import SocketTransport
 
 if TYPE_CHECKING:
+    import selectors
     from asyncio.unix_events import _UnixSelectorEventLoop
+
+    Ready = list[tuple[selectors.SelectorKey, int]]
 
     class _Base(_UnixSelectorEventLoop):
         """What asyncio's loop has, the same since Python 3.7, and its type information lacks."""
@@ -27,9 +32,12 @@ if TYPE_CHECKING:
         _csock: socket.socket
         _signal_handlers: dict[int, asyncio.Handle]
         _closed: bool
+        _ready: deque[asyncio.Handle]
 
         def _check_closed(self) -> None: ...
         def _check_running(self) -> None: ...
+        def _process_events(self, event_list: Ready) -> None: ...
+        def _make_socket_transport(self, sock: socket.socket, *rest: Any, **more: Any) -> asyncio.Transport: ...
 
 else:
     # The class itself: `asyncio.SelectorEventLoop` may have been replaced by this very loop.
@@ -55,6 +63,8 @@ class EventLoop(_Base):
         selector.serve_loop()
         self._ukernel = selector
         self._now = selector.time
+        self._native = selector.native
+        self._held: list[asyncio.Handle] = []
         try:
             super().__init__(selector)
         except BaseException:
@@ -77,8 +87,17 @@ class EventLoop(_Base):
         """Runs until ``stop``. In the kernel all the while; signals end its waits if this is the main thread."""
         self._check_closed()
         self._check_running()
-        with self.kernel, self._woken_by_signals():
-            super().run_forever()
+        with self._ukernel.within(), self._woken_by_signals():
+            try:
+                super().run_forever()
+            finally:
+                self._ready.extendleft(reversed(self._held))
+                self._held.clear()
+
+    def _hold(self) -> None:
+        """Keeps what is queued for the next run: called where I/O has stopped the loop, before the queue is run."""
+        self._held.extend(self._ready)
+        self._ready.clear()
 
     def remove_signal_handler(self, sig: int) -> bool:
         """As asyncio's; the last one takes the descriptor that signals write to away, which a running loop needs."""
@@ -86,6 +105,17 @@ class EventLoop(_Base):
         if removed and self.is_running() and not self.is_closed():
             signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         return removed
+
+    def _process_events(self, event_list: Ready) -> None:
+        if self._native is None:
+            super()._process_events(event_list)
+            return
+        self._native.process_events(self, event_list, self._ready)
+
+    def _make_socket_transport(self, sock: socket.socket, *rest: Any, **more: Any) -> asyncio.Transport:
+        if self._native is None:
+            return super()._make_socket_transport(sock, *rest, **more)
+        return SocketTransport(self, sock, *rest, **more)
 
     def _write_to_self(self) -> None:
         # Called from other threads and from signal handlers, also after close.

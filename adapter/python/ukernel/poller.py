@@ -58,6 +58,10 @@ class Poller:
         except InvalidError:
             pass  # somebody has closed the handle already
 
+    def handle(self, descriptor: int) -> int:
+        """The handle of a descriptor that is watched."""
+        return self._handles[descriptor]
+
     def add_handle(self, handle: int, interest: int, token: int) -> None:
         """Watches a handle of the kernel's own: a channel, a deadline. It stays the caller's."""
         self._abi.interest_add(self._set, handle, interest, token)

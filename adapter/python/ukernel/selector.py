@@ -6,7 +6,9 @@ import errno
 import math
 import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from . import abi
@@ -15,6 +17,7 @@ from .clock import clock
 from .interrupts import Interrupts, in_main_thread
 from .kernel import Kernel
 from .library import interface_of
+from .native import native_for
 from .poller import WAKE_TOKEN, Poller
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -68,7 +71,9 @@ class UkernelSelector(selectors.BaseSelector):
         """The kernel that the selector waits in. A loop is in it while it runs."""
         self.time: Callable[[], float] = clock(self.kernel)
         """The kernel's time in seconds; never goes back."""
-        self._poller = Poller(self.kernel)
+        self.native = native_for(self.kernel.abi)
+        with self.kernel:
+            self._poller: Any = self.native.Poller() if self.native else Poller(self.kernel)
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._tokens: dict[int, int] = {}
         self._next_token = HANDLE_TOKENS
@@ -146,6 +151,17 @@ class UkernelSelector(selectors.BaseSelector):
         """Leaves it to the loop to end waits when a signal arrives."""
         self._has_loop = True
 
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """Keeps the thread in the kernel, so that waits do not have to enter it."""
+        with self.kernel:
+            if self.native:
+                self.select = partial(self._poller.select, self._keys)  # type: ignore[method-assign]
+            try:
+                yield
+            finally:
+                self.__dict__.pop("select", None)
+
     def watch_handle(self, handle: int, events: int, data: Any) -> None:
         """Watches a handle of the kernel's own, or changes what it is watched for. ``data`` as in ``register``."""
         interest = _INTERESTS[_checked(events)]
@@ -180,7 +196,8 @@ class UkernelSelector(selectors.BaseSelector):
 
     def _wait(self, timeout_ns: int) -> list[tuple[int, int]]:
         if self._has_loop or timeout_ns == 0 or not in_main_thread():
-            return self._poller.wait(timeout_ns)
+            found: list[tuple[int, int]] = self._poller.wait(timeout_ns)
+            return found
         if self._interrupts is None:
             self._interrupts = Interrupts()
             self._poller.add(self._interrupts.fileno(), abi.IO_READABLE)

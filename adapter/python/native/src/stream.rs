@@ -1,0 +1,283 @@
+//! Reading and writing of the package's transport: `_read_ready` and `write` of asyncio's `_SelectorSocketTransport`,
+//! natively, for the usual case.
+//!
+//! State stays in the transport's attributes, where asyncio's methods have it. What is not usual goes back to them: an end
+//! of file, a full socket, a transport that is closing.
+#![allow(
+    unsafe_code,
+    reason = "reads and writes sockets by their numbers, into and from Python's memory"
+)]
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::python::{call_method, ends_program};
+
+/// The most that one read takes. Room for it is there once a thread: what was read is copied, and is as large as it is.
+const MAX_READ: usize = 256 * 1024;
+/// Beyond this, other threads run while a write copies.
+const LONG_WRITE: usize = 64 * 1024;
+
+thread_local! {
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a transport gives the loop to call when its socket is readable.
+#[pyclass(frozen, module = "ukernel._native")]
+pub(crate) struct Reader {
+    transport: Py<PyAny>,
+    descriptor: i32,
+    /// The protocol is an `asyncio.BufferedProtocol`.
+    buffered: AtomicBool,
+}
+
+#[pymethods]
+impl Reader {
+    #[new]
+    fn new(transport: Py<PyAny>, descriptor: i32) -> Reader {
+        Reader {
+            transport,
+            descriptor,
+            buffered: AtomicBool::new(false),
+        }
+    }
+
+    /// Says which kind of protocol the transport has from now on.
+    fn serve_buffered(&self, buffered: bool) {
+        self.buffered.store(buffered, Ordering::Relaxed);
+    }
+
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let transport = self.transport.bind(py);
+        if transport.getattr(intern!(py, "_conn_lost"))?.is_truthy()? {
+            return Ok(());
+        }
+        let protocol = transport.getattr(intern!(py, "_protocol"))?;
+        let read = match self.buffered.load(Ordering::Relaxed) {
+            true => self.read_into_its_buffer(transport, &protocol),
+            false => self.read(transport, &protocol),
+        };
+        match read {
+            Err(Failed { error, .. }) if ends_program(py, &error) => Err(error),
+            Err(Failed { doing, error }) => fatal(transport, doing, error),
+            Ok(Read::Data | Read::Nothing) => Ok(()),
+            Ok(Read::End) => transport
+                .call_method0(intern!(py, "_read_ready__on_eof"))
+                .map(drop),
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<reader of {}>", self.transport.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)
+    }
+}
+
+/// What came of reading.
+enum Read {
+    Data,
+    End,
+    Nothing,
+}
+
+/// What went wrong, in asyncio's words, and how.
+struct Failed {
+    doing: &'static str,
+    error: PyErr,
+}
+
+fn failed(doing: &'static str) -> impl Fn(PyErr) -> Failed {
+    move |error| Failed { doing, error }
+}
+
+const READING: &str = "Fatal read error on socket transport";
+const RECEIVED: &str = "Fatal error: protocol.data_received() call failed.";
+const GETTING: &str = "Fatal error: protocol.get_buffer() call failed.";
+const UPDATED: &str = "Fatal error: protocol.buffer_updated() call failed.";
+const WRITING: &str = "Fatal write error on socket transport";
+
+impl Reader {
+    /// For `data_received`.
+    fn read(
+        &self,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> Result<Read, Failed> {
+        let py = transport.py();
+        let most = transport
+            .getattr(intern!(py, "max_size"))
+            .and_then(|size| size.extract::<usize>())
+            .map_err(failed(READING))?;
+        let data = ROOM.with_borrow_mut(|room| {
+            room.resize(MAX_READ, 0);
+            let most = most.min(MAX_READ);
+            // SAFETY: the room is as large as is said.
+            let count = unsafe { receive(self.descriptor, room.as_mut_ptr(), most) };
+            count.map(|count| PyBytes::new(py, &room[..count]))
+        });
+        let data = match data {
+            Ok(data) if data.as_bytes().is_empty() => return Ok(Read::End),
+            Ok(data) => data,
+            Err(error) => return later_or(py, error),
+        };
+        call_method(protocol, intern!(py, "data_received"), &data)
+            .map(|_| Read::Data)
+            .map_err(failed(RECEIVED))
+    }
+
+    /// For `get_buffer` and `buffer_updated`.
+    fn read_into_its_buffer(
+        &self,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> Result<Read, Failed> {
+        let py = transport.py();
+        let buffer = protocol
+            .call_method1(intern!(py, "get_buffer"), (-1,))
+            .and_then(|buffer| match buffer.len()? {
+                0 => Err(PyRuntimeError::new_err(
+                    "get_buffer() returned an empty buffer",
+                )),
+                _ => Ok(buffer),
+            })
+            .map_err(failed(GETTING))?;
+        let count = receive_into(self.descriptor, &buffer).map_err(failed(READING))?;
+        let count = match count {
+            Ok(0) => return Ok(Read::End),
+            Ok(count) => count,
+            Err(error) => return later_or(py, error),
+        };
+        protocol
+            .call_method1(intern!(py, "buffer_updated"), (count,))
+            .map(|_| Read::Data)
+            .map_err(failed(UPDATED))
+    }
+}
+
+/// Sends data at once if nothing waits before it. What it gives is still to be written, by asyncio's `write`, from that
+/// byte on; nothing if `None`.
+#[pyfunction]
+pub(crate) fn send(
+    transport: &Bound<'_, PyAny>,
+    data: &Bound<'_, PyAny>,
+) -> PyResult<Option<usize>> {
+    const ALL: Option<usize> = Some(0);
+    let py = transport.py();
+    let is_set = |name: &Bound<'_, PyString>| transport.getattr(name)?.is_truthy();
+    if is_set(intern!(py, "_eof"))?
+        || is_set(intern!(py, "_conn_lost"))?
+        || !transport.getattr(intern!(py, "_empty_waiter"))?.is_none()
+        || is_set(intern!(py, "_buffer"))?
+    {
+        return Ok(ALL);
+    }
+    let descriptor: i32 = transport.getattr(intern!(py, "_sock_fd"))?.extract()?;
+    let sent = if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        let bytes = bytes.as_bytes();
+        transmit(py, descriptor, bytes.as_ptr(), bytes.len())
+    } else {
+        match PyBuffer::<u8>::get(data) {
+            Ok(buffer) if buffer.is_c_contiguous() => {
+                let sent = transmit(py, descriptor, buffer.buf_ptr().cast(), buffer.len_bytes());
+                drop(buffer);
+                sent
+            }
+            _ => return Ok(ALL),
+        }
+    };
+    match sent {
+        Ok(count) if count == data.len()? => Ok(None),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if is_for_later(&error) => Ok(ALL),
+        Err(error) => fatal(transport, WRITING, os_error(py, &error)).map(|()| None),
+    }
+}
+
+// --- sockets ---------------------------------------------------------------------------------------------------------
+
+/// # Safety
+/// There is room for that many bytes.
+unsafe fn receive(descriptor: i32, room: *mut u8, most: usize) -> io::Result<usize> {
+    // SAFETY: as promised; a number that is no socket's is an error.
+    let count = unsafe { libc::recv(descriptor, room.cast(), most, 0) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// The same into an object that lends its memory.
+fn receive_into(descriptor: i32, object: &Bound<'_, PyAny>) -> PyResult<io::Result<usize>> {
+    let buffer = PyBuffer::<u8>::get(object)?;
+    if buffer.readonly() || !buffer.is_c_contiguous() {
+        return Err(PyRuntimeError::new_err(
+            "get_buffer() returned a buffer that cannot be written",
+        ));
+    }
+    // SAFETY: the buffer says how large it is, and may be written; as long as it is held it stays.
+    let count = unsafe { receive(descriptor, buffer.buf_ptr().cast(), buffer.len_bytes()) };
+    drop(buffer);
+    Ok(count)
+}
+
+/// Sends what lies there until the caller lets it go.
+fn transmit(py: Python<'_>, descriptor: i32, data: *const u8, length: usize) -> io::Result<usize> {
+    let address = data.expose_provenance();
+    let send = || {
+        let data = std::ptr::with_exposed_provenance(address);
+        // SAFETY: the caller holds a reference to the object whose memory it is.
+        let count = unsafe { libc::send(descriptor, data, length, libc::MSG_NOSIGNAL) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    };
+    if length > LONG_WRITE {
+        py.detach(send)
+    } else {
+        send()
+    }
+}
+
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// A socket that has nothing is asked again when it is told to have something.
+fn later_or(py: Python<'_>, error: io::Error) -> Result<Read, Failed> {
+    match is_for_later(&error) {
+        true => Ok(Read::Nothing),
+        false => Err(failed(READING)(os_error(py, &error))),
+    }
+}
+
+/// The exception that Python makes of it.
+#[cold]
+fn os_error(py: Python<'_>, error: &io::Error) -> PyErr {
+    let number = error.raw_os_error().unwrap_or_default();
+    let words = py
+        .import(intern!(py, "os"))
+        .and_then(|os| os.call_method1(intern!(py, "strerror"), (number,)));
+    match words {
+        Ok(words) => PyOSError::new_err((number, words.unbind())),
+        Err(error) => error,
+    }
+}
+
+/// Ends the connection because of an error.
+#[cold]
+fn fatal(transport: &Bound<'_, PyAny>, doing: &str, error: PyErr) -> PyResult<()> {
+    let py = transport.py();
+    let arguments = (error.into_value(py), doing);
+    transport
+        .call_method1(intern!(py, "_fatal_error"), arguments)
+        .map(drop)
+}
