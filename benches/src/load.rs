@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 pub(crate) mod churn;
 pub(crate) mod datagrams;
 pub(crate) mod exchange;
+pub(crate) mod turns;
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -74,7 +74,8 @@ fn answer_length(bytes: &[u8]) -> io::Result<Option<usize>> {
         .ok_or_else(|| io::Error::other("the answer has no length"))
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+/// A connection whose calls wait, for so long.
+pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
