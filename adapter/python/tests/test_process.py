@@ -172,8 +172,8 @@ def test_a_selector_without_a_loop_is_interrupted_too() -> None:
     process = start("""
         signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
         selector = ukernel.UkernelSelector()
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)  # from here on signals come at any time
             while True:
                 selector.select()
         except KeyboardInterrupt:
