@@ -28,6 +28,7 @@ struct ThreadDoor;
 static OPEN: extern "C" fn() = {
     extern "C" fn open() {
         calls::entry::install(&ThreadDoor);
+        registry::notice_forks();
     }
     open
 };

@@ -59,7 +59,6 @@ impl Kernel {
     /// # Errors
     /// [`Error::NoMemory`]: no descriptors are left; [`Error::Unsupported`]: Linux is older than 5.11.
     pub(crate) fn new(number: usize) -> Result<Rc<Kernel>, Error> {
-        logger::install();
         fault::catch();
         let platform = Linux::new().map_err(|_| Error::NoMemory)?;
         platform.probe()?;

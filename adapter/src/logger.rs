@@ -23,6 +23,9 @@ pub(crate) fn install() {
         if log::set_logger(&StandardError).is_ok() {
             log::set_max_level(settings::get().log);
         }
+        for problem in &settings::get().problems {
+            log::warn!("policy: {problem}");
+        }
     });
 }
 

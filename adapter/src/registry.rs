@@ -10,14 +10,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::Error;
 
 use crate::coroutine::Running;
 use crate::kernel::Kernel;
 use crate::network::resolve;
-use crate::{space, thread, wake};
+use crate::{logger, space, thread, wake};
 
 /// The most kernels of a process; each has two descriptors.
 pub(crate) const MAX_KERNELS: usize = 4096;
@@ -66,9 +66,10 @@ pub(crate) fn forks() -> u32 {
 /// [`Error::NoMemory`]: there are [`MAX_KERNELS`], or no descriptors are left; [`Error::Unsupported`]: Linux is older than
 /// 5.11.
 pub(crate) fn create() -> Result<usize, Error> {
-    notice_forks();
     let number = {
         let mut kernels = kernels();
+        // With the lock, so that no child is forked in the middle of it.
+        logger::install();
         let places = kernels.places.get_or_insert_default();
         if places.len() >= MAX_KERNELS {
             return Err(Error::NoMemory);
@@ -232,21 +233,17 @@ extern "C" fn after_fork_in_child() {
     let _ = FORKING.try_with(RefCell::take);
 }
 
-/// From now on a child of this process knows that it is one.
-fn notice_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the three are functions of this library, which is never unloaded once it has thread-local
-        // destructors; they use nothing but locks, which they hold in between.
-        let failed = unsafe {
-            libc::pthread_atfork(
-                Some(before_fork),
-                Some(after_fork_in_parent),
-                Some(after_fork_in_child),
-            )
-        };
-        if failed != 0 {
-            log::warn!("kernel: forks are not noticed error={failed}");
-        }
-    });
+/// From now on a child of this process knows that it is one. Once, when the library is loaded.
+pub(crate) fn notice_forks() {
+    // SAFETY: the three are functions of this library, which is never unloaded once it has thread-local destructors;
+    // they use nothing but locks, which they hold in between.
+    let failed = unsafe {
+        libc::pthread_atfork(
+            Some(before_fork),
+            Some(after_fork_in_parent),
+            Some(after_fork_in_child),
+        )
+    };
+    // For want of memory, before the program has begun: nobody could be told.
+    debug_assert_eq!(failed, 0, "forks are not noticed");
 }

@@ -30,6 +30,8 @@ pub(crate) struct Disk {
 pub(crate) struct Settings {
     /// What programs may do.
     pub(crate) policy: Policy,
+    /// What was wrong with it, for the log.
+    pub(crate) problems: Vec<String>,
     /// By number.
     pub(crate) disks: [Option<Disk>; MAX_DISKS],
     /// Bytes of a program's allocations.
@@ -57,8 +59,10 @@ fn read() -> Settings {
         .collect();
     let value = |name: &str| variables.get(name).map(String::as_str);
     let mib = value("UKERNEL_MEMORY").and_then(|mib| mib.parse::<usize>().ok());
+    let (policy, problems) = allowed(value("UKERNEL_ALLOW"));
     Settings {
-        policy: allowed(value("UKERNEL_ALLOW")),
+        policy,
+        problems,
         disks: std::array::from_fn(|number| value(&format!("UKERNEL_DISK_{number}")).map(disk)),
         memory: mib.map_or(usize::MAX, |mib| mib.saturating_mul(1 << 20)),
         log: value("UKERNEL_LOG")
@@ -70,19 +74,20 @@ fn read() -> Settings {
     }
 }
 
-/// What the words allow; everything without the variable. A word with a mistake allows nothing of what it lists.
-fn allowed(words: Option<&str>) -> Policy {
-    let mut policy = Policy::default();
+/// What the words allow, and what is wrong with them; everything without the variable. A word with a mistake allows nothing
+/// of what it lists.
+fn allowed(words: Option<&str>) -> (Policy, Vec<String>) {
+    let (mut policy, mut problems) = (Policy::default(), Vec::new());
     let Some(words) = words else {
-        return policy;
+        return (policy, problems);
     };
     policy.limit();
     for word in words.split_ascii_whitespace() {
         if let Err(problem) = policy.allow(word) {
-            log::warn!("policy: word ignored allow={word} problem=\"{problem}\"");
+            problems.push(format!("word ignored allow={word} problem=\"{problem}\""));
         }
     }
-    policy
+    (policy, problems)
 }
 
 fn disk(text: &str) -> Disk {
@@ -90,5 +95,32 @@ fn disk(text: &str) -> Disk {
     Disk {
         path: read_only.unwrap_or(text).to_string(),
         read_only: read_only.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::capability::Kind;
+
+    #[test]
+    fn words_limit_and_mistakes_are_told() {
+        assert!(allowed(None).0.kinds().contains(Kind::Net));
+        assert!(!allowed(Some("")).0.kinds().contains(Kind::Net));
+        let (policy, problems) = allowed(Some("log,time nonsense io:serial"));
+        assert!(policy.kinds().contains(Kind::Io) && !policy.kinds().contains(Kind::Net));
+        assert!(policy.serial() && !policy.files());
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("word ignored allow=nonsense problem="));
+    }
+
+    #[test]
+    fn disks_may_be_for_reading_only() {
+        let disk = |text| {
+            let disk = disk(text);
+            (disk.path, disk.read_only)
+        };
+        assert_eq!(disk("/a,b"), ("/a,b".into(), false));
+        assert_eq!(disk("/a,ro"), ("/a".into(), true));
     }
 }

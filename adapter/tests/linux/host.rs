@@ -58,7 +58,7 @@ tests! {
     a_descriptor_that_is_closed_while_polled_does_no_harm
     a_busy_kernel_hears_of_descriptors
     nothing_is_told_that_was_read_meanwhile
-    a_task_reads_before_another_asks
+    nothing_is_told_that_another_task_has_read
     waits_leave_nothing_behind
     time_is_the_monotonic_clock
     files_are_opened_by_their_paths
