@@ -1,7 +1,7 @@
 //! One waker for all waits of a kernel's first task.
 //!
-//! Each of its waits is a task of the reactor, with a waker of its own; but what it waits for keeps wakers by whose they are,
-//! and would keep those of all waits there ever were. It is given this one instead.
+//! Each of its waits is a task of the reactor, with a waker of its own; but what it waits for keeps wakers by whose
+//! they are, and would keep those of all waits there ever were. It is given this one instead.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};

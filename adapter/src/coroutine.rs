@@ -1,7 +1,8 @@
 //! The stacks of tasks, from the process's memory.
 //!
-//! What runs on them is [`calls::coroutines`]. The pages of a stack that are never touched take no memory, so each is a
-//! good deal larger than the program asked for: what Rust's own library needs in a call is no business of the program's.
+//! What runs on them is [`calls::coroutines`]. The pages of a stack that are never touched take no memory, so each is
+//! a good deal larger than the program asked for: what Rust's own library needs in a call is no business of the
+//! program's.
 #![allow(
     unsafe_code,
     reason = "promises that what is running is kept for each thread"
@@ -24,7 +25,8 @@ use crate::{registry, space, thread};
 /// A task of the program, as its calls see it.
 pub(crate) type Running = coroutines::Running<Stacks>;
 
-/// Bytes of every stack for what calls do, beside what the program asked for. A call that finds fewer left ends its task.
+/// Bytes of every stack for what calls do, beside what the program asked for. A call that finds fewer left ends its
+/// task.
 const RESERVE: usize = 64 << 10;
 /// Below each stack a page is left out.
 const PAGE: usize = 4 << 10;
@@ -67,7 +69,8 @@ pub(crate) fn replace_current(running: *const Running) -> *const Running {
     CURRENT.replace(running)
 }
 
-// SAFETY: both use this thread's `CURRENT`. Where a task enters another kernel, `thread` keeps it for when that is left.
+// SAFETY: both use this thread's `CURRENT`. Where a task enters another kernel, `thread` keeps it for when that is
+// left.
 unsafe impl Ground for Stacks {
     type Stack = TaskStack;
     type Interrupted = ();

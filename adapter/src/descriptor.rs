@@ -1,6 +1,7 @@
 //! One descriptor: who waits for it, what epoll watches it for, and what was found.
 //!
-//! Behind every handle of a kernel that Linux is asked about. Belongs to the kernel's context. It never reads or writes.
+//! Behind every handle of a kernel that Linux is asked about. Belongs to the kernel's context. It never reads or
+//! writes.
 #![allow(
     unsafe_code,
     reason = "uses descriptors that the program owns, by their numbers"
@@ -319,7 +320,8 @@ impl Descriptor {
         let reads = interest.contains(Interest::READABLE);
         flags.set(EventFlags::IN, reads);
         flags.set(EventFlags::OUT, interest.contains(Interest::WRITABLE));
-        // Of what is the program's, other loops tell no half-closed streams, and who only writes would turn in circles.
+        // Of what is the program's, other loops tell no half-closed streams, and who only writes would turn in
+        // circles.
         flags.set(EventFlags::RDHUP, reads && self.is_own());
         // Nobody waits: hang-up and error, which epoll always tells, are told once, not again and again. It stays
         // registered because that is how a number that was given to something else is noticed.
@@ -343,8 +345,8 @@ impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.owner {
             Owner::Kernel(fd) => fd.as_fd(),
-            // SAFETY: the program may close it at any time and get another under its number, which `BorrowedFd` does not
-            // want; but what is done with it here are system calls, each of which finds whatever is open then, or
+            // SAFETY: the program may close it at any time and get another under its number, which `BorrowedFd` does
+            // not want; but what is done with it here are system calls, each of which finds whatever is open then, or
             // gives an error. Nobody relies on what it is.
             Owner::Program(fd) => unsafe { BorrowedFd::borrow_raw(*fd) },
         }
@@ -363,8 +365,8 @@ impl Drop for Descriptor {
             && self.given.get()
             && !self.is_lost.get()
         {
-            // SAFETY: the program gave it away with `io_from_fd`, whose contract in the header is that it does not close
-            // it itself then.
+            // SAFETY: the program gave it away with `io_from_fd`, whose contract in the header is that it does not
+            // close it itself then.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
         self.descriptors.remove(self.number.get());

@@ -1,12 +1,12 @@
 //! What the kernel watches: every descriptor behind a handle, and what is known of it.
 //!
-//! Owns the table of [`Descriptor`]s, and the task that passes on what a look of the [`Linux`] platform found. Belongs to
-//! the kernel's context.
+//! Owns the table of [`Descriptor`]s, and the task that passes on what a look of the [`Linux`] platform found.
+//! Belongs to the kernel's context.
 //!
 //! # How readiness is known
 //!
-//! A descriptor is registered with epoll, level-triggered, for what somebody waits for, and a look tells everything that is
-//! so. What it told is true until code of the program runs, which may read what was there. From then on
+//! A descriptor is registered with epoll, level-triggered, for what somebody waits for, and a look tells everything
+//! that is so. What it told is true until code of the program runs, which may read what was there. From then on
 //!
 //! * somebody who is told nothing since is to hear the news: the descriptor is asked by itself, with `poll`;
 //! * to everybody else it is *not known to be ready*: they wait, and the next look tells them again, if it is still so.
@@ -105,7 +105,8 @@ impl Descriptors {
         }
     }
 
-    /// Adopts a descriptor of the program. One that had its number before is closed, then, whatever its handle is told.
+    /// Adopts a descriptor of the program. One that had its number before is closed, then, whatever its handle is
+    /// told.
     ///
     /// # Errors
     /// [`Errno::EXIST`]: it has a handle already; [`Errno::BADF`]: it is not open; and what registering it may give.

@@ -1,5 +1,5 @@
-//! How the program's calls come into its kernel, and how they wait: a spawned task leaves its stack, and the thread itself
-//! runs everything until it may go on.
+//! How the program's calls come into its kernel, and how they wait: a spawned task leaves its stack, and the thread
+//! itself runs everything until it may go on.
 //!
 //! Called by `calls::entry` only.
 #![allow(

@@ -1,7 +1,9 @@
-//! Faults of the program's own code in a spawned task, where the environment asks for it (`UKERNEL_FAULTS=task`): they end
-//! that task, as in the guest. Otherwise, and for everything else, they are the process's, as of any library.
+//! Faults of the program's own code in a spawned task, where the environment asks for it (`UKERNEL_FAULTS=task`):
+//! they end that task, as in the guest. Otherwise, and for everything else, they are the process's, as of any
+//! library.
 //!
-//! Owns handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE, and each thread's stack for them: a task may have used up its own.
+//! Owns handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE, and each thread's stack for them: a task may have used up its
+//! own.
 #![allow(
     unsafe_code,
     reason = "handles signals, and lets a stack go on elsewhere than where it was interrupted"

@@ -1,7 +1,7 @@
 //! Descriptors that the program has opened, as files: `io_from_fd`.
 //!
-//! A transfer takes or gives what there is without waiting. Whether the descriptor waits is not changed: that is for those
-//! who have it too.
+//! A transfer takes or gives what there is without waiting. Whether the descriptor waits is not changed: that is for
+//! those who have it too.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -23,7 +23,8 @@ const MOST_WITHOUT_WAITING: usize = 4096;
 /// A descriptor of the program.
 pub(crate) struct Adopted {
     descriptor: Rc<Descriptor>,
-    /// Whether it is a socket, which can be told not to wait whatever it does otherwise; as long as nothing else is known.
+    /// Whether it is a socket, which can be told not to wait whatever it does otherwise; as long as nothing else is
+    /// known.
     is_socket: Cell<bool>,
 }
 

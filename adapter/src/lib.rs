@@ -2,8 +2,8 @@
 //! `kernel/include/ukernel_abi.h`.
 //!
 //! Handles, capabilities, channels and interest sets, tasks and timers are the kernel's own (the crates `calls` and
-//! `reactor`); here is what they stand on: a [`Platform`](reactor::platform::Platform) over epoll, sockets and files of
-//! Linux behind the traits of [`calls::backend`], stacks of the process. And what only makes sense in a process
+//! `reactor`); here is what they stand on: a [`Platform`](reactor::platform::Platform) over epoll, sockets and files
+//! of Linux behind the traits of [`calls::backend`], stacks of the process. And what only makes sense in a process
 //! ([`host`]): several kernels, descriptors that the program has opened itself, wakes from other threads and from
 //! signal handlers.
 //!

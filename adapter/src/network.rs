@@ -1,7 +1,7 @@
 //! The network of a process: sockets of Linux, none of which ever blocks, under the policy of the environment.
 //!
-//! Where Linux does not do what the interface says, it is made so here: a port that is taken stays taken although nobody
-//! listens there yet, and one whose last connections are not quite over can be listened on all the same.
+//! Where Linux does not do what the interface says, it is made so here: a port that is taken stays taken although
+//! nobody listens there yet, and one whose last connections are not quite over can be listened on all the same.
 
 mod datagram;
 mod listener;

@@ -1,12 +1,12 @@
 //! Linux as a machine for a reactor: the clock, and the sleep in `epoll`.
 //!
-//! Owns one epoll instance, what its last look found, and the eventfd by which other threads and signal handlers end a
-//! sleep. Called by the run loop, and by [`Descriptors`](crate::descriptors::Descriptors) for what is registered. There is
-//! no interrupt: what a look finds raises a line, and the reactor goes on as it does in the guest.
+//! Owns one epoll instance, what its last look found, and the eventfd by which other threads and signal handlers end
+//! a sleep. Called by the run loop, and by [`Descriptors`](crate::descriptors::Descriptors) for what is registered.
+//! There is no interrupt: what a look finds raises a line, and the reactor goes on as it does in the guest.
 //!
-//! rustix and not `polling`: `polling` is the portable form of the same calls, which forgets what it has told unless it
-//! is registered anew each time, or takes a lock and a map for level mode; here one `epoll_wait` is all that a wait
-//! costs.
+//! rustix and not `polling`: `polling` is the portable form of the same calls, which forgets what it has told unless
+//! it is registered anew each time, or takes a lock and a map for level mode; here one `epoll_wait` is all that a
+//! wait costs.
 #![allow(unsafe_code, reason = "implements the unsafe trait Platform")]
 
 use std::mem::MaybeUninit;
@@ -122,8 +122,8 @@ impl Linux {
         self.runs.load(Ordering::Relaxed)
     }
 
-    /// Calls `tell` with the number and the flags of everything that the last look found, once. `begin` is called before,
-    /// with [`runs`](Linux::runs) as it was when that look was taken.
+    /// Calls `tell` with the number and the flags of everything that the last look found, once. `begin` is called
+    /// before, with [`runs`](Linux::runs) as it was when that look was taken.
     pub(crate) fn take_found(
         &self,
         begin: impl FnOnce(u64),
@@ -157,8 +157,8 @@ impl Linux {
         found
     }
 
-    /// Raises a line and ends the sleep. From any thread, and any signal handler: two atomic operations, and a system call
-    /// only where the kernel sleeps.
+    /// Raises a line and ends the sleep. From any thread, and any signal handler: two atomic operations, and a system
+    /// call only where the kernel sleeps.
     pub(crate) fn interrupt(&self, line: u8) {
         self.lines.raise(line);
         self.unpark();
@@ -219,9 +219,9 @@ fn now() -> Instant {
     Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
-// SAFETY: `context` is the number of the kernel that the thread has entered, and one thread at a time can have entered a
-// kernel (`registry`); a thread that is in none has a number that no kernel has. There are no interrupts; signal handlers
-// call `interrupt`, which raises a line.
+// SAFETY: `context` is the number of the kernel that the thread has entered, and one thread at a time can have
+// entered a kernel (`registry`); a thread that is in none has a number that no kernel has. There are no interrupts;
+// signal handlers call `interrupt`, which raises a line.
 unsafe impl Platform for Linux {
     fn now(&self) -> Instant {
         now()

@@ -1,6 +1,7 @@
 //! All kernels of the process: who is in which, and what a fork does to them.
 //!
-//! Owns them. Called by the functions of [`host`](crate::host) from any thread, and by the door for a thread's own kernel.
+//! Owns them. Called by the functions of [`host`](crate::host) from any thread, and by the door for a thread's own
+//! kernel.
 #![allow(
     unsafe_code,
     reason = "moves kernels between threads, one thread at a time"
@@ -32,9 +33,9 @@ enum Place {
 
 struct Parked(Rc<Kernel>);
 
-// SAFETY: a kernel's `Rc`s, tasks and cells are reached through the kernel only, and what leaves it (wakers, `Linux`) is made
-// for other threads. It is parked when the last thread has left it, in `leave`, which gives away that thread's only `Rc`;
-// the lock of `KERNELS` orders what that thread did before what the next one does.
+// SAFETY: a kernel's `Rc`s, tasks and cells are reached through the kernel only, and what leaves it (wakers, `Linux`)
+// is made for other threads. It is parked when the last thread has left it, in `leave`, which gives away that
+// thread's only `Rc`; the lock of `KERNELS` orders what that thread did before what the next one does.
 unsafe impl Send for Parked {}
 
 #[derive(Default)]
@@ -169,7 +170,8 @@ pub(crate) fn refuse_after_fork(number: usize) -> Error {
     Error::Unsupported
 }
 
-// --- a thread's own kernel -----------------------------------------------------------------------------------------------
+// --- a thread's own kernel
+// -----------------------------------------------------------------------------------------------
 
 /// The kernel that a thread has got without asking for one.
 struct Own(usize);
@@ -198,7 +200,8 @@ pub(crate) fn enter_own() -> Result<(), Error> {
     kept.map(drop).map_err(|_| Error::Invalid)
 }
 
-// --- forks ---------------------------------------------------------------------------------------------------------------
+// --- forks
+// ---------------------------------------------------------------------------------------------------------------
 
 /// The locks of the process, all of them at once.
 struct Locks {

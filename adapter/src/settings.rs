@@ -74,8 +74,8 @@ fn read() -> Settings {
     }
 }
 
-/// What the words allow, and what is wrong with them; everything without the variable. A word with a mistake allows nothing
-/// of what it lists.
+/// What the words allow, and what is wrong with them; everything without the variable. A word with a mistake allows
+/// nothing of what it lists.
 fn allowed(words: Option<&str>) -> (Policy, Vec<String>) {
     let (mut policy, mut problems) = (Policy::default(), Vec::new());
     let Some(words) = words else {

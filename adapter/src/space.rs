@@ -35,8 +35,8 @@ fn is_ours(address: usize, len: usize) -> bool {
     address >= LOWEST && end.is_some_and(|end| end <= END)
 }
 
-// SAFETY: a program of a process may pass pointers to what it owns, by the header's contract; the ranges that no process can
-// have are told apart here. That no object of the library lies there is part of that contract.
+// SAFETY: a program of a process may pass pointers to what it owns, by the header's contract; the ranges that no
+// process can have are told apart here. That no object of the library lies there is part of that contract.
 unsafe impl AddressSpace for Process {
     fn allows(&self, address: usize, len: usize, _: bool) -> bool {
         is_ours(address, len)

@@ -1,7 +1,8 @@
-//! What programs open: `serial`, which is standard output, `disk:N`, a file that the environment names, and `file:PATH`.
+//! What programs open: `serial`, which is standard output, `disk:N`, a file that the environment names, and
+//! `file:PATH`.
 //!
-//! Files are read and written in place: the thread waits for Linux, and so does everything in its kernel. A transfer lets
-//! the other tasks have their turn first.
+//! Files are read and written in place: the thread waits for Linux, and so does everything in its kernel. A transfer
+//! lets the other tasks have their turn first.
 
 use std::fs::{File as LinuxFile, OpenOptions};
 use std::future::poll_fn;

@@ -10,8 +10,8 @@ use reactor::task::yield_now;
 
 use crate::thread;
 
-/// Panics: 0 in a call, 1 in a wait, 2 in a wait after a pause, 3 in a task of the reactor's own, 4 in one that the kernel
-/// needs.
+/// Panics: 0 in a call, 1 in a wait, 2 in a wait after a pause, 3 in a task of the reactor's own, 4 in one that the
+/// kernel needs.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn kernel_test_panic(place: u32) -> u32 {
     match place {

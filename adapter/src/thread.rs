@@ -1,7 +1,7 @@
 //! Which kernel the running thread is in.
 //!
-//! Owns the thread's stack of entered kernels, of which the last is the one that its calls go to. Whether a kernel may be
-//! entered is the [`registry`](crate::registry)'s business.
+//! Owns the thread's stack of entered kernels, of which the last is the one that its calls go to. Whether a kernel
+//! may be entered is the [`registry`](crate::registry)'s business.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;

@@ -1,7 +1,8 @@
 //! Handles that other threads and signal handlers make readable: `wake_create`, `wake_signal`.
 //!
-//! Owns the table of wakers, which is the process's and lock-free, and for each kernel the handles that belong to it. A
-//! signal counts, raises a line of its kernel's platform and ends its sleep, as an interrupt handler of the guest would.
+//! Owns the table of wakers, which is the process's and lock-free, and for each kernel the handles that belong to it.
+//! A signal counts, raises a line of its kernel's platform and ends its sleep, as an interrupt handler of the guest
+//! would.
 #![allow(
     unsafe_code,
     reason = "keeps a platform behind a pointer that signal handlers may follow"
@@ -141,7 +142,8 @@ fn close(index: usize) {
     }
 }
 
-// --- a kernel's ------------------------------------------------------------------------------------------------------
+// --- a kernel's
+// ------------------------------------------------------------------------------------------------------
 
 /// The wakers of a kernel.
 pub(crate) struct Wakes {

@@ -1,7 +1,8 @@
 //! Names: `getaddrinfo`, which waits, on a thread of its own.
 //!
-//! A thread lives as long as its question, and wakes the task that asked when it has the answer. The task may have given up
-//! by then: the answer goes nowhere. At most [`MAX_QUESTIONS`] are asked at a time in a process; who comes then waits.
+//! A thread lives as long as its question, and wakes the task that asked when it has the answer. The task may have
+//! given up by then: the answer goes nowhere. At most [`MAX_QUESTIONS`] are asked at a time in a process; who comes
+//! then waits.
 #![allow(unsafe_code, reason = "calls getaddrinfo and reads its list")]
 
 use std::ffi::CString;
@@ -78,7 +79,8 @@ impl Question {
     }
 }
 
-// --- how many at a time ----------------------------------------------------------------------------------------------
+// --- how many at a time
+// ----------------------------------------------------------------------------------------------
 
 /// Questions that are being asked, and who waits to ask.
 static PLACES: Mutex<(usize, Vec<Waker>)> = Mutex::new((0, Vec::new()));
@@ -123,7 +125,8 @@ impl Drop for Place {
     }
 }
 
-// --- the question itself ---------------------------------------------------------------------------------------------
+// --- the question itself
+// ---------------------------------------------------------------------------------------------
 
 /// Leaves signals to the threads that the program knows.
 fn block_signals() {

@@ -9,7 +9,8 @@ use crate::support::{self, Disk, Program};
 /// The suite takes a few seconds; a loaded host may need some more.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Why the suite leaves out what only a machine can have: the code that runs the program, and the network's own servers.
+/// Why the suite leaves out what only a machine can have: the code that runs the program, and the network's own
+/// servers.
 const CANNOT_BE: [&str; 2] = [
     "nobody offers channels",
     "the machine's name server is not this program",
@@ -121,8 +122,8 @@ fn the_limits_are_where_the_header_says() {
     assert_eq!(expect_all_passed(&mut command).2, 6);
 }
 
-/// The suite is its own name server. What the host's resolver does not tell apart, the library cannot: that a server has
-/// failed, and that it does not answer.
+/// The suite is its own name server. What the host's resolver does not tell apart, the library cannot: that a server
+/// has failed, and that it does not answer.
 #[test]
 fn names_are_asked_of_a_server() {
     let Some(mut command) = program().command_with_name_server() else {

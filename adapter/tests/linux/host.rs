@@ -1,5 +1,5 @@
-//! What only a process has: several kernels, descriptors of the program's own, wakes from elsewhere, forks. The tests are in
-//! C (`programs/host.c`); each is a process of its own.
+//! What only a process has: several kernels, descriptors of the program's own, wakes from elsewhere, forks. The tests
+//! are in C (`programs/host.c`); each is a process of its own.
 
 use std::sync::OnceLock;
 use std::time::Duration;

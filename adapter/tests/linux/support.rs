@@ -120,8 +120,8 @@ impl Program {
         Self::clean(command)
     }
 
-    /// To run it in a network of its own, with nothing but a loopback: it may then have any port. Where that is not allowed,
-    /// in the host's, where others may have them.
+    /// To run it in a network of its own, with nothing but a loopback: it may then have any port. Where that is not
+    /// allowed, in the host's, where others may have them.
     pub(crate) fn command_alone(&self) -> Command {
         let alone = self.command_in("--net", "ip link set lo up");
         alone.unwrap_or_else(|| self.command())

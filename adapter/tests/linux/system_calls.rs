@@ -45,8 +45,8 @@ fn of_rounds(program: &Program, name: &str) -> Counts {
     all
 }
 
-/// Checks that a thousand rounds more cost these, and no others. A look in ten rounds more is allowed: a kernel that never
-/// sleeps looks from time to time (`Linux::pass`), and under strace everything takes long.
+/// Checks that a thousand rounds more cost these, and no others. A look in ten rounds more is allowed: a kernel that
+/// never sleeps looks from time to time (`Linux::pass`), and under strace everything takes long.
 #[track_caller]
 fn expect(program: &Program, name: &str, expected: &[(&str, i64)]) {
     const LOOK: &str = "epoll_pwait2";

@@ -1,7 +1,8 @@
-//! Runs each task of a program as a task of the reactor: a poll goes to the program's stack and comes back when the program
-//! waits, ends or fails.
+//! Runs each task of a program as a task of the reactor: a poll goes to the program's stack and comes back when the
+//! program waits, ends or fails.
 //!
-//! The same in the guest and in a process of Linux but for what stacks are made of, and what is known of faults: [`Ground`].
+//! The same in the guest and in a process of Linux but for what stacks are made of, and what is known of faults:
+//! [`Ground`].
 #![allow(
     unsafe_code,
     reason = "hands a stack to code that nobody checked, and takes it back"

@@ -1,7 +1,7 @@
 //! What the tasks of a program stand on in a machine: its memory, the processor's control words, exceptions.
 //!
-//! How a task is run on its stack is the crate `calls`'s (`coroutines`), on Linux as here. Owns the pointer to the task
-//! whose stack is in use, which exception handlers and the watchdog read.
+//! How a task is run on its stack is the crate `calls`'s (`coroutines`), on Linux as here. Owns the pointer to the
+//! task whose stack is in use, which exception handlers and the watchdog read.
 #![allow(
     unsafe_code,
     reason = "promises that there is one processor, and so one task that runs"

@@ -59,8 +59,8 @@ impl<G: Ground> Running<G> {
     /// The task whose stack is in use on this processor, or thread; for who runs on that stack or interrupted it.
     #[inline]
     pub fn current<'a>() -> Option<&'a Running<G>> {
-        // SAFETY: `while_running` sets the pointer for as long as it borrows the `Rc`. Whoever asks runs meanwhile, on the
-        // task's stack or on top of it; and while that stack is paused, its coroutine keeps the `Rc`.
+        // SAFETY: `while_running` sets the pointer for as long as it borrows the `Rc`. Whoever asks runs meanwhile,
+        // on the task's stack or on top of it; and while that stack is paused, its coroutine keeps the `Rc`.
         unsafe { G::current().as_ref() }
     }
 
@@ -117,8 +117,9 @@ impl<G: Ground> Running<G> {
         !self.in_kernel.load(Relaxed)
     }
 
-    /// Begins a call on the stack that `pointer` is in: gives its task. `None`: it is not the task's. Where the stack is
-    /// used up, the task ends here, before the kernel has anything there; it may overflow here, and is the program's then.
+    /// Begins a call on the stack that `pointer` is in: gives its task. `None`: it is not the task's. Where the stack
+    /// is used up, the task ends here, before the kernel has anything there; it may overflow here, and is the
+    /// program's then.
     #[inline]
     pub fn enter(&self, pointer: usize) -> Option<Rc<Task>> {
         if !self.stack.contains(&pointer) {
@@ -132,7 +133,8 @@ impl<G: Ground> Running<G> {
         Some(Rc::clone(&self.task))
     }
 
-    /// Polls a future until it is ready, on the task's stack. `false`: the task is to end, and the future to be dropped.
+    /// Polls a future until it is ready, on the task's stack. `false`: the task is to end, and the future to be
+    /// dropped.
     #[inline]
     pub fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) -> bool {
         while !self.task.is_cancelled() {
@@ -204,9 +206,9 @@ impl<G: Ground> Running<G> {
     pub unsafe fn divert(&self, fault: G::Fault) -> Option<TrapHandlerRegs> {
         let trap = self.trap.get()?;
         self.enter_kernel();
-        // SAFETY: the program was running, so whatever it wrote it wrote in code that the compiler knows nothing of, and
-        // nothing on the stack is the kernel's but the way back at its bottom, which stays. The coroutine is being
-        // resumed, so it is alive. Where the stack pointer is does not matter: the caller gives it up.
+        // SAFETY: the program was running, so whatever it wrote it wrote in code that the compiler knows nothing of,
+        // and nothing on the stack is the kernel's but the way back at its bottom, which stays. The coroutine is
+        // being resumed, so it is alive. Where the stack pointer is does not matter: the caller gives it up.
         Some(unsafe { trap.setup_trap_handler(move || Ending::Fault(fault)) })
     }
 }
