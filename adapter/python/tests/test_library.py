@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import HEADER
 
-from ukernel.abi import LibraryError, UkernelAbi, library
+import ukernel
+from ukernel.abi import Abi, LibraryError, UkernelAbi, UnsupportedError, library
 from ukernel.abi.constants import ERR_UNSUPPORTED
 
 COMPILER = shutil.which("cc")
@@ -50,6 +51,16 @@ def test_another_version_is_one_clear_exception(tmp_path: Path) -> None:
 @needs_compiler
 def test_a_later_minor_version_is_taken(tmp_path: Path) -> None:
     assert library.Library(stub(tmp_path, version="0, 4, 7")).version == (0, 4, 7)
+
+
+@needs_compiler
+def test_a_kernel_without_what_loops_need_says_so(tmp_path: Path) -> None:
+    """As in the guest, whose kernel is the only one."""
+    kernel = Abi(library.Library(stub(tmp_path)))
+    with pytest.raises(UnsupportedError, match="kernel_create"):
+        ukernel.UkernelSelector(kernel)
+    with pytest.raises(UnsupportedError, match="io_from_fd"):
+        kernel.io_from_fd(0)
 
 
 @needs_compiler

@@ -19,6 +19,7 @@ from conftest import Run, library_only
 import ukernel
 from ukernel.abi import ERR_IO, ERR_PERMISSION, DeviceError, LoopAbi
 from ukernel.handles import READ
+from ukernel.library import interface as default_interface
 from ukernel.testing import FakeAbi, NothingCanWake
 
 DAY = 24 * 3600
@@ -91,6 +92,15 @@ def test_a_clock_that_is_asked_to_go_back_does_not(fake: FakeAbi) -> None:
 def test_the_time_is_that_of_the_system(loop: ukernel.EventLoop, interface: LoopAbi) -> None:
     if not isinstance(interface, FakeAbi):
         assert abs(loop.time() - time.monotonic()) < 1
+
+
+@library_only
+def test_another_clock_than_the_systems_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a machine, say, whose clock begins with it."""
+    kernel = default_interface()
+    monkeypatch.setattr(kernel, "time_now", lambda: 42_000_000_000)
+    with ukernel.UkernelSelector(kernel) as selector:
+        assert selector.time() == 42.0
 
 
 def test_what_is_late_by_nothing_is_not_waited_for_again(fake: FakeAbi) -> None:

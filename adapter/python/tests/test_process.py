@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -32,6 +33,15 @@ def start(text: str, mode: str = "dev") -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def expect(process: subprocess.Popen[str], line: str) -> None:
+    """Waits for a line. Fails if it is another, or if it does not come in time."""
+    assert process.stdout
+    if not select.select([process.stdout], [], [], 30)[0]:
+        process.kill()
+        pytest.fail(f"no {line!r}: {process.communicate()}")
+    assert process.stdout.readline() == line + "\n"
+
+
 def program(text: str, status: int = 0, timeout: float = 60, mode: str = "dev") -> str:
     """Runs a program, and gives what it printed. Fails if it ends otherwise or takes too long."""
     process = start(text, mode)
@@ -39,6 +49,7 @@ def program(text: str, status: int = 0, timeout: float = 60, mode: str = "dev") 
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         raise
     assert process.returncode == status, f"status {process.returncode}\n{out}\n{err}"
     return out
@@ -140,8 +151,7 @@ def test_ctrl_c_ends_a_program_that_waits() -> None:
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     """)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
+    expect(process, "ready")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "cancelled\ninterrupted\n"), err
@@ -159,10 +169,9 @@ def test_a_handler_of_the_signal_module_runs_while_the_loop_waits() -> None:
         loop.call_soon(lambda: print("ready", flush=True))
         loop.run_forever()
     """)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
+    expect(process, "ready")
     process.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == "handled\n"
+    expect(process, "handled")
     process.send_signal(signal.SIGUSR2)
     process.communicate(timeout=20)
     assert process.returncode == 9
@@ -170,8 +179,22 @@ def test_a_handler_of_the_signal_module_runs_while_the_loop_waits() -> None:
 
 def test_a_selector_without_a_loop_is_interrupted_too() -> None:
     process = start("""
-        signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+        ended = threading.Event()
+
+        def send():
+            while not ended.wait(0.01):
+                os.kill(os.getpid(), signal.SIGUSR1)
+
+        signal.signal(signal.SIGUSR1, lambda *_: None)
         selector = ukernel.UkernelSelector()
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert selector.select() == []
+        ended.set()
+        sender.join()
+        before = time.monotonic()
+        assert selector.select(0.05) == []
+        assert time.monotonic() - before >= 0.05, "the old signal ended another wait"
         try:
             print("ready", flush=True)  # from here on signals come at any time
             while True:
@@ -180,10 +203,7 @@ def test_a_selector_without_a_loop_is_interrupted_too() -> None:
             selector.close()
             print("interrupted", flush=True)
     """)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGUSR1)
-    assert process.stdout.readline() == "handled\n"
+    expect(process, "ready")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "interrupted\n"), err

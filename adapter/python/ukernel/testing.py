@@ -330,13 +330,12 @@ class FakeAbi:
         kernel = self._begin("interest_wait", abi.CAP_IO)
         members = self._find(kernel, "interest_wait", interest_set, InterestSet).members
         ready = self._ready(kernel, members)
-        if not ready and timeout_ns == abi.FOREVER:
+        while not ready and timeout_ns == abi.FOREVER:
             if threading.active_count() == 1:
                 raise NothingCanWake(f"{len(members)} handles are watched, none is ready")
-            while not ready:
-                threading.Event().wait(0.0005)
-                ready = self._ready(kernel, members)
-        elif not ready:
+            threading.Event().wait(0.0005)  # until one of the other threads does something, or ends
+            ready = self._ready(kernel, members)
+        if not ready:
             self.now += timeout_ns
         for at, (handle, bits, token) in enumerate(ready[: events.capacity]):
             events.array[at] = abi.IoEvent(handle, bits, token)
