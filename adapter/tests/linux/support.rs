@@ -43,6 +43,11 @@ fn sanitizer() -> Option<String> {
     Some(format!("-fsanitize={name}"))
 }
 
+/// Whether there is one.
+pub(crate) fn is_sanitized() -> bool {
+    sanitizer().is_some()
+}
+
 /// The library's sanitizer is LLVM's.
 fn compiler() -> &'static str {
     sanitizer().map_or("cc", |_| "clang")

@@ -17,6 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Whether this is for a sanitizer of LLVM's. */
+#if defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
 #define P(pointer) ((ptr_t)(pointer))
 #define MILLISECOND 1000000ull
 #define SECOND 1000000000ull
@@ -872,6 +879,48 @@ static void nothing_is_told_that_was_read_meanwhile(void)
     end_kernel(kernel);
 }
 
+static handle_t new_stream(void)
+{
+    handle_t socket = 0;
+    OKAY(net_socket(NET_INET, NET_STREAM, 0, &socket));
+    return socket;
+}
+
+/* What is left of connections (TIME_WAIT) keeps a port from nobody, and a port that is taken is taken, although nobody
+ * listens there. */
+static void a_port_is_had_again_at_once_and_by_one(void)
+{
+    u64 kernel = new_kernel();
+    net_addr_v4_t address = {NET_IP4(127, 0, 0, 1), 0, 0};
+    u32 length = sizeof(address), round;
+    handle_t listener, client, server = 0, first, second;
+    size_t len;
+    char byte;
+    for (round = 0; round < 3; round++) {
+        listener = new_stream();
+        OKAY(net_bind(listener, P(&address), sizeof(address)));
+        OKAY(net_local_address(listener, P(&address), &length));
+        second = new_stream();
+        EQUAL(net_bind(second, P(&address), sizeof(address)), ERR_BUSY);
+        OKAY(net_listen(listener, 0));
+        EQUAL(net_bind(second, P(&address), sizeof(address)), ERR_BUSY);
+        client = new_stream();
+        OKAY(net_connect(client, P(&address), sizeof(address)));
+        OKAY(net_accept(listener, 0, &server, 0, 0));
+        OKAY(net_close(server)); /* this end waits then, with the port */
+        OKAY(net_recv(client, P(&byte), 1, 0, &len));
+        EQUAL(len, 0);
+        OKAY(net_close(client));
+        OKAY(net_close(listener));
+        first = new_stream();
+        OKAY(net_bind(first, P(&address), sizeof(address)));
+        EQUAL(net_bind(second, P(&address), sizeof(address)), ERR_BUSY);
+        OKAY(net_close(first));
+        OKAY(net_close(second));
+    }
+    end_kernel(kernel);
+}
+
 static int shared_pipe[2];
 
 static i32 reads_and_ends(ptr_t argument)
@@ -961,7 +1010,8 @@ static void waits_leave_nothing_behind(void)
         }
     }
     CHECK(cpu_time() - began < 30 * first);
-    CHECK(most_memory() - before < 300);
+    if (!SANITIZED) /* which keeps what was freed for a while */
+        CHECK(most_memory() - before < 300);
     end_kernel(kernel);
 }
 
@@ -1041,6 +1091,7 @@ static const struct {
     TEST(a_number_that_is_reused_is_another_descriptor),
     TEST(a_descriptor_that_is_closed_while_polled_does_no_harm),
     TEST(a_busy_kernel_hears_of_descriptors),
+    TEST(a_port_is_had_again_at_once_and_by_one),
     TEST(nothing_is_told_that_was_read_meanwhile),
     TEST(nothing_is_told_that_another_task_has_read),
     TEST(waits_leave_nothing_behind),
