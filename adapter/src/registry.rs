@@ -238,8 +238,8 @@ extern "C" fn after_fork_in_child() {
 
 /// From now on a child of this process knows that it is one. Once, when the library is loaded.
 pub(crate) fn notice_forks() {
-    // SAFETY: the three are functions of this library, which is never unloaded once it has thread-local destructors;
-    // they use nothing but locks, which they hold in between.
+    // SAFETY: the three are functions of this library, which is never unloaded (`build.rs`); they use nothing but locks,
+    // which they hold in between.
     let failed = unsafe {
         libc::pthread_atfork(
             Some(before_fork),
