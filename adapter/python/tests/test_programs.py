@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from conftest import library_only
+from test_process import program
 
 import ukernel
 
@@ -144,6 +145,39 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     running.process.stdout.close()
     words = (folder / "log").read_text()
     assert "Traceback" not in words, words
+
+
+def test_uvicorn_takes_the_loop_by_its_name() -> None:
+    text = """
+        import asyncio, os, signal, uvicorn
+
+        async def app(scope, receive, send):
+            while (message := await receive())["type"].startswith("lifespan"):
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    break
+                print(type(asyncio.get_running_loop()).__module__, flush=True)
+                asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+
+        signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it anew at its end
+        uvicorn.run(app, port=0, loop="ukernel:new_event_loop", log_level="warning")
+    """
+    assert program(text) == "ukernel.loop\n"
+
+
+def test_aiohttp_takes_a_loop() -> None:
+    text = """
+        from aiohttp import web
+
+        async def started(app):
+            print(type(asyncio.get_running_loop()).__module__, flush=True)
+            asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+
+        app = web.Application()
+        app.on_startup.append(started)
+        web.run_app(app, port=0, loop=ukernel.new_event_loop(), print=None)
+    """
+    assert program(text) == "ukernel.loop\n"
 
 
 # --- under load
