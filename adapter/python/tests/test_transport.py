@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import contextvars
 import socket
 from collections.abc import Awaitable, Callable
@@ -203,6 +204,50 @@ def test_a_transport_that_another_closes_or_pauses_is_told_nothing_more(how: str
         await turns()
 
     assert [entry[1] for entry in same(scenario)].count("data") == 1
+
+
+def test_a_transport_that_another_pauses_and_resumes_goes_on() -> None:
+    async def scenario(record: Record) -> None:
+        protocols: list[Recorder] = []
+
+        def pause_the_others(protocol: Recorder, _: bytes) -> None:
+            for other in protocols:
+                if other is not protocol:
+                    other.transport.pause_reading()
+                    other.transport.resume_reading()
+
+        peers = []
+        for _ in range(4):
+            protocols.append(Recorder(record, "one", pause_the_others))
+            peers.append((await connect(protocols[-1]))[1])
+        for text in (b"x", b"y"):
+            for peer in peers:
+                peer.send(text)
+            await turns(8)
+        for protocol, peer in zip(protocols, peers, strict=True):
+            protocol.transport.abort()
+            peer.close()
+        await turns()
+
+    record = same(scenario)
+    assert record.count(("one", "data", b"x")) == record.count(("one", "data", b"y")) == 4
+
+
+def test_a_handle_that_somebody_cancels_is_watched_no_more() -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        for watch in (loop._add_reader, loop._add_writer):
+            ours, theirs = socket.socketpair()
+            watch(ours, pytest.fail, "it was cancelled").cancel()
+            theirs.send(b"x")
+            await turns()
+            assert ours not in loop._selector.get_map()
+            ours.close()
+            theirs.close()
+
+    for factory in LOOPS:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
 
 
 def test_data_is_received_in_the_context_that_the_transport_was_made_in() -> None:
@@ -521,6 +566,41 @@ def test_what_does_not_fit_is_written_later_in_order(kind: Any) -> None:
     record = same(scenario)
     assert record.count(True) == 2
     assert ("", "pause") in record
+
+
+def test_nothing_overtakes_what_waits_to_be_written() -> None:
+    text = bytes(range(256)) * 20_000
+
+    async def scenario(record: Record) -> None:
+        loop = asyncio.get_running_loop()
+        transport, peer = await connect(Recorder(record))
+        peer.setblocking(False)
+        transport.write(text)
+        received = bytearray()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                received += peer.recv(1 << 20)
+        transport.write(b"and")  # there is room for it now, but it is not its turn
+        transport.close()
+        while data := await loop.sock_recv(peer, 1 << 20):
+            received += data
+        record.append(bytes(received) == text + b"and")
+        peer.close()
+        await turns()
+
+    assert True in same(scenario)
+
+
+def test_a_transport_that_is_closing_reads_nothing() -> None:
+    async def scenario(record: Record) -> None:
+        transport, peer = await connect(Recorder(record))
+        peer.send(b"x")
+        transport.abort()
+        transport._read_ready()
+        await turns()
+        peer.close()
+
+    assert [entry[1] for entry in same(scenario)] == ["made", "lost"]
 
 
 def test_writing_after_the_end_or_after_closing_is_as_with_asyncio() -> None:

@@ -11,8 +11,7 @@ use crate::poller::{EVENT_READ, EVENT_WRITE};
 use crate::python::{call_method, ends_program};
 use crate::stream::Reader;
 
-/// Where a `selectors.SelectorKey` has these.
-const KEY_FILEOBJ: usize = 0;
+/// Where a `selectors.SelectorKey` has its data.
 const KEY_DATA: usize = 3;
 
 /// Queues what is ready, or runs it. `queued`: the loop's queue of handles.
@@ -22,8 +21,8 @@ const KEY_DATA: usize = 3;
 #[pyfunction]
 pub(crate) fn process_events<'py>(
     event_loop: &Bound<'py, PyAny>,
-    events: &Bound<'py, PyList>,
     queued: &Bound<'py, PyAny>,
+    events: &Bound<'py, PyList>,
 ) -> PyResult<()> {
     let py = event_loop.py();
     let runs = queued.is_empty()? && !event_loop.getattr(intern!(py, "_debug"))?.is_truthy()?;
@@ -33,18 +32,13 @@ pub(crate) fn process_events<'py>(
         let key = event.get_item(0)?.cast_into::<PyTuple>()?;
         let mask: u32 = event.get_borrowed_item(1)?.extract()?;
         let data = key.get_item(KEY_DATA)?.cast_into::<PyTuple>()?;
-        let removes = [
-            (EVENT_READ, 0, intern!(py, "_remove_reader")),
-            (EVENT_WRITE, 1, intern!(py, "_remove_writer")),
-        ];
-        for (bit, at, remove) in removes {
+        for (bit, at) in [(EVENT_READ, 0), (EVENT_WRITE, 1)] {
             let handle = data.get_item(at)?;
             if mask & bit == 0 || handle.is_none() {
                 continue;
             }
             if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
-                let fileobj = key.get_item(KEY_FILEOBJ)?;
-                call_method(event_loop, remove, &fileobj)?;
+                event_loop.call_method1(intern!(py, "_forget"), (&key, handle))?;
             } else if !(runs && run(&handle)?) {
                 others.push(handle);
             }

@@ -123,7 +123,7 @@ pub(crate) fn interest_remove(set: u64, handle: u64) -> Result<(), Failure> {
 /// Waits until something of a set is ready, which is in `room` then, or the time is over: then nothing is.
 pub(crate) fn interest_wait(set: u64, timeout: u64, room: &mut Events) -> Result<(), Failure> {
     room.count = 0;
-    let capacity = room.events.len() as u32;
+    let capacity = EVENTS_AT_A_TIME as u32;
     let (events, count) = (address(&mut room.events), address(&mut room.count));
     // SAFETY: both addresses are of what lives until the call returns, with room for as much as is said.
     let code = unsafe { poll::interest_wait(set, events, capacity, timeout, count) };
@@ -135,7 +135,7 @@ pub(crate) fn interest_wait(set: u64, timeout: u64, room: &mut Events) -> Result
 
 /// Room for what a wait brings.
 pub(crate) struct Events {
-    events: [MaybeUninit<IoEvent>; EVENTS_AT_A_TIME],
+    events: MaybeUninit<[IoEvent; EVENTS_AT_A_TIME]>,
     count: u32,
 }
 
@@ -143,7 +143,7 @@ impl Events {
     /// With nothing in it.
     pub(crate) fn new() -> Events {
         Events {
-            events: [MaybeUninit::uninit(); EVENTS_AT_A_TIME],
+            events: MaybeUninit::uninit(), // an array of uninitialised ones would be filled with zeros
             count: 0,
         }
     }
@@ -151,7 +151,7 @@ impl Events {
     /// What the last wait brought.
     pub(crate) fn found(&self) -> &[IoEvent] {
         // SAFETY: `interest_wait` has written so many, which are no more than there is room for.
-        unsafe { self.events[..self.count as usize].assume_init_ref() }
+        unsafe { std::slice::from_raw_parts(self.events.as_ptr().cast(), self.count as usize) }
     }
 }
 
