@@ -59,6 +59,7 @@ test-python *ARGUMENTS:
     @adapter/python/python.sh -m ruff format --quiet --check
     @adapter/python/python.sh -m mypy --no-error-summary
     @UKERNEL_WHEEL=$(adapter/python/wheel.sh) adapter/python/python.sh -m pytest {{ ARGUMENTS }}
+    @UKERNEL_PLAIN=1 adapter/python/python.sh -m pytest tests/test_selector.py tests/test_loop.py tests/test_process.py {{ ARGUMENTS }}
 
 # Run CPython's own tests of asyncio with this event loop and with Python's own, and compare
 [no-exit-message]
@@ -74,6 +75,13 @@ test-python-long:
 [no-exit-message]
 build-wheel:
     @adapter/python/wheel.sh
+
+# Measure the Python package's event loop beside Python's own and uvloop; draws into build/bench (`--quick` to try it)
+[no-exit-message]
+bench-python *ARGUMENTS:
+    cargo build --quiet --release -p benches
+    cargo build --quiet --release -p adapter
+    @adapter/python/python.sh benches/bench.py {{ ARGUMENTS }}
 
 # Run the tests that boot machines; arguments go to the test program, such as part of a test's name
 [no-exit-message]

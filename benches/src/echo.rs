@@ -12,12 +12,19 @@ use crate::load::turns;
 const WARM_UP: f64 = 0.2;
 
 /// Loads the server at `address`. Prints a line: operations, seconds, and percentiles of the latency in microseconds.
-pub(crate) fn run(address: &str, connections: &str, size: &str, seconds: &str) -> io::Result<bool> {
+pub(crate) fn run(
+    address: &str,
+    connections: &str,
+    size: &str,
+    seconds: &str,
+    idle: &str,
+) -> io::Result<bool> {
     let seconds: f64 = number(seconds)?;
     let seen = turns::echo(
         number(address)?,
         number(connections)?,
         number(size)?,
+        number(idle)?,
         Duration::from_secs_f64(seconds * WARM_UP),
         Duration::from_secs_f64(seconds),
     )?;

@@ -7,7 +7,7 @@
 //! - `benches calls` counts what calls from C cost, beside Linux;
 //! - `benches scaling` counts how costs grow with connections, tasks and timers;
 //! - `benches micro` counts the reactor's operations beside other executors', on the host;
-//! - `benches echo` is the load of the Python package's benchmarks: ADDRESS CONNECTIONS BYTES SECONDS;
+//! - `benches echo` is the load of the Python package's benchmarks: ADDRESS CONNECTIONS BYTES SECONDS IDLE;
 //! - `benches peers` runs the kernel beside Linux guests and the host's tokio.
 
 mod baseline;
@@ -67,15 +67,15 @@ fn main() -> ExitCode {
         ["scaling"] => scaling::run(),
         ["load"] => under_load::run(OURS),
         ["load", "--peer", name] => under_load::run(name),
-        ["echo", address, connections, size, seconds] => {
-            echo::run(address, connections, size, seconds)
+        ["echo", address, connections, size, seconds, idle] => {
+            echo::run(address, connections, size, seconds, idle)
         }
         ["micro"] => micro::run(),
         ["peers"] => peers::run(EFFORT, None),
         ["peers", "--only", text] => peers::run(EFFORT, Some(text)),
         ["peers", "--quick"] => peers::run(QUICK, None),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | calls | echo ADDRESS CONNECTIONS BYTES SECONDS | load [--peer NAME] | scaling | micro | peers [--quick | --only TEXT]]",
+            "usage: benches [exact [--update] | calls | echo ADDRESS CONNECTIONS BYTES SECONDS IDLE | load [--peer NAME] | scaling | micro | peers [--quick | --only TEXT]]",
         )),
     };
     match kept {

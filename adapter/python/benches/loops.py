@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Callable
 from typing import Final
 
@@ -31,3 +32,11 @@ def read_at_most(size: int) -> None:
 
     # The transport of this package has it from asyncio's.
     selectors._SelectorTransport.max_size = size  # type: ignore[attr-defined]
+
+
+def raise_limit(wanted: int) -> None:
+    """Allows so many descriptors, if the machine does."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most > wanted:
+        most = wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import sys
 from typing import Any
 
-from loops import factory, read_at_most
+from loops import factory, raise_limit, read_at_most
 
 CHUNK = 65536
 """What a reader of streams asks for."""
@@ -88,20 +89,11 @@ async def main(kind: str) -> None:
     print(json.dumps({"user": used.ru_utime, "system": used.ru_stime, "memory_kib": used.ru_maxrss}), flush=True)
 
 
-def raise_limit() -> None:
-    """As many connections as the machine allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 if __name__ == "__main__":
-    raise_limit()
+    raise_limit(16384)
     if len(sys.argv) > 3:
         read_at_most(int(sys.argv[3]))
     with asyncio.Runner(loop_factory=factory(sys.argv[1])) as runner:
         runner.run(main(sys.argv[2]))
-        # Connections that are still open are nobody's business now.
         sys.stdout.flush()
-        import os
-
-        os._exit(0)
+        os._exit(0)  # connections that are still open are nobody's business now

@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 use super::{Seen, exchange};
 
 /// Echoes `size` bytes on each of so many connections, one after the other and over and over. What was answered during
-/// `warm_up`, at first, is not counted.
+/// `warm_up`, at first, is not counted. `idle` more connections stay silent.
 pub(crate) fn echo(
     address: SocketAddr,
     connections: usize,
     size: usize,
+    idle: usize,
     warm_up: Duration,
     span: Duration,
 ) -> io::Result<Seen> {
     let message = vec![0x5a; size];
     let mut answer = vec![0; size];
+    let idle: Result<Vec<_>, _> = (0..idle).map(|_| exchange::connect(address)).collect();
+    let _idle = idle?;
     let mut streams = Vec::new();
     for _ in 0..connections {
         streams.push((exchange::connect(address)?, Instant::now()));
