@@ -16,7 +16,7 @@ use abi::Error;
 use crate::name::Name;
 
 /// The most records that are kept until they are drained, open spans among them. Beyond, the oldest is overwritten.
-pub const MAX_RECORDS: usize = if cfg!(miri) { 128 } else { 2048 };
+pub const MAX_RECORDS: usize = 2048;
 /// The most open spans that are spared when their place has its turn. Beyond, they are given up like other records, and
 /// cannot be ended any more.
 pub const MAX_OPEN: usize = MAX_RECORDS / 2;
