@@ -334,15 +334,15 @@ def test_a_transport_whose_own_handling_fails_is_reported() -> None:
         transport, peer = await connect(Recorder(record))
 
         def fail(*_: Any) -> None:
+            asyncio.get_running_loop()._remove_reader(transport.get_extra_info("socket"))  # type: ignore[attr-defined]
             raise LookupError("on purpose")
 
         transport._read_ready__on_eof = fail
         peer.close()
-        await turns(2)
-        asyncio.get_running_loop()._remove_reader(transport.get_extra_info("socket"))  # type: ignore[attr-defined]
+        await turns()
         transport.abort()
         await turns()
-        record[:] = {entry[2] for entry in record if entry[0] == "handler"}
+        record[:] = [entry[2] for entry in record if entry[0] == "handler"]
 
     assert same(scenario) == ["LookupError('on purpose')"]
 
