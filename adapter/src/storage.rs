@@ -5,15 +5,14 @@
 //! lets the other tasks have their turn first.
 
 use std::fs::{File as LinuxFile, OpenOptions};
-use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use abi::Error;
-use calls::backend::{File, Storage, Waiting};
+use calls::backend::{File, Storage, Waiting, disk_number};
+use calls::console::{Console, ConsoleFile};
 use policy::DiskAccess;
 use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::task::yield_now;
@@ -50,11 +49,11 @@ impl Files {
             return Err(Error::Permission);
         }
         let fd = fcntl_dupfd_cloexec(stdio::stdout(), 3).map_err(files::error)?;
-        Ok(Rc::new(Console::new(&self.descriptors, fd)))
+        let output = StandardOutput(Descriptor::own(&self.descriptors, fd));
+        Ok(Rc::new(ConsoleFile(Rc::new(output))))
     }
 
-    fn disk(&self, number: &str) -> Result<Rc<dyn File>, Error> {
-        let number = index(number).ok_or(Error::NoEntry)?;
+    fn disk(&self, number: usize) -> Result<Rc<dyn File>, Error> {
         let disk = self.settings.disks.get(number).and_then(Option::as_ref);
         let disk = disk.ok_or(Error::NoEntry)?;
         let write = match self.settings.policy.disk(number) {
@@ -100,17 +99,10 @@ impl Storage for Files {
     fn open(&self, path: &str, read: bool, write: bool) -> Result<Rc<dyn File>, Error> {
         match path.split_once(':') {
             None if path == "serial" => self.console(),
-            Some(("disk", number)) => self.disk(number),
             Some(("file", path)) => self.file(path, read, write),
-            _ => Err(Error::NoEntry),
+            _ => self.disk(disk_number(path).ok_or(Error::NoEntry)?),
         }
     }
-}
-
-/// A number as it is written: digits, and no zero before others, so that a disk has one name.
-fn index(text: &str) -> Option<usize> {
-    let number: usize = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
 }
 
 fn open(path: &str, read: bool, write: bool) -> Result<LinuxFile, Error> {
@@ -194,11 +186,14 @@ impl Pollable for PlainFile {
 }
 
 /// Standard output. Whether its descriptor waits is not changed: others have it too.
-struct Console(Rc<Descriptor>);
+struct StandardOutput(Rc<Descriptor>);
 
-impl Console {
-    fn new(descriptors: &Rc<Descriptors>, fd: OwnedFd) -> Console {
-        Console(Descriptor::own(descriptors, fd))
+impl Console for StandardOutput {
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        ready!(self.poll_room(cx));
+        let some = &bytes[..bytes.len().min(MOST_WITHOUT_WAITING)];
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&*self.0, some));
+        Poll::Ready(written.map_err(files::error))
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -214,44 +209,9 @@ impl Console {
             Poll::Pending
         }
     }
-}
 
-impl File for Console {
-    fn size(&self) -> Option<u64> {
-        None
-    }
-
-    fn block(&self) -> u32 {
-        1
-    }
-
-    fn access(&self) -> (bool, bool) {
-        (false, true)
-    }
-
-    fn read(&self, _: u64, _: usize) -> Waiting<'_, Vec<u8>> {
-        Box::pin(async { Err(Error::Permission) })
-    }
-
-    fn write(&self, _: u64, bytes: Vec<u8>) -> Waiting<'_, usize> {
-        Box::pin(async move {
-            poll_fn(|cx| self.poll_room(cx)).await;
-            let some = &bytes[..bytes.len().min(MOST_WITHOUT_WAITING)];
-            rustix::io::retry_on_intr(|| rustix::io::write(&*self.0, some)).map_err(files::error)
-        })
-    }
-
-    fn sync(&self) -> Waiting<'_, ()> {
-        Box::pin(async { Ok(()) }) // it was given to whoever reads it
-    }
-}
-
-impl Pollable for Console {
-    fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
-        if interest.contains(Interest::WRITABLE) && self.poll_room(cx).is_ready() {
-            Readiness::WRITABLE
-        } else {
-            Readiness::EMPTY
-        }
+    /// It was given to whoever reads it.
+    fn poll_sent(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }

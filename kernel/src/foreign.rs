@@ -52,13 +52,13 @@ mod space;
 mod stacks;
 mod storage;
 
+pub use calls::console::Console;
 pub use calls::{Error, Message, Receiver, Sender};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) use ground::number as running_task;
 pub use machine::{Hands, machine};
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub use program::{Main, Program, run};
-pub use storage::Console;
 
 #[cfg(test)]
 mod tests;

@@ -152,6 +152,14 @@ pub trait Storage {
     fn open(&self, path: &str, read: bool, write: bool) -> Result<Rc<dyn File>, Error>;
 }
 
+/// The number in `disk:N`. As it is written: digits, and no zero before others, so that a disk has one name.
+pub fn disk_number(path: &str) -> Option<usize> {
+    let text = path.strip_prefix("disk:")?;
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let shortest = text == "0" || !text.starts_with('0');
+    (digits && shortest).then(|| text.parse().ok())?
+}
+
 /// Something to read from and write to, at positions. Ready when a transfer would not have to wait for somebody else to
 /// make room or send something; a disk always is.
 pub trait File: Pollable {

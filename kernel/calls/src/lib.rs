@@ -23,6 +23,7 @@ extern crate std;
 pub mod backend;
 pub mod capability;
 mod channel;
+pub mod console;
 #[cfg(feature = "coroutines")]
 pub mod coroutines;
 pub mod entry;

@@ -2,15 +2,17 @@
 
 use core::task::{Context, Poll};
 
-use super::storage::Console;
+use abi::Error;
+use calls::console::Console;
+
 use crate::log;
 
 /// The serial port.
 pub(super) struct SerialPort;
 
 impl Console for SerialPort {
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
-        log::poll_text(cx, bytes)
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        log::poll_text(cx, bytes).map(Ok)
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {

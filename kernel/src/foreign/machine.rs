@@ -4,11 +4,12 @@ use alloc::rc::Rc;
 
 use calls::Machine;
 use calls::backend::{Network, Runner};
+use calls::console::Console;
 use calls::user::AddressSpace;
 
 use super::environment::Surroundings;
 use super::network::Sockets;
-use super::storage::{Console, Files};
+use super::storage::Files;
 use crate::Context;
 
 /// What a program runs on that a [`Context`] does not have.

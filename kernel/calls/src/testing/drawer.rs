@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::task::Context;
+use core::task::{Context, Poll};
 
 use abi::Error;
 use reactor::readiness::{Interest, Pollable, Readiness};
 use reactor::task::yield_now;
 
 use crate::backend::{File, Storage, Waiting};
+use crate::console::{Console, ConsoleFile};
 
 /// Bytes of a block.
 const BLOCK: u32 = 512;
@@ -34,7 +35,7 @@ impl Storage for Drawer {
     fn open(&self, path: &str, _: bool, _: bool) -> Result<Rc<dyn File>, Error> {
         match path {
             "disk:0" => Ok(Rc::new(Disk(Rc::clone(&self.disk)))),
-            "serial" => Ok(Rc::new(Serial)),
+            "serial" => Ok(Rc::new(ConsoleFile(Rc::new(Swallower)))),
             _ => Err(Error::NoEntry),
         }
     }
@@ -91,36 +92,19 @@ impl Pollable for Disk {
     }
 }
 
-struct Serial;
+/// Takes everything.
+struct Swallower;
 
-impl File for Serial {
-    fn size(&self) -> Option<u64> {
-        None
+impl Console for Swallower {
+    fn poll_write(&self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        Poll::Ready(Ok(bytes.len()))
     }
 
-    fn block(&self) -> u32 {
-        1
+    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 
-    fn access(&self) -> (bool, bool) {
-        (false, true)
-    }
-
-    fn read(&self, _: u64, _: usize) -> Waiting<'_, Vec<u8>> {
-        Box::pin(async { Err(Error::Permission) })
-    }
-
-    fn write(&self, _: u64, from: Vec<u8>) -> Waiting<'_, usize> {
-        Box::pin(async move { Ok(from.len()) })
-    }
-
-    fn sync(&self) -> Waiting<'_, ()> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
-impl Pollable for Serial {
-    fn poll_readiness(&self, _: Interest, _: &mut Context<'_>) -> Readiness {
-        Readiness::WRITABLE
+    fn poll_sent(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }

@@ -195,14 +195,14 @@ impl Screen {
 }
 
 impl Console for Screen {
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, abi::Error>> {
         let count = bytes.len().min(self.room.get());
         if count == 0 {
             return self.wait(cx);
         }
         self.room.set(self.room.get() - count);
         self.shown.borrow_mut().extend_from_slice(&bytes[..count]);
-        Poll::Ready(count)
+        Poll::Ready(Ok(count))
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
