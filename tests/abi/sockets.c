@@ -118,6 +118,15 @@ void receive_all(handle_t socket, void *bytes, size_t count)
     }
 }
 
+i32 receives_one(ptr_t argument)
+{
+    struct talker *talker = (struct talker *)argument;
+    char byte = 0;
+    size_t len = 0;
+    talker->result = net_recv(talker->socket, P(&byte), 1, 0, &len);
+    return byte;
+}
+
 void expect_text(handle_t socket, const char *text)
 {
     char bytes[64];

@@ -40,6 +40,13 @@ struct link new_link(u32 domain);
 void send_text(handle_t socket, const char *text);
 /* Receives that many bytes of a stream. */
 void receive_all(handle_t socket, void *bytes, size_t count);
+/* A task that waits in one direction of a stream. */
+struct talker {
+    handle_t socket;
+    result_t result;
+};
+/* The function of one that waits for a byte, and returns it. */
+i32 receives_one(ptr_t argument);
 void expect_text(handle_t socket, const char *text);
 void expect_end(handle_t socket);
 

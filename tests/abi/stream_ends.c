@@ -104,29 +104,14 @@ static void a_connection_that_nobody_answers_is_given_up_in_time(void)
 
 /* --- the other side has gone ------------------------------------------------------------------------------------- */
 
-/* A task that waits for a byte. */
-struct reader {
-    handle_t socket;
-    result_t result;
-};
-
-static i32 reads(ptr_t argument)
-{
-    struct reader *reader = (struct reader *)argument;
-    u8 byte = 0;
-    size_t len = 0;
-    reader->result = net_recv(reader->socket, P(&byte), 1, 0, &len);
-    return 0;
-}
-
 /* Bytes that were on their way to somebody who has gone are lost: who sent them is told. */
 static void closing_with_something_unread_resets_the_connection(void)
 {
     u32 at, events;
     for (at = 0; at < DOMAINS; at++) {
         struct link link = new_link(domains[at]);
-        struct reader reader = {link.client, OK};
-        handle_t task = start(reads, &reader);
+        struct talker talker = {link.client, OK};
+        handle_t task = start(receives_one, &talker);
         u64 error = 77;
         u8 byte = 0;
         size_t len = 77;
@@ -135,7 +120,7 @@ static void closing_with_something_unread_resets_the_connection(void)
         EQUAL(ready_within(link.server, IO_READABLE, PATIENCE), IO_READABLE);
         OKAY(net_close(link.server));
         finish(task);
-        GIVES(ERR_IO, reader.result);
+        GIVES(ERR_IO, talker.result);
         events = ready_within(link.client, IO_READABLE, 0);
         EQUAL(events & (IO_HANGUP | IO_ERROR), IO_HANGUP | IO_ERROR);
         OKAY(net_get_option(link.client, NET_OPT_ERROR, &error));

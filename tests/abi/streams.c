@@ -369,21 +369,6 @@ static void a_full_stream_waits_or_does_not(void)
     GIVES(ERR_WOULD_BLOCK, net_recv(link.server, P(bytes), sizeof(bytes), NET_NONBLOCK, &len));
 }
 
-/* A task that waits in one direction of a stream. */
-struct talker {
-    handle_t socket;
-    result_t result;
-};
-
-static i32 receives_one(ptr_t argument)
-{
-    struct talker *talker = (struct talker *)argument;
-    char byte = 0;
-    size_t len = 0;
-    talker->result = net_recv(talker->socket, P(&byte), 1, 0, &len);
-    return byte;
-}
-
 static void one_task_a_direction_may_wait(void)
 {
     struct link link = new_link(NET_INET);
