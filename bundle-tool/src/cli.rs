@@ -1,65 +1,63 @@
 //! The command line of `ukernel`: what may be said, and which command it is for. Data goes to standard
 //! output, words to standard error; the exit status is the guest's where a guest ran.
 
+mod command;
+mod completions;
 mod disk_image;
+mod failure;
+mod look;
 mod publish;
 mod run;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-/// The status of a run that failed before or beside the guest.
-const TOOL_FAILED: u8 = 125;
+use crate::ui::{self, Ui};
+use command::Command;
+use failure::Failure;
+use look::Look;
 
+/// Build, run and look after asynchronous programs in microVMs
 #[derive(Parser)]
 #[command(
     name = "ukernel",
     version,
-    about = "Runs asynchronous programs in microVMs"
+    styles = ui::STYLES,
+    max_term_width = 100,
+    after_help = "Exit status: the guest's where a guest ran; 2: wrong usage; 125: the tool failed."
 )]
 struct Cli {
+    #[command(flatten)]
+    look: Look,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    Run(run::Run),
-    DiskImage(disk_image::DiskImage),
-    Trace(trace::Trace),
-}
-
-/// A command that failed: a sentence, and what to do about it.
-struct Failure {
-    message: String,
-    hint: Option<String>,
-}
-
-impl Failure {
-    fn new(error: impl std::fmt::Display) -> Failure {
-        Failure {
-            message: error.to_string(),
-            hint: None,
-        }
-    }
-}
-
-/// Runs the tool with `arguments`, its own name first. Returns the exit status; never ends the process,
-/// except for `--help` and for wrong usage, where clap does.
+/// Runs the tool with `arguments`, its own name first. Returns the exit status; never ends the process.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let result = match Cli::parse_from(arguments).command {
-        Command::Run(run) => run.execute(),
-        Command::DiskImage(disk_image) => disk_image.execute(),
-        Command::Trace(trace) => trace.execute(),
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    look::colour_choice(&arguments).write_global();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return told_by_clap(&error),
     };
-    result.unwrap_or_else(|failure| {
-        eprintln!("error: {}", failure.message);
-        if let Some(hint) = failure.hint {
-            eprintln!("hint: {hint}");
-        }
-        ExitCode::from(TOOL_FAILED)
-    })
+    let ui = Ui::new(cli.look.verbosity());
+    let result = cli.command.execute(&ui);
+    result.unwrap_or_else(|failure| failure.report(&ui))
+}
+
+/// Wrong usage, and what was asked for by `--help` or `--version`.
+fn told_by_clap(error: &clap::Error) -> ExitCode {
+    // Nobody may be listening.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(failure::USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

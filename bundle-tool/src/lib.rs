@@ -7,3 +7,4 @@ pub mod cli;
 pub mod disk_image;
 pub mod machine;
 pub mod trace;
+pub mod ui;

@@ -269,7 +269,7 @@ fn the_tool_asks_and_makes_a_file() {
     let said = String::from_utf8(trace.unwrap().stderr).unwrap();
     let recording = Recording::of(&log);
     let expected = format!(
-        "1 spans, {} events, 0 lost, 0 unreadable\n",
+        "ukernel: 1 spans, {} events, 0 lost, 0 unreadable\n",
         recording.events()
     );
     assert_eq!(said, expected);

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::disk_image;
+use crate::ui::Ui;
 
 /// Make a disk image out of files: a tar archive, the same bytes for the same files
 #[derive(Args)]
@@ -23,12 +24,10 @@ pub(super) struct DiskImage {
 }
 
 impl DiskImage {
-    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(self, _ui: &Ui) -> Result<ExitCode, Failure> {
         disk_image::write(&self.output, &self.root, &self.paths).map_err(|error| {
-            Failure::new(format_args!(
-                "cannot write {}: {error}",
-                self.output.display()
-            ))
+            let attempt = format_args!("cannot write {}", self.output.display());
+            Failure::from(error).context(attempt)
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -15,6 +15,7 @@ use crate::machine::{
     AcceleratorChoice, AcceleratorRequest, Disk, Ending, Firecracker, Launch, Machine, Nic,
     Protocol, Qemu, StartError, Symbols, VmConfig, Vmm,
 };
+use crate::ui::Ui;
 
 /// Boot a kernel, stream its serial log, and end with its status
 #[derive(Args)]
@@ -74,41 +75,42 @@ enum VmmChoice {
 }
 
 impl Run {
-    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let symbols = Symbols::new(&self.kernel);
-        let mut launch = Launch::new(self.vmm())
+        let words = ui.clone();
+        let mut launch = Launch::new(self.vmm(ui))
             .own_process_group()
-            .on_line(move |line| show(line, &symbols));
+            .on_line(move |line| show(line, &symbols, &words));
         if let Some(seconds) = self.timeout {
             launch = launch.deadline(Duration::from_secs(seconds));
         }
         let machine = Arc::new(launch.start().map_err(|error| self.failure(error))?);
-        stop_on_ctrl_c(&machine)?;
-        self.print_addresses(&machine);
+        stop_on_ctrl_c(&machine, ui)?;
+        self.print_addresses(&machine, ui);
         if self.input {
-            pass_input_on(&machine);
+            pass_input_on(&machine, ui);
         }
         let outcome = machine.wait();
         if !matches!(outcome.ending, Ending::Guest(_)) {
             eprint!("{}", outcome.vmm_log);
         }
-        eprintln!("ukernel: {}", outcome.ending);
+        ui.say(&outcome.ending);
         Ok(ExitCode::from(outcome.ending.exit_code()))
     }
 
     /// What to run, said on standard error with the reason.
-    fn vmm(&self) -> Vmm {
+    fn vmm(&self, ui: &Ui) -> Vmm {
         if self.vmm == VmmChoice::Firecracker {
             let program = Firecracker::program_from_environment();
             let program = program.unwrap_or_else(|| "firecracker".into());
-            eprintln!("ukernel: firecracker {}", program.display());
+            ui.say(format_args!("firecracker {}", program.display()));
             return Firecracker::new(program, self.config()).into();
         }
         let choice = AcceleratorChoice::detect(self.accel);
-        eprintln!(
-            "ukernel: qemu with {} ({})",
+        ui.say(format_args!(
+            "qemu with {} ({})",
             choice.accelerator, choice.reason
-        );
+        ));
         Qemu::with_accelerator(self.config(), choice.accelerator).into()
     }
 
@@ -129,7 +131,7 @@ impl Run {
         config
     }
 
-    fn print_addresses(&self, machine: &Machine) {
+    fn print_addresses(&self, machine: &Machine, ui: &Ui) {
         for Publish { forward, .. } in &self.published {
             let guest = forward.guest_port;
             let host = match forward.protocol {
@@ -137,11 +139,11 @@ impl Run {
                 Protocol::Udp => machine.forwarded_udp(guest),
             };
             if let Some(host) = host {
-                eprintln!("ukernel: {host} -> guest {guest}/{}", forward.protocol);
+                ui.say(format_args!("{host} -> guest {guest}/{}", forward.protocol));
             }
         }
         if let Some(host) = self.page.and_then(|guest| machine.forwarded(guest)) {
-            eprintln!("page: http://{host}/");
+            ui.line(format_args!("page: http://{host}/"));
         }
     }
 
@@ -153,15 +155,13 @@ impl Run {
         });
         let variable = taken.and_then(|published| published.variable.as_deref());
         let advice = |name| format!("set {name} to another port, or to 0 for any free one");
-        Failure {
-            hint: variable.map(advice).or_else(|| error.hint()),
-            message: error.to_string(),
-        }
+        let hint = variable.map(advice).or_else(|| error.hint());
+        Failure::from(error).maybe_hint(hint)
     }
 }
 
 /// Prints one line of the log, and below a backtrace's frame the functions that it stands for.
-fn show(line: &str, symbols: &Symbols) {
+fn show(line: &str, symbols: &Symbols, ui: &Ui) {
     let mut output = std::io::stdout().lock();
     // A closed output does not end the guest.
     let _ = writeln!(output, "{line}");
@@ -171,14 +171,15 @@ fn show(line: &str, symbols: &Symbols) {
                 let _ = writeln!(output, "       {function}");
             }
         }
-        Err(error) => eprintln!("ukernel: {error}"),
+        Err(error) => ui.warn(error),
     }
     let _ = output.flush();
 }
 
 /// Types what comes in here on the guest's serial line, until either ends. On a thread, which ends with the process: a
 /// terminal may never say anything again.
-fn pass_input_on(machine: &Arc<Machine>) {
+fn pass_input_on(machine: &Arc<Machine>, ui: &Ui) {
+    let ui = ui.clone();
     let machine = Arc::downgrade(machine); // as in `stop_on_ctrl_c`
     std::thread::spawn(move || {
         let mut input = BufReader::new(std::io::stdin());
@@ -188,7 +189,7 @@ fn pass_input_on(machine: &Arc<Machine>) {
                 return;
             };
             if let Err(error) = machine.write_serial(&line) {
-                eprintln!("ukernel: the guest takes no input: {error}");
+                ui.warn(format_args!("the guest takes no input: {error}"));
                 return;
             }
             line.clear();
@@ -197,7 +198,8 @@ fn pass_input_on(machine: &Arc<Machine>) {
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the guest to stop, the second kills it.
-fn stop_on_ctrl_c(machine: &Arc<Machine>) -> Result<(), Failure> {
+fn stop_on_ctrl_c(machine: &Arc<Machine>, ui: &Ui) -> Result<(), Failure> {
+    let ui = ui.clone();
     // Weak: the handler lives as long as the process, and must not keep the machine alive.
     let machine = Arc::downgrade(machine);
     let asked = AtomicBool::new(false);
@@ -209,15 +211,16 @@ fn stop_on_ctrl_c(machine: &Arc<Machine>) -> Result<(), Failure> {
             machine.kill();
             return;
         }
-        eprintln!("ukernel: asking the guest to stop; Ctrl-C again kills it");
+        ui.say("asking the guest to stop; Ctrl-C again kills it");
+        let ui = ui.clone();
         // On a thread of its own: a VMM that does not answer must not hold up the second Ctrl-C.
         std::thread::spawn(move || {
             if let Err(error) = machine.stop() {
-                eprintln!("ukernel: {error}");
+                ui.warn(error);
             }
         });
     })
-    .map_err(|error| Failure::new(format_args!("cannot handle Ctrl-C: {error}")))
+    .map_err(|error| Failure::from(error).context("cannot handle Ctrl-C"))
 }
 
 fn memory_mib(text: &str) -> Result<u32, String> {

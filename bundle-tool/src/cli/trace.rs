@@ -1,7 +1,6 @@
 //! `ukernel trace`: a serial log into a file for a trace viewer.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::trace::Recording;
+use crate::ui::Ui;
 
 /// Make a file for a trace viewer (such as ui.perfetto.dev) out of the trace in a serial log
 ///
@@ -26,37 +26,32 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let log = fs::read(&self.log).map_err(|error| cannot("read", &self.log, error))?;
         let recording = Recording::of(&String::from_utf8_lossy(&log));
         if recording.spans() + recording.events() == 0 {
-            return Err(Failure {
-                message: format!("no trace in {}", self.log.display()),
-                hint: Some(
-                    "tracing has to be on (--append trace=on), and the program to end or be asked (#trace)"
-                        .into(),
-                ),
-            });
+            let failure = Failure::new(format_args!("no trace in {}", self.log.display()));
+            return Err(failure.hint(
+                "tracing has to be on (--append trace=on), and the program to end or be asked (#trace)",
+            ));
         }
         let mut json = recording.to_chrome().to_string();
         json.push('\n');
         match &self.out {
             Some(out) => fs::write(out, json).map_err(|error| cannot("write", out, error))?,
-            None => std::io::stdout()
-                .write_all(json.as_bytes())
-                .map_err(|error| cannot("write", Path::new("standard output"), error))?,
+            None => ui.print(json)?,
         }
-        eprintln!(
+        ui.say(format_args!(
             "{} spans, {} events, {} lost, {} unreadable",
             recording.spans(),
             recording.events(),
             recording.lost(),
             recording.unreadable()
-        );
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn cannot(what: &str, path: &Path, error: std::io::Error) -> Failure {
-    Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
+    Failure::from(error).context(format_args!("cannot {what} {}", path.display()))
 }

@@ -1,0 +1,41 @@
+//! The commands: one line each here, one file each beside this one.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Failure, completions, disk_image, run, trace};
+use crate::ui::Ui;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    // --- a project, from nothing to a pair of files ---
+
+    // --- what runs ---
+    Run(run::Run),
+    Trace(trace::Trace),
+
+    // --- this machine and others ---
+    Completions(completions::Completions),
+
+    // --- single files ---
+    DiskImage(disk_image::DiskImage),
+}
+
+impl Command {
+    pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        match self {
+            // --- a project, from nothing to a pair of files ---
+
+            // --- what runs ---
+            Command::Run(run) => run.execute(ui),
+            Command::Trace(trace) => trace.execute(ui),
+
+            // --- this machine and others ---
+            Command::Completions(completions) => completions.execute(ui),
+
+            // --- single files ---
+            Command::DiskImage(disk_image) => disk_image.execute(ui),
+        }
+    }
+}
