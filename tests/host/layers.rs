@@ -35,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("c", &["ukernel"]),
-    ("bundle-tool", &["abi"]),
+    ("bundle-tool", &["abi", "policy"]),
     ("system-tests", &["abi", "bundle-tool", "drivers"]),
     ("bench-work", &[]),
     ("benches", &["bench-work", "bundle-tool", "system-tests"]),
