@@ -50,7 +50,8 @@ test-long:
 test-host:
     cargo test --quiet --workspace --exclude system-tests {{ not_guests }}
     cargo test --quiet --lib {{ guest_libraries }}
-    cargo test --quiet -p system-tests --lib --test host
+    cargo build --quiet -p bundle-tool
+    cargo test --quiet -p system-tests --lib --test host --test tool
 
 # Check and test the Python package; arguments go to pytest, such as `-k NAME`
 [no-exit-message]

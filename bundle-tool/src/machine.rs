@@ -22,6 +22,7 @@
 //! ```
 
 mod accelerator;
+mod api;
 mod config;
 mod error;
 mod firecracker;
@@ -37,6 +38,7 @@ mod symbols;
 mod tether;
 
 pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
+pub use api::ApiRequest;
 pub use config::{Disk, DiskFault, DiskOperation, Forward, Nic, NicBackend, Protocol, VmConfig};
 pub use error::{ControlError, StartError};
 pub use firecracker::Firecracker;

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client;
 pub mod compilers;
 pub mod demo;
+pub mod firecracker_api;
 pub mod guest;
 pub mod hosts;
 pub mod http;

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use super::config::Protocol;
 
@@ -54,6 +55,24 @@ pub enum StartError {
         /// What it said.
         stderr: String,
     },
+    /// The VMM refused what it was told of the machine.
+    #[error("{vmm} refused {request}: {reason}")]
+    Refused {
+        /// Which VMM.
+        vmm: &'static str,
+        /// What it was told.
+        request: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The VMM runs but does not listen.
+    #[error("{} does not listen on its socket after {limit:?}", program.display())]
+    Silent {
+        /// The program.
+        program: PathBuf,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// Something on the host went wrong.
     #[error("cannot {what}: {source}")]
     Host {
@@ -80,6 +99,13 @@ impl StartError {
             StartError::Exited { stderr, .. } if stderr.contains("/dev/kvm") => {
                 Some("try --accel tcg".into())
             }
+            StartError::Refused { reason, .. } if reason.contains("/dev/kvm") => {
+                Some("without KVM there is QEMU: --vmm qemu".into())
+            }
+            StartError::Refused { reason, .. } if reason.contains("tap") => {
+                Some("make the tap device first: see docs/firecracker-integration.md".into())
+            }
+            StartError::Silent { .. } => Some("is that Firecracker?".into()),
             _ => None,
         }
     }

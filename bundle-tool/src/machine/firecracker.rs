@@ -1,10 +1,11 @@
-//! Firecracker's configuration as a pure function of a description. Starts nothing:
+//! The requests that describe a machine to Firecracker, as a pure function of a description. Starts nothing:
 //! [`Launch`](super::Launch) does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::api::ApiRequest;
 use super::config::{Disk, Nic, NicBackend, VmConfig};
 use super::error::StartError;
 
@@ -21,6 +22,8 @@ pub struct Firecracker {
     pub program: PathBuf,
     /// What the machine contains.
     pub config: VmConfig,
+    /// The file that gets Firecracker's metrics: a line of JSON every minute and at the end.
+    pub metrics: Option<PathBuf>,
 }
 
 impl Firecracker {
@@ -31,80 +34,110 @@ impl Firecracker {
             .map(PathBuf::from)
     }
 
+    /// The binary that `UKERNEL_FIRECRACKER` names, else the one on the `PATH`; `None`: there is none.
+    pub fn find_program() -> Option<PathBuf> {
+        Firecracker::program_from_environment().or_else(|| {
+            let path = std::env::var_os("PATH")?;
+            let mut folders = std::env::split_paths(&path);
+            let program =
+                |folder: PathBuf| Some(folder.join("firecracker")).filter(|p| p.is_file());
+            folders.find_map(program)
+        })
+    }
+
     /// Runs `config` by `program`.
     pub fn new(program: impl Into<PathBuf>, config: VmConfig) -> Firecracker {
         Firecracker {
             program: program.into(),
             config,
+            metrics: None,
         }
     }
 
-    /// The content of Firecracker's configuration file.
+    /// Writes Firecracker's metrics to `file`.
+    pub fn metrics(mut self, file: impl Into<PathBuf>) -> Firecracker {
+        self.metrics = Some(file.into());
+        self
+    }
+
+    /// What Firecracker's API has to be told, in this order; the last request starts the machine. Firecracker's own log
+    /// goes to the file `log`, which must exist, as must the one for metrics.
     ///
     /// # Errors
     /// [`StartError::Unsupported`] for what only QEMU has: the user-mode network, injected errors,
     /// limits in requests a second, paths that JSON cannot carry.
-    pub fn configuration(&self) -> Result<Value, StartError> {
-        let config = &self.config;
-        let command_line = config.command_line();
+    pub fn requests(&self, log: &Path) -> Result<Vec<ApiRequest>, StartError> {
+        let mut requests = vec![logger(log)?];
+        if let Some(file) = &self.metrics {
+            let body = json!({ "metrics_path": text(file)? });
+            requests.push(ApiRequest::put("/metrics", body));
+        }
+        let memory = self.config.memory_mib;
+        let machine = json!({ "vcpu_count": 1, "mem_size_mib": memory });
+        requests.push(ApiRequest::put("/machine-config", machine));
+        requests.push(self.boot_source()?);
+        // The guest finds devices in the order in which they are named here.
+        for (index, disk) in self.config.disks.iter().enumerate() {
+            requests.push(drive(index, disk)?);
+        }
+        for (index, nic) in self.config.nics.iter().enumerate() {
+            requests.push(interface(index, nic)?);
+        }
+        if self.config.entropy {
+            requests.push(ApiRequest::put("/entropy", json!({})));
+        }
+        requests.push(ApiRequest::action("InstanceStart"));
+        Ok(requests)
+    }
+
+    fn boot_source(&self) -> Result<ApiRequest, StartError> {
+        let command_line = self.config.command_line();
         if command_line.len() >= MAX_COMMAND_LINE {
             return Err(unsupported("a kernel command line of 2 KiB or more"));
         }
-        let mut boot =
-            json!({ "kernel_image_path": text(&config.kernel)?, "boot_args": command_line });
-        if let Some(initrd) = &config.initrd {
-            boot["initrd_path"] = json!(text(initrd)?);
+        let kernel = text(&self.config.kernel)?;
+        let mut body = json!({ "kernel_image_path": kernel, "boot_args": command_line });
+        if let Some(initrd) = &self.config.initrd {
+            body["initrd_path"] = json!(text(initrd)?);
         }
-        let mut file = json!({
-            "boot-source": boot,
-            "machine-config": { "vcpu_count": 1, "mem_size_mib": config.memory_mib },
-            "drives": numbered(&config.disks, drive)?,
-            "network-interfaces": numbered(&config.nics, interface)?,
-        });
-        if config.entropy {
-            file["entropy"] = json!({});
-        }
-        Ok(file)
+        Ok(ApiRequest::put("/boot-source", body))
     }
 }
 
-fn numbered<T>(
-    items: &[T],
-    convert: fn(usize, &T) -> Result<Value, StartError>,
-) -> Result<Vec<Value>, StartError> {
-    items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| convert(index, item))
-        .collect()
+fn logger(file: &Path) -> Result<ApiRequest, StartError> {
+    let body = json!({ "log_path": text(file)?, "level": "Warning", "show_level": true });
+    Ok(ApiRequest::put("/logger", body))
 }
 
-fn drive(index: usize, disk: &Disk) -> Result<Value, StartError> {
+fn drive(index: usize, disk: &Disk) -> Result<ApiRequest, StartError> {
     if !disk.faults.is_empty() || disk.requests_per_second.is_some() {
         return Err(unsupported("disks that fail or are slow on purpose"));
     }
-    Ok(json!({
-        "drive_id": format!("disk{index}"),
+    let id = format!("disk{index}");
+    let body = json!({
+        "drive_id": id,
         "path_on_host": text(&disk.path)?,
         "is_root_device": false,
         "is_read_only": disk.read_only,
         // Without it Firecracker offers no flush.
         "cache_type": "Writeback",
-    }))
+    });
+    Ok(ApiRequest::put(format!("/drives/{id}"), body))
 }
 
-fn interface(index: usize, nic: &Nic) -> Result<Value, StartError> {
+fn interface(index: usize, nic: &Nic) -> Result<ApiRequest, StartError> {
     let NicBackend::Tap { name } = &nic.backend else {
         return Err(unsupported("a network other than a tap device"));
     };
-    let mut interface = json!({ "iface_id": format!("net{index}"), "host_dev_name": name });
+    let id = format!("net{index}");
+    let mut body: Value = json!({ "iface_id": id, "host_dev_name": name });
     if let Some(mac) = &nic.mac {
-        interface["guest_mac"] = json!(mac);
+        body["guest_mac"] = json!(mac);
     }
-    Ok(interface)
+    Ok(ApiRequest::put(format!("/network-interfaces/{id}"), body))
 }
 
-fn text(path: &std::path::Path) -> Result<&str, StartError> {
+fn text(path: &Path) -> Result<&str, StartError> {
     path.to_str()
         .ok_or_else(|| unsupported("a path that is not UTF-8"))
 }
@@ -133,30 +166,50 @@ mod tests {
             .disk(Disk::new("a.img").read_only())
             .nic(nic)
             .entropy();
-        let expected = json!({
-            "boot-source": {
-                "kernel_image_path": "kernel.elf",
-                "boot_args": "log=debug -- serve",
-                "initrd_path": "module.bin",
-            },
-            "machine-config": { "vcpu_count": 1, "mem_size_mib": 32 },
-            "drives": [{
-                "drive_id": "disk0",
-                "path_on_host": "a.img",
-                "is_root_device": false,
-                "is_read_only": true,
-                "cache_type": "Writeback",
-            }],
-            "network-interfaces": [{
-                "iface_id": "net0",
-                "host_dev_name": "tap0",
-                "guest_mac": "06:00:00:00:00:01",
-            }],
-            "entropy": {},
-        });
+        let firecracker = Firecracker::new("fc", config).metrics("m.json");
+        let expected = [
+            (
+                "/logger",
+                json!({ "log_path": "fc.log", "level": "Warning", "show_level": true }),
+            ),
+            ("/metrics", json!({ "metrics_path": "m.json" })),
+            (
+                "/machine-config",
+                json!({ "vcpu_count": 1, "mem_size_mib": 32 }),
+            ),
+            (
+                "/boot-source",
+                json!({
+                    "kernel_image_path": "kernel.elf",
+                    "boot_args": "log=debug -- serve",
+                    "initrd_path": "module.bin",
+                }),
+            ),
+            (
+                "/drives/disk0",
+                json!({
+                    "drive_id": "disk0",
+                    "path_on_host": "a.img",
+                    "is_root_device": false,
+                    "is_read_only": true,
+                    "cache_type": "Writeback",
+                }),
+            ),
+            (
+                "/network-interfaces/net0",
+                json!({
+                    "iface_id": "net0",
+                    "host_dev_name": "tap0",
+                    "guest_mac": "06:00:00:00:00:01",
+                }),
+            ),
+            ("/entropy", json!({})),
+            ("/actions", json!({ "action_type": "InstanceStart" })),
+        ];
+        let requests = firecracker.requests(Path::new("fc.log")).unwrap();
         assert_eq!(
-            Firecracker::new("fc", config).configuration().unwrap(),
-            expected
+            requests,
+            expected.map(|(path, body)| ApiRequest::put(path, body))
         );
     }
 
@@ -175,7 +228,7 @@ mod tests {
             plain().disk(Disk::new("a.img").requests_per_second(1)),
             plain().options(&"x".repeat(MAX_COMMAND_LINE)),
         ] {
-            let result = Firecracker::new("fc", config).configuration();
+            let result = Firecracker::new("fc", config).requests(Path::new("log"));
             assert!(
                 matches!(result, Err(StartError::Unsupported { .. })),
                 "{result:?}"

@@ -1,16 +1,17 @@
-//! Starts a machine: chooses ports, spawns the VMM, and returns when QEMU says that the machine is
+//! Starts a machine: chooses ports, spawns the VMM, and returns when the VMM says that the machine is
 //! complete. The only place in the repository that spawns a VMM.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::api::{Absent, Api, ApiError, ApiRequest};
 use super::config::{Forward, VmConfig};
 use super::error::{ControlError, StartError};
 use super::firecracker::Firecracker;
@@ -21,6 +22,9 @@ use super::running::{Control, Machine, Process};
 
 /// How often free ports are chosen anew when another process takes one in between.
 const MAX_ATTEMPTS: usize = 5;
+
+/// How long Firecracker may take to listen on its API's socket. It takes milliseconds.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The program that runs the machine.
 #[derive(Clone, Debug)]
@@ -37,6 +41,7 @@ pub struct Launch {
     deadline: Option<Duration>,
     on_line: OnLine,
     own_process_group: bool,
+    api_timeout: Duration,
 }
 
 pub(super) type OnLine = Box<dyn FnMut(&str) + Send>;
@@ -93,6 +98,7 @@ impl Launch {
             deadline: None,
             on_line: Box::new(|_| {}),
             own_process_group: false,
+            api_timeout: API_TIMEOUT,
         }
     }
 
@@ -116,10 +122,15 @@ impl Launch {
         self
     }
 
+    /// How long Firecracker may take to listen on its API's socket; 10 s unless it is said here.
+    pub fn api_timeout(mut self, limit: Duration) -> Launch {
+        self.api_timeout = limit;
+        self
+    }
+
     /// Starts the machine.
     ///
-    /// With QEMU, returns when the machine is complete, so that a wrong configuration is an error
-    /// here. Firecracker reports its own only by ending.
+    /// Returns when the VMM says that the machine is complete, so that a wrong configuration is an error here.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -186,24 +197,39 @@ impl Launch {
         firecracker: &Firecracker,
         folder: TempDir,
     ) -> Result<Process, StartError> {
-        let configuration = folder.path().join("config.json");
-        let write = fs::write(&configuration, firecracker.configuration()?.to_string());
-        write.map_err(StartError::host("write Firecracker's configuration"))?;
         let socket = folder.path().join("api");
-        // Firecracker's own log must stay out of the guest's serial line, which is its stdout.
         let log = folder.path().join("log");
-        File::create(&log).map_err(StartError::host("make Firecracker's log"))?;
+        let files = std::iter::once(&log).chain(&firecracker.metrics);
+        for file in files {
+            File::create(file).map_err(StartError::host("make Firecracker's log"))?;
+        }
+        let requests = firecracker.requests(&log)?;
         let mut command = self.command(vmm);
-        command.arg("--config-file").arg(configuration);
         command.arg("--api-sock").arg(&socket);
-        command
-            .arg("--log-path")
-            .arg(&log)
-            .args(["--level", "Warn"]);
+        // Until it knows a file for its log, that goes to the guest's serial line, which is its stdout.
+        command.args(["--level", "Off"]);
         let process = self.spawn(vmm, command, folder, None)?;
-        Ok(process
-            .with_control(Control::Api(socket))
-            .with_log_file(log))
+        let process = process.with_log_file(log);
+        let api = self.wait_for_api(vmm, socket, &process)?;
+        describe(vmm, &api, &requests, &process)?;
+        Ok(process.with_control(Control::Api(api)))
+    }
+
+    fn wait_for_api(
+        &self,
+        vmm: &Vmm,
+        socket: PathBuf,
+        process: &Process,
+    ) -> Result<Api, StartError> {
+        let limit = self.api_timeout;
+        let listening = Api::wait_for(socket, limit, |span| process.ended_within(span));
+        listening.map_err(|absent| match absent {
+            Absent::Ended => gave_up(vmm, process),
+            Absent::Late => StartError::Silent {
+                program: vmm.program().to_path_buf(),
+                limit,
+            },
+        })
     }
 
     fn command(&self, vmm: &Vmm) -> Command {
@@ -223,7 +249,7 @@ impl Launch {
         vmm: &Vmm,
         command: Command,
         folder: TempDir,
-        listener: Option<std::path::PathBuf>,
+        listener: Option<PathBuf>,
     ) -> Result<Process, StartError> {
         let forwards = vmm.config().forwards().copied().collect();
         Process::spawn(
@@ -238,6 +264,37 @@ impl Launch {
             program: vmm.program().to_path_buf(),
             source,
         })
+    }
+}
+
+/// Describes the machine to Firecracker and starts it, which is the last request.
+fn describe(
+    vmm: &Vmm,
+    api: &Api,
+    requests: &[ApiRequest],
+    process: &Process,
+) -> Result<(), StartError> {
+    let Some((start, before)) = requests.split_last() else {
+        return Ok(());
+    };
+    for request in before {
+        api.send(request).map_err(|error| match error {
+            ApiError::Io(_) => gave_up(vmm, process),
+            refused => refusal(vmm, request, &refused),
+        })?;
+    }
+    match api.send(start) {
+        // A short guest may be over before Firecracker answers: how it ended, its log tells.
+        Ok(()) | Err(ApiError::Io(_)) => Ok(()),
+        Err(refused) => Err(refusal(vmm, start, &refused)),
+    }
+}
+
+fn refusal(vmm: &Vmm, request: &ApiRequest, reason: &ApiError) -> StartError {
+    StartError::Refused {
+        vmm: vmm.name(),
+        request: format!("PUT {}", request.path),
+        reason: reason.to_string(),
     }
 }
 

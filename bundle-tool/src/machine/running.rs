@@ -1,7 +1,7 @@
 //! A machine that runs: its log, its controls, its end. Made by [`Launch`](super::Launch); killed when
 //! it is dropped.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use shared_child::SharedChild;
 use tempfile::TempDir;
 
+use super::api::{Api, ApiRequest};
 use super::config::{Forward, Protocol};
 use super::error::ControlError;
 use super::launch::OnLine;
@@ -36,8 +37,8 @@ pub struct Machine {
 pub(super) enum Control {
     None,
     Qmp(Mutex<Qmp>),
-    /// The socket of Firecracker's API.
-    Api(PathBuf),
+    /// Firecracker's.
+    Api(Api),
 }
 
 /// A VMM's process, from its spawning on.
@@ -137,6 +138,11 @@ impl Process {
 
     fn has_ended(&self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for the end for a while.
+    pub(super) fn ended_within(&self, span: Duration) -> bool {
+        !matches!(self.child.wait_timeout(span), Ok(None))
     }
 
     fn kill(&self, cut: Cut) {
@@ -260,7 +266,7 @@ impl Machine {
     pub fn stop(&self) -> Result<(), ControlError> {
         match &self.process.control {
             Control::Qmp(qmp) => lock(qmp).ctrl_alt_del(),
-            Control::Api(socket) => send_ctrl_alt_del(socket),
+            Control::Api(api) => Ok(api.send(&ApiRequest::action("SendCtrlAltDel"))?),
             Control::None => Err(ControlError::Unsupported(self.process.vmm)),
         }
     }
@@ -318,25 +324,6 @@ impl Drop for Machine {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-    }
-}
-
-/// One request to Firecracker's API.
-fn send_ctrl_alt_del(socket: &PathBuf) -> Result<(), ControlError> {
-    let body = r#"{"action_type":"SendCtrlAltDel"}"#;
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(DRAIN_TIMEOUT))?;
-    write!(
-        stream,
-        "PUT /actions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    match answer.split(' ').nth(1) {
-        Some("204" | "200") => Ok(()),
-        _ => Err(ControlError::Refused(answer.trim().into())),
     }
 }
 

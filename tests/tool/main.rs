@@ -1,0 +1,4 @@
+//! Tests of the command `ukernel` as a person uses it, with machines that are quick or only played.
+
+mod fake;
+mod firecracker;
