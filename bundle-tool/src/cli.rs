@@ -4,6 +4,7 @@
 mod command;
 mod completions;
 mod disk_image;
+mod doctor;
 mod failure;
 mod look;
 mod publish;

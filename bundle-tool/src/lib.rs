@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod disk_image;
+pub mod doctor;
 pub mod machine;
 pub mod manifest;
 pub mod project;

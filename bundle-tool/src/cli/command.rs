@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, completions, disk_image, run, trace};
+use super::{Failure, completions, disk_image, doctor, run, trace};
 use crate::ui::Ui;
 
 #[derive(Subcommand)]
@@ -16,6 +16,7 @@ pub(super) enum Command {
     Trace(trace::Trace),
 
     // --- this machine and others ---
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
 
     // --- single files ---
@@ -32,6 +33,7 @@ impl Command {
             Command::Trace(trace) => trace.execute(ui),
 
             // --- this machine and others ---
+            Command::Doctor(doctor) => doctor.execute(ui),
             Command::Completions(completions) => completions.execute(ui),
 
             // --- single files ---

@@ -1,0 +1,166 @@
+//! What this machine can do, and the command that would fix what it cannot: `ukernel doctor`. [`Facts`] are gathered by
+//! looking (nothing is installed or changed); what they mean is decided here, without looking again.
+//!
+//! ```no_run
+//! use bundle_tool::doctor::{Facts, Report};
+//!
+//! let report = Report::of(&Facts::gather());
+//! for check in &report.checks {
+//!     println!("{}: {}", check.name, check.detail);
+//! }
+//! assert!(report.run.possible, "{}", report.run.how);
+//! ```
+
+mod facts;
+mod kvm;
+mod packages;
+mod program;
+mod tap;
+mod tools;
+
+use serde::Serialize;
+
+pub use facts::{Disk, Facts, Kvm, KvmState, Rust, Tap};
+pub use packages::PackageManager;
+pub use program::Program;
+
+/// How it stands with one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Good,
+    /// Not there or not right, and something works less well or not at all; most things work.
+    Limited,
+    /// Without it nothing is built, or nothing runs.
+    Missing,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at, such as `kvm`; stays the same from version to version.
+    pub name: &'static str,
+    /// How it stands.
+    pub status: Status,
+    /// What was found, for a person to read.
+    pub detail: String,
+    /// A command, or a sentence where no command would do, that makes it good.
+    pub fix: Option<String>,
+}
+
+impl Check {
+    fn good(name: &'static str, detail: impl Into<String>) -> Check {
+        Check {
+            name,
+            status: Status::Good,
+            detail: detail.into(),
+            fix: None,
+        }
+    }
+
+    fn limited(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check {
+            name,
+            status: Status::Limited,
+            detail: detail.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    /// The same, but nothing works without.
+    fn fatal(self) -> Check {
+        Check {
+            status: Status::Missing,
+            ..self
+        }
+    }
+}
+
+/// Whether one of the two things that matter works here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// It does.
+    pub possible: bool,
+    /// With what; or what is missing for it.
+    pub how: String,
+}
+
+/// What this machine can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Building projects.
+    pub build: Verdict,
+    /// Running machines.
+    pub run: Verdict,
+    /// All that was looked at, in a fixed order.
+    pub checks: Vec<Check>,
+}
+
+/// What building cannot do without.
+const FOR_BUILDING: [&str; 4] = ["rust", "target", "compiler", "cache"];
+
+impl Report {
+    /// Decides what `facts` mean.
+    pub fn of(facts: &Facts) -> Report {
+        let run = run_verdict(facts);
+        let mut checks = vec![
+            kvm::check(facts),
+            tools::firecracker(facts),
+            tools::qemu(facts),
+            tap::check(facts),
+            tools::rust(facts),
+            tools::target(facts),
+            tools::compiler(facts),
+            tools::python(facts),
+            tools::cache(facts),
+        ];
+        if !run.possible {
+            // Either would do; the one that needs nothing else of the machine is the one to install.
+            let qemu = checks.iter_mut().find(|check| check.name == "qemu");
+            qemu.expect("it is in the list above").status = Status::Missing;
+        }
+        Report {
+            build: build_verdict(&checks),
+            run,
+            checks,
+        }
+    }
+}
+
+fn build_verdict(checks: &[Check]) -> Verdict {
+    let needed = checks
+        .iter()
+        .filter(|check| FOR_BUILDING.contains(&check.name));
+    let missing: Vec<&str> = needed
+        .filter(|check| check.status == Status::Missing)
+        .map(|check| check.name)
+        .collect();
+    Verdict {
+        possible: missing.is_empty(),
+        how: if missing.is_empty() {
+            "Rust, C".into()
+        } else {
+            format!("needs: {}", missing.join(", "))
+        },
+    }
+}
+
+fn run_verdict(facts: &Facts) -> Verdict {
+    let firecracker = matches!(facts.firecracker, Program::Found { .. });
+    let qemu = matches!(facts.qemu, Program::Found { .. });
+    let how = match (facts.kvm.is_fast(), firecracker, qemu) {
+        (true, true, _) => "Firecracker",
+        (true, false, true) => "QEMU with KVM",
+        (false, _, true) => "QEMU with TCG, which needs no rights and is slower than KVM",
+        (true, false, false) => "needs: firecracker or qemu",
+        (false, _, false) => "needs: qemu (Firecracker would need KVM)",
+    };
+    Verdict {
+        possible: qemu || (facts.kvm.is_fast() && firecracker),
+        how: how.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

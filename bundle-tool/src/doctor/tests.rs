@@ -1,0 +1,267 @@
+//! What is concluded from machines of all kinds, none of which is this one.
+
+use super::*;
+
+fn found(says: &str) -> Program {
+    Program::Found {
+        path: "/usr/bin/x".into(),
+        says: says.into(),
+    }
+}
+
+/// A machine on which everything is as it should be.
+fn good() -> Facts {
+    Facts {
+        root: false,
+        user: "ann".into(),
+        packages: Some(PackageManager::Apt),
+        kvm: Kvm {
+            state: KvmState::Works,
+            hardware: Some("vmx".into()),
+            permissions: Some("crw-rw---- root:kvm".into()),
+            group: Some("kvm".into()),
+        },
+        firecracker: found("Firecracker v1.13.1"),
+        qemu: found("QEMU emulator version 7.2.22"),
+        tap: Tap {
+            tun: Ok(()),
+            net_admin: false,
+            devices: vec!["tap0".into()],
+        },
+        rust: Rust {
+            compiler: found("rustc 1.95.0 (x)"),
+            cargo: found("cargo 1.95.0"),
+            target: true,
+            rustup: true,
+        },
+        compiler: found("cc (Debian 12.2.0-14) 12.2.0"),
+        python: found("Python 3.11.2"),
+        cache: Disk {
+            folder: "/home/ann/.cache/ukernel".into(),
+            free: Some(64 << 30),
+        },
+    }
+}
+
+/// A good machine, but for something.
+fn but(change: impl FnOnce(&mut Facts)) -> Report {
+    let mut facts = good();
+    change(&mut facts);
+    Report::of(&facts)
+}
+
+impl Report {
+    #[track_caller]
+    fn check(&self, name: &str) -> &Check {
+        let check = self.checks.iter().find(|check| check.name == name);
+        check.expect("a check of that name")
+    }
+
+    /// The command that is to fix the only thing that is not good.
+    #[track_caller]
+    fn only_fix(&self, name: &str) -> &str {
+        let bad: Vec<&str> = self
+            .checks
+            .iter()
+            .filter(|check| check.status != Status::Good)
+            .map(|check| check.name)
+            .collect();
+        assert_eq!(bad, [name]);
+        self.check(name)
+            .fix
+            .as_deref()
+            .expect("what is not good has a fix")
+    }
+}
+
+#[test]
+fn a_good_machine_needs_nothing() {
+    let report = but(|_| ());
+    for check in &report.checks {
+        assert_eq!(
+            (check.status, &check.fix),
+            (Status::Good, &None),
+            "{check:?}"
+        );
+    }
+    assert!(report.build.possible);
+    assert_eq!(
+        (report.run.possible, report.run.how.as_str()),
+        (true, "Firecracker")
+    );
+}
+
+#[test]
+fn a_device_that_may_not_be_opened_wants_its_group() {
+    let closed = |facts: &mut Facts| facts.kvm.state = KvmState::Closed("Permission denied".into());
+    let report = but(closed);
+    assert_eq!(
+        report.only_fix("kvm"),
+        "sudo usermod -aG kvm ann # then log in again"
+    );
+    assert!(report.check("kvm").detail.contains("crw-rw---- root:kvm"));
+    assert_eq!(
+        report.run.how,
+        "QEMU with TCG, which needs no rights and is slower than KVM"
+    );
+    let of_root = but(|facts| {
+        closed(facts);
+        facts.kvm.group = Some("root".into());
+    });
+    assert_eq!(of_root.only_fix("kvm"), "sudo setfacl -m u:ann:rw /dev/kvm");
+}
+
+#[test]
+fn a_device_that_opens_is_not_yet_a_hypervisor() {
+    let busy = but(|facts| facts.kvm.state = KvmState::NoVm("Device or resource busy".into()));
+    assert!(busy.check("kvm").detail.contains("Device or resource busy"));
+    assert!(busy.run.how.contains("TCG"));
+    let emulated = but(|facts| facts.kvm.hardware = None);
+    assert_eq!(emulated.check("kvm").status, Status::Limited);
+    assert!(emulated.only_fix("kvm").contains("nested"));
+    assert!(emulated.run.how.contains("TCG"));
+}
+
+#[test]
+fn a_missing_device_wants_the_processors_module() {
+    for (flag, module) in [("vmx", "kvm_intel"), ("svm", "kvm_amd")] {
+        let report = but(|facts| {
+            facts.kvm.state = KvmState::NoDevice;
+            facts.kvm.hardware = Some(flag.into());
+        });
+        assert_eq!(report.only_fix("kvm"), format!("sudo modprobe {module}"));
+    }
+}
+
+#[test]
+fn either_vmm_is_enough_with_kvm() {
+    let no_qemu = but(|facts| facts.qemu = Program::Missing);
+    assert!(no_qemu.run.possible);
+    assert_eq!(
+        no_qemu.only_fix("qemu"),
+        "sudo apt-get install qemu-system-x86"
+    );
+    let no_firecracker = but(|facts| facts.firecracker = Program::Missing);
+    assert_eq!(no_firecracker.run.how, "QEMU with KVM");
+    let fix = no_firecracker.only_fix("firecracker");
+    assert!(
+        fix.starts_with("curl ") && fix.contains("sudo install"),
+        "{fix}"
+    );
+}
+
+#[test]
+fn without_kvm_only_qemu_will_do() {
+    let report = but(|facts| {
+        facts.kvm.hardware = None;
+        facts.qemu = Program::Missing;
+    });
+    assert!(!report.run.possible);
+    assert!(report.build.possible);
+    assert_eq!(report.check("qemu").status, Status::Missing);
+    assert!(report.run.how.contains("qemu"), "{}", report.run.how);
+}
+
+#[test]
+fn a_vmm_that_does_not_run_is_as_good_as_none() {
+    let report = but(|facts| {
+        let fails = Program::Fails {
+            path: "/usr/bin/x".into(),
+            error: "cannot execute binary file".into(),
+        };
+        facts.qemu = fails.clone();
+        facts.firecracker = fails;
+    });
+    assert!(!report.run.possible);
+    assert!(
+        report
+            .check("firecracker")
+            .detail
+            .contains("cannot execute")
+    );
+}
+
+#[test]
+fn what_is_too_old_is_told() {
+    let old = but(|facts| facts.rust.compiler = found("rustc 1.80.1 (x)"));
+    assert_eq!(old.check("rust").status, Status::Missing);
+    assert!(old.check("rust").detail.contains("1.95"));
+    assert!(old.only_fix("rust").starts_with("rustup toolchain install"));
+    assert_eq!(old.build.how, "needs: rust");
+    let old = but(|facts| facts.firecracker = found("Firecracker v1.7.0"));
+    assert_eq!(old.check("firecracker").status, Status::Limited);
+    let old = but(|facts| facts.python = found("Python 3.9.1"));
+    assert_eq!(old.check("python").status, Status::Limited);
+    assert!(old.build.possible, "only Python's projects need it");
+}
+
+#[test]
+fn building_needs_a_toolchain_with_the_guests_target() {
+    let report = but(|facts| facts.rust.target = false);
+    assert_eq!(
+        report.only_fix("target"),
+        "rustup target add x86_64-unknown-none"
+    );
+    assert_eq!(
+        (report.build.possible, report.build.how.as_str()),
+        (false, "needs: target")
+    );
+    assert!(report.run.possible);
+    let nothing = but(|facts| {
+        facts.rust.compiler = Program::Missing;
+        facts.rust.rustup = false;
+        facts.compiler = Program::Missing;
+    });
+    assert_eq!(nothing.build.how, "needs: rust, compiler");
+    assert!(
+        nothing
+            .check("rust")
+            .fix
+            .as_deref()
+            .unwrap()
+            .contains("sh.rustup.rs")
+    );
+    let no_cargo = but(|facts| facts.rust.cargo = Program::Missing);
+    assert_eq!(no_cargo.build.how, "needs: rust");
+}
+
+#[test]
+fn a_disk_that_is_full_stops_builds_and_one_that_fills_is_told() {
+    let free = |free| but(move |facts| facts.cache.free = free);
+    assert_eq!(free(Some(1 << 30)).check("cache").status, Status::Limited);
+    assert!(free(Some(1 << 30)).build.possible);
+    assert_eq!(free(Some(100 << 20)).build.how, "needs: cache");
+    assert!(
+        free(Some(100 << 20))
+            .check("cache")
+            .detail
+            .contains("100 MiB")
+    );
+    assert!(!free(None).build.possible);
+}
+
+#[test]
+fn taps_are_for_whoever_may_make_or_use_one() {
+    let none = but(|facts| facts.tap.devices.clear());
+    assert!(
+        none.only_fix("tap")
+            .starts_with("sudo ip tuntap add dev tap0 mode tap user ann && sudo ip")
+    );
+    assert!(none.run.possible);
+    let may_make = but(|facts| {
+        facts.tap.devices.clear();
+        facts.tap.net_admin = true;
+    });
+    assert_eq!(may_make.check("tap").status, Status::Good);
+    let closed = but(|facts| facts.tap.tun = Err("No such file or directory".into()));
+    assert_eq!(closed.only_fix("tap"), "sudo modprobe tun");
+}
+
+#[test]
+fn scripts_get_the_same_words() {
+    let json = serde_json::to_value(but(|facts| facts.qemu = Program::Missing)).unwrap();
+    assert_eq!(json["run"]["possible"], true);
+    assert_eq!(json["checks"][0]["name"], "kvm");
+    assert_eq!(json["checks"][0]["fix"], serde_json::Value::Null);
+    assert_eq!(json["checks"][2]["status"], "limited");
+}

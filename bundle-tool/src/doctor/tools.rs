@@ -1,0 +1,167 @@
+//! What is to be thought of the programs that this machine has, and of the disk they write to. Pure.
+
+use super::packages::{Package, as_root, install};
+use super::{Check, Facts, Program};
+
+/// The oldest compiler that builds the kernel: the one the workspace asks for.
+const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+/// What guests are built for.
+const TARGET: &str = "x86_64-unknown-none";
+/// The first Firecracker that boots by PVH, as QEMU does.
+const FIRECRACKER: (u32, u32) = (1, 12);
+/// The first QEMU with a machine `microvm` that is told about its devices on the command line.
+const QEMU: (u32, u32) = (4, 2);
+/// The first Python that the package `ukernel` supports.
+const PYTHON: (u32, u32) = (3, 11);
+/// A release to install where there is none.
+const FIRECRACKER_RELEASE: &str = "v1.13.1";
+
+/// Less free space than this and a build is likely to fail halfway: what one project takes.
+const SPACE_FOR_A_BUILD: u64 = 512 << 20;
+/// Less than this and the next few builds are.
+const SPACE_FOR_SOME: u64 = 4 << 30;
+
+pub(super) fn firecracker(facts: &Facts) -> Check {
+    let name = "firecracker";
+    let fix = install_firecracker(facts.root);
+    match &facts.firecracker {
+        Program::Missing if !facts.kvm.is_fast() => {
+            Check::limited(name, "not found; it would need KVM", fix)
+        }
+        Program::Missing => {
+            Check::limited(name, "not found in UKERNEL_FIRECRACKER and the PATH", fix)
+        }
+        other => program(name, other, FIRECRACKER, fix),
+    }
+}
+
+fn install_firecracker(root: bool) -> String {
+    let release = FIRECRACKER_RELEASE;
+    let copy = as_root(
+        root,
+        &format!(
+            "install release-{release}-x86_64/firecracker-{release}-x86_64 /usr/local/bin/firecracker"
+        ),
+    );
+    format!(
+        "curl -fL https://github.com/firecracker-microvm/firecracker/releases/download/{release}/\
+         firecracker-{release}-x86_64.tgz | tar -xz && {copy}"
+    )
+}
+
+pub(super) fn qemu(facts: &Facts) -> Check {
+    let fix = install(facts.packages, facts.root, Package::Qemu);
+    program("qemu", &facts.qemu, QEMU, fix)
+}
+
+pub(super) fn python(facts: &Facts) -> Check {
+    let fix = install(facts.packages, facts.root, Package::Python);
+    program("python", &facts.python, PYTHON, fix)
+}
+
+pub(super) fn compiler(facts: &Facts) -> Check {
+    let fix = install(facts.packages, facts.root, Package::Compiler);
+    let check = program("compiler", &facts.compiler, (0, 0), fix);
+    // Rust links build scripts and tests by it, too.
+    if check.fix.is_some() {
+        check.fatal()
+    } else {
+        check
+    }
+}
+
+pub(super) fn rust(facts: &Facts) -> Check {
+    let rust = &facts.rust;
+    let fix = if rust.rustup {
+        format!("rustup toolchain install {RUST} --profile minimal && rustup default {RUST}")
+    } else {
+        format!(
+            "curl -fsSL https://sh.rustup.rs | sh -s -- --profile minimal --default-toolchain {RUST}"
+        )
+    };
+    let oldest = version(RUST).expect("a version of the workspace's manifest");
+    let check = program("rust", &rust.compiler, oldest, fix.clone());
+    if check.fix.is_some() {
+        return check.fatal();
+    }
+    match &rust.cargo {
+        Program::Found { .. } => check,
+        _ => Check::limited("rust", "there is rustc, but no cargo that runs", fix).fatal(),
+    }
+}
+
+pub(super) fn target(facts: &Facts) -> Check {
+    if facts.rust.target {
+        return Check::good("target", format!("{TARGET} is installed"));
+    }
+    let fix = format!("rustup target add {TARGET}");
+    Check::limited("target", format!("Rust has no {TARGET} here"), fix).fatal()
+}
+
+pub(super) fn cache(facts: &Facts) -> Check {
+    let disk = &facts.cache;
+    let folder = disk.folder.display();
+    let Some(free) = disk.free else {
+        let fix = "set UKERNEL_CACHE to a folder that can be written";
+        return Check::limited("cache", format!("{folder} cannot be looked at"), fix).fatal();
+    };
+    let detail = format!("{} MiB free for {folder}", free >> 20);
+    let fix = "make room there, or set UKERNEL_CACHE to a folder on another disk";
+    match free {
+        SPACE_FOR_SOME.. => Check::good("cache", detail),
+        SPACE_FOR_A_BUILD.. => Check::limited("cache", detail, fix),
+        _ => Check::limited("cache", detail, fix).fatal(),
+    }
+}
+
+/// What is to be thought of a program that should be at least of version `oldest`.
+fn program(name: &'static str, program: &Program, oldest: (u32, u32), fix: String) -> Check {
+    match program {
+        Program::Missing => Check::limited(name, "not found", fix),
+        Program::Fails { path, error } => Check::limited(
+            name,
+            format!("{} does not run: {error}", path.display()),
+            fix,
+        ),
+        Program::Found { path, says } => {
+            let detail = format!("{says} ({})", path.display());
+            match version(says) {
+                Some(version) if version < oldest => {
+                    let (major, minor) = oldest;
+                    Check::limited(
+                        name,
+                        format!("{detail}; {major}.{minor} or newer is needed"),
+                        fix,
+                    )
+                }
+                _ => Check::good(name, detail),
+            }
+        }
+    }
+}
+
+/// The first two numbers with a dot between them in what a program says about itself.
+fn version(says: &str) -> Option<(u32, u32)> {
+    says.split(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
+        .find_map(|word| {
+            let mut numbers = word.split('.');
+            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_first_one_said() {
+        assert_eq!(version("rustc 1.95.0 (abc 2026-04-14)"), Some((1, 95)));
+        assert_eq!(version("Firecracker v1.17.0-dev"), Some((1, 17)));
+        assert_eq!(
+            version("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
+            Some((7, 2))
+        );
+        assert_eq!(version("cc (Debian 12.2.0-14) 12.2.0"), Some((12, 2)));
+        assert_eq!(version("no. 5"), None);
+    }
+}
