@@ -3,10 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
+
+use crate::whole_file::{self, FOR_ALL};
 
 /// How deep folders may be nested: a loop of links is an error instead of an endless walk.
 const MAX_DEPTH: usize = 64;
@@ -33,24 +34,13 @@ pub fn write(image: &Path, root: &Path, paths: &[PathBuf]) -> io::Result<()> {
     }
     files.sort();
     files.dedup();
-    let folder = image
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let temporary = tempfile::Builder::new()
-        // As any new file's; the default keeps others from reading it.
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    let mut archive = Builder::new(io::BufWriter::new(temporary));
-    for file in &files {
-        append(&mut archive, root, file).map_err(|error| named(file, &error))?;
-    }
-    let mut writer = archive.into_inner()?;
-    writer.flush()?;
-    let temporary = writer
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    temporary.persist(image)?;
-    Ok(())
+    whole_file::write(image, FOR_ALL, |output| {
+        let mut archive = Builder::new(output);
+        for file in &files {
+            append(&mut archive, root, file).map_err(|error| named(file, &error))?;
+        }
+        archive.into_inner().map(drop)
+    })
 }
 
 fn collect(root: &Path, path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {

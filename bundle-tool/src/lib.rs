@@ -1,13 +1,16 @@
 //! Starts virtual machines: the one way to do so in this repository. The `ukernel` command, the
 //! justfile, the tests and the benchmarks all come through [`machine`].
 //!
-//! Runs on the host and knows of the kernel only what the `abi` crate says, and the words of its `policy`.
+//! Runs on the host and knows of the kernel only what the crates `abi`, `bundle` and
+//! `policy` say.
 
 pub mod cli;
 pub mod disk_image;
 pub mod doctor;
+pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod project;
 pub mod trace;
 pub mod ui;
+pub mod whole_file;

@@ -11,6 +11,7 @@ use system_tests::guest::repository;
 /// running or testing. Lower layers first.
 const LAYERS: &[(&str, &[&str])] = &[
     ("abi", &[]),
+    ("bundle", &[]),
     ("reactor", &[]),
     ("policy", &["abi"]),
     ("trace", &["abi", "reactor"]),
@@ -28,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "reactor",
             "policy",
             "trace",
+            "bundle",
             "calls",
             "netstack",
             "drivers",
@@ -35,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("c", &["ukernel"]),
-    ("bundle-tool", &["abi", "policy"]),
+    ("bundle-tool", &["abi", "policy", "bundle"]),
     ("system-tests", &["abi", "bundle-tool", "drivers"]),
     ("bench-work", &[]),
     ("benches", &["bench-work", "bundle-tool", "system-tests"]),
