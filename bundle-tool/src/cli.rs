@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod look;
 mod publish;
+mod remote;
 mod run;
 #[cfg(test)]
 mod tests;

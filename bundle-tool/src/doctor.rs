@@ -18,14 +18,14 @@ mod program;
 mod tap;
 mod tools;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use facts::{Disk, Facts, Kvm, KvmState, Rust, Tap};
 pub use packages::PackageManager;
 pub use program::Program;
 
 /// How it stands with one thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As it should be.
@@ -37,34 +37,55 @@ pub enum Status {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Check {
     /// What was looked at, such as `kvm`; stays the same from version to version.
-    pub name: &'static str,
+    pub name: String,
     /// How it stands.
     pub status: Status,
     /// What was found, for a person to read.
     pub detail: String,
-    /// A command, or a sentence where no command would do, that makes it good.
-    pub fix: Option<String>,
+    /// What makes it good.
+    pub fix: Option<Fix>,
+}
+
+/// What makes something good.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fix {
+    /// A command for a shell of this machine. It asks nothing but, where root is needed, sudo's password.
+    Command(String),
+    /// What a person has to do.
+    Advice(String),
 }
 
 impl Check {
-    fn good(name: &'static str, detail: impl Into<String>) -> Check {
+    fn good(name: &str, detail: impl Into<String>) -> Check {
         Check {
-            name,
+            name: name.into(),
             status: Status::Good,
             detail: detail.into(),
             fix: None,
         }
     }
 
-    fn limited(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Check {
+    /// Not as it should be, and the command that fixes it.
+    fn limited(name: &str, detail: impl Into<String>, command: impl Into<String>) -> Check {
         Check {
-            name,
+            name: name.into(),
             status: Status::Limited,
             detail: detail.into(),
-            fix: Some(fix.into()),
+            fix: Some(Fix::Command(command.into())),
+        }
+    }
+
+    /// Not as it should be, and no command fixes it.
+    fn helpless(name: &str, detail: impl Into<String>, advice: impl Into<String>) -> Check {
+        Check {
+            name: name.into(),
+            status: Status::Limited,
+            detail: detail.into(),
+            fix: Some(Fix::Advice(advice.into())),
         }
     }
 
@@ -78,7 +99,7 @@ impl Check {
 }
 
 /// Whether one of the two things that matter works here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Verdict {
     /// It does.
     pub possible: bool,
@@ -87,7 +108,7 @@ pub struct Verdict {
 }
 
 /// What this machine can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Report {
     /// Building projects.
     pub build: Verdict,
@@ -113,6 +134,7 @@ impl Report {
             tools::target(facts),
             tools::compiler(facts),
             tools::python(facts),
+            tools::rsync(facts),
             tools::cache(facts),
         ];
         if !run.possible {
@@ -126,15 +148,23 @@ impl Report {
             checks,
         }
     }
+
+    /// What a command would fix, in order: the check's name and the command.
+    pub fn commands(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.checks.iter().filter_map(|check| match &check.fix {
+            Some(Fix::Command(command)) => Some((check.name.as_str(), command.as_str())),
+            _ => None,
+        })
+    }
 }
 
 fn build_verdict(checks: &[Check]) -> Verdict {
     let needed = checks
         .iter()
-        .filter(|check| FOR_BUILDING.contains(&check.name));
+        .filter(|check| FOR_BUILDING.contains(&check.name.as_str()));
     let missing: Vec<&str> = needed
         .filter(|check| check.status == Status::Missing)
-        .map(|check| check.name)
+        .map(|check| check.name.as_str())
         .collect();
     Verdict {
         possible: missing.is_empty(),

@@ -11,6 +11,7 @@ pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod project;
+pub mod remote;
 pub mod sources;
 pub mod trace;
 pub mod ui;

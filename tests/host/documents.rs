@@ -145,6 +145,7 @@ fn paths_that_the_documents_name_exist() {
         "tests/abi/README.md",
         "adapter/python/README.md",
         "docs/python-adapter.md",
+        "docs/remote.md",
     ] {
         let text = read(document);
         for path in named_paths(document, &text) {

@@ -2,3 +2,6 @@
 
 mod fake;
 mod firecracker;
+mod place;
+mod remote;
+mod sshd;

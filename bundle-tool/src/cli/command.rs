@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, completions, disk_image, doctor, run, trace};
+use super::{Failure, completions, disk_image, doctor, remote, run, trace};
 use crate::ui::Ui;
 
 #[derive(Subcommand)]
@@ -17,6 +17,7 @@ pub(super) enum Command {
 
     // --- this machine and others ---
     Doctor(doctor::Doctor),
+    Remote(remote::Remote),
     Completions(completions::Completions),
 
     // --- single files ---
@@ -34,6 +35,7 @@ impl Command {
 
             // --- this machine and others ---
             Command::Doctor(doctor) => doctor.execute(ui),
+            Command::Remote(remote) => remote.execute(ui),
             Command::Completions(completions) => completions.execute(ui),
 
             // --- single files ---

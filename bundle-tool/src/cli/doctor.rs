@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::doctor::{Check, Facts, Report, Status, Verdict};
+use crate::doctor::{Check, Facts, Fix, Report, Status, Verdict};
 use crate::ui::{Amount, ERROR, FAINT, GOOD, Ui, WARNING};
 
 /// Say what this machine can build and run, and the command that would fix what it cannot
@@ -28,14 +28,19 @@ impl Doctor {
         let looking = ui.progress("Looking", "at this machine", Amount::Unknown);
         let report = Report::of(&Facts::gather());
         drop(looking);
-        if self.json {
-            ui.json(&report)?;
-        } else {
-            ui.print(page(&report))?;
-        }
-        let possible = report.build.possible && report.run.possible;
-        Ok(ExitCode::from(if possible { 0 } else { NOT_POSSIBLE }))
+        show(&report, self.json, ui)
     }
+}
+
+/// Prints a report, of this machine or another. Returns the exit status.
+pub(super) fn show(report: &Report, json: bool, ui: &Ui) -> Result<ExitCode, Failure> {
+    if json {
+        ui.json(report)?;
+    } else {
+        ui.print(page(report))?;
+    }
+    let possible = report.build.possible && report.run.possible;
+    Ok(ExitCode::from(if possible { 0 } else { NOT_POSSIBLE }))
 }
 
 /// The report for a person.
@@ -57,12 +62,14 @@ fn push(page: &mut String, check: &Check) {
         Status::Limited => (WARNING, "limited"),
         Status::Missing => (ERROR, "missing"),
     };
-    let (name, detail) = (check.name, &check.detail);
+    let (name, detail) = (&check.name, &check.detail);
     writeln!(page, "{style}{word:>8}{style:#}  {name:<11}  {detail}").expect("a String takes all");
-    if let Some(fix) = &check.fix {
-        writeln!(page, "{:>8}  {:<11}  {FAINT}fix:{FAINT:#} {fix}", "", "")
-            .expect("a String takes all");
-    }
+    let (label, text) = match &check.fix {
+        Some(Fix::Command(command)) => ("fix:", command),
+        Some(Fix::Advice(advice)) => ("advice:", advice),
+        None => return,
+    };
+    writeln!(page, "{:>21}  {FAINT}{label}{FAINT:#} {text}", "").expect("a String takes all");
 }
 
 fn conclude(page: &mut String, what: &str, verdict: &Verdict) {

@@ -1,4 +1,4 @@
-//! Golden help: what `--help` and `-h` say of every command stands in `bundle-tool/golden/help/`, one file a command.
+//! Golden help: what `--help` says of every command stands in `bundle-tool/golden/help/`, one file a command.
 //! `UPDATE_GOLDEN=1 cargo test -p bundle-tool` rewrites them; read the difference before committing.
 
 use std::collections::BTreeSet;
@@ -37,13 +37,7 @@ fn every_command_helps() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut expected_files = BTreeSet::new();
     for (name, mut command) in commands() {
-        let short = command.render_help().to_string();
-        let long = command.render_long_help().to_string();
-        let actual = if short == long {
-            short
-        } else {
-            format!("{short}\n--- --help ---\n\n{long}")
-        };
+        let actual = command.render_long_help().to_string();
         let file = folder().join(format!("{name}.txt"));
         if update {
             fs::create_dir_all(folder()).expect("golden files are writable");

@@ -33,6 +33,8 @@ pub struct Facts {
     pub compiler: Program,
     /// `python3`.
     pub python: Program,
+    /// `rsync`.
+    pub rsync: Program,
     /// Where kernel sources are unpacked.
     pub cache: Disk,
 }
@@ -123,6 +125,7 @@ impl Facts {
             rust: rust(),
             compiler: ask("cc".as_ref(), &["--version"]),
             python: ask("python3".as_ref(), &["--version"]),
+            rsync: ask("rsync".as_ref(), &["--version"]),
             cache: disk(cache_folder()),
         }
     }

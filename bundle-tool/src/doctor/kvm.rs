@@ -16,14 +16,14 @@ pub(super) fn check(facts: &Facts) -> Check {
             NAME,
             format!("{device} opens, a VM can be made, the processor has {flag}"),
         ),
-        (KvmState::Works, None) => Check::limited(
+        (KvmState::Works, None) => Check::helpless(
             NAME,
             format!(
                 "{device} opens, but the processor has neither vmx nor svm: each instruction is emulated, slower than by QEMU"
             ),
             VIRTUALIZATION,
         ),
-        (KvmState::NoVm(error), _) => Check::limited(
+        (KvmState::NoVm(error), _) => Check::helpless(
             NAME,
             format!("{device} opens, but no VM can be made: {error}"),
             "see whether another hypervisor holds the processor: lsmod | grep -i -E 'kvm|vbox|vmw'",
@@ -38,7 +38,7 @@ pub(super) fn check(facts: &Facts) -> Check {
             format!("there is no /dev/kvm, though the processor has {flag}"),
             as_root(facts.root, &format!("modprobe {}", module(flag))),
         ),
-        (KvmState::NoDevice, None) => Check::limited(
+        (KvmState::NoDevice, None) => Check::helpless(
             NAME,
             "there is no /dev/kvm, and the processor has neither vmx nor svm",
             VIRTUALIZATION,

@@ -23,6 +23,7 @@ pub(super) enum Package {
     Qemu,
     Compiler,
     Python,
+    Rsync,
 }
 
 impl PackageManager {
@@ -50,9 +51,10 @@ impl PackageManager {
 
     fn install(self, package: Package) -> String {
         let verb = match self {
-            PackageManager::Pacman => "-S",
+            PackageManager::Pacman => "-S --noconfirm",
             PackageManager::Apk => "add",
-            _ => "install",
+            PackageManager::Brew => "install",
+            _ => "install -y",
         };
         format!("{} {verb} {}", self.program(), self.name(package))
     }
@@ -68,6 +70,7 @@ impl PackageManager {
             (Package::Compiler, _) => "gcc",
             (Package::Python, PackageManager::Pacman) => "python",
             (Package::Python, _) => "python3",
+            (Package::Rsync, _) => "rsync",
         }
     }
 }
@@ -99,11 +102,11 @@ mod tests {
         let qemu = |manager| install(Some(manager), false, Package::Qemu);
         assert_eq!(
             qemu(PackageManager::Apt),
-            "sudo apt-get install qemu-system-x86"
+            "sudo apt-get install -y qemu-system-x86"
         );
         assert_eq!(
             qemu(PackageManager::Pacman),
-            "sudo pacman -S qemu-system-x86"
+            "sudo pacman -S --noconfirm qemu-system-x86"
         );
         assert_eq!(qemu(PackageManager::Apk), "sudo apk add qemu-system-x86_64");
         assert_eq!(qemu(PackageManager::Brew), "brew install qemu");
@@ -114,7 +117,7 @@ mod tests {
         let apt = Some(PackageManager::Apt);
         assert_eq!(
             install(apt, true, Package::Compiler),
-            "apt-get install gcc libc6-dev"
+            "apt-get install -y gcc libc6-dev"
         );
         assert_eq!(install(None, true, Package::Python), "install python3");
     }

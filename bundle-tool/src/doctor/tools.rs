@@ -26,7 +26,7 @@ pub(super) fn firecracker(facts: &Facts) -> Check {
     let fix = install_firecracker(facts.root);
     match &facts.firecracker {
         Program::Missing if !facts.kvm.is_fast() => {
-            Check::limited(name, "not found; it would need KVM", fix)
+            Check::helpless(name, "not found; it would need KVM", "see kvm first")
         }
         Program::Missing => {
             Check::limited(name, "not found in UKERNEL_FIRECRACKER and the PATH", fix)
@@ -37,6 +37,8 @@ pub(super) fn firecracker(facts: &Facts) -> Check {
 
 fn install_firecracker(root: bool) -> String {
     let release = FIRECRACKER_RELEASE;
+    let place =
+        format!("https://github.com/firecracker-microvm/firecracker/releases/download/{release}");
     let copy = as_root(
         root,
         &format!(
@@ -44,8 +46,7 @@ fn install_firecracker(root: bool) -> String {
         ),
     );
     format!(
-        "curl -fL https://github.com/firecracker-microvm/firecracker/releases/download/{release}/\
-         firecracker-{release}-x86_64.tgz | tar -xz && {copy}"
+        "(cd \"$(mktemp -d)\" && curl -fL {place}/firecracker-{release}-x86_64.tgz | tar -xz && {copy})"
     )
 }
 
@@ -57,6 +58,12 @@ pub(super) fn qemu(facts: &Facts) -> Check {
 pub(super) fn python(facts: &Facts) -> Check {
     let fix = install(facts.packages, facts.root, Package::Python);
     program("python", &facts.python, PYTHON, fix)
+}
+
+/// How a project gets to another machine, and from one.
+pub(super) fn rsync(facts: &Facts) -> Check {
+    let fix = install(facts.packages, facts.root, Package::Rsync);
+    program("rsync", &facts.rsync, (0, 0), fix)
 }
 
 pub(super) fn compiler(facts: &Facts) -> Check {
@@ -76,7 +83,7 @@ pub(super) fn rust(facts: &Facts) -> Check {
         format!("rustup toolchain install {RUST} --profile minimal && rustup default {RUST}")
     } else {
         format!(
-            "curl -fsSL https://sh.rustup.rs | sh -s -- --profile minimal --default-toolchain {RUST}"
+            "curl -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain {RUST}"
         )
     };
     let oldest = version(RUST).expect("a version of the workspace's manifest");
@@ -103,19 +110,19 @@ pub(super) fn cache(facts: &Facts) -> Check {
     let folder = disk.folder.display();
     let Some(free) = disk.free else {
         let fix = "set UKERNEL_CACHE to a folder that can be written";
-        return Check::limited("cache", format!("{folder} cannot be looked at"), fix).fatal();
+        return Check::helpless("cache", format!("{folder} cannot be looked at"), fix).fatal();
     };
     let detail = format!("{} MiB free for {folder}", free >> 20);
     let fix = "make room there, or set UKERNEL_CACHE to a folder on another disk";
     match free {
         SPACE_FOR_SOME.. => Check::good("cache", detail),
-        SPACE_FOR_A_BUILD.. => Check::limited("cache", detail, fix),
-        _ => Check::limited("cache", detail, fix).fatal(),
+        SPACE_FOR_A_BUILD.. => Check::helpless("cache", detail, fix),
+        _ => Check::helpless("cache", detail, fix).fatal(),
     }
 }
 
 /// What is to be thought of a program that should be at least of version `oldest`.
-fn program(name: &'static str, program: &Program, oldest: (u32, u32), fix: String) -> Check {
+fn program(name: &str, program: &Program, oldest: (u32, u32), fix: String) -> Check {
     match program {
         Program::Missing => Check::limited(name, "not found", fix),
         Program::Fails { path, error } => Check::limited(
