@@ -5,6 +5,7 @@ mod command;
 mod completions;
 mod disk_image;
 mod doctor;
+mod env;
 mod failure;
 mod look;
 mod publish;

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod disk_image;
 pub mod doctor;
+pub mod environment;
 pub mod image;
 pub mod machine;
 pub mod manifest;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, completions, disk_image, doctor, remote, run, trace};
+use super::{Failure, completions, disk_image, doctor, env, remote, run, trace};
 use crate::ui::Ui;
 
 #[derive(Subcommand)]
@@ -16,6 +16,7 @@ pub(super) enum Command {
     Trace(trace::Trace),
 
     // --- this machine and others ---
+    Env(env::Env),
     Doctor(doctor::Doctor),
     Remote(remote::Remote),
     Completions(completions::Completions),
@@ -34,6 +35,7 @@ impl Command {
             Command::Trace(trace) => trace.execute(ui),
 
             // --- this machine and others ---
+            Command::Env(env) => env.execute(ui),
             Command::Doctor(doctor) => doctor.execute(ui),
             Command::Remote(remote) => remote.execute(ui),
             Command::Completions(completions) => completions.execute(ui),
