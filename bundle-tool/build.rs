@@ -27,6 +27,8 @@ const CARRIED: &[&str] = &[
 ];
 /// What is left out of these folders: what no program is compiled with.
 const LEFT_OUT: &[&str] = &[
+    "benches",
+    "tests",
     "adapter/python/README.md",
     "adapter/python/native",
     "adapter/python/pyproject.toml",
@@ -66,6 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     sources.put(
         ".cargo/config.toml",
         read(".cargo/config.toml")?.into_bytes(),
+    );
+    sources.put(
+        "guest.toml",
+        workspace::profiles(&read("Cargo.toml")?)?.into_bytes(),
     );
     let digest = sources.write(&out.join("sources.tgz"))?;
     println!("cargo:rustc-env=UKERNEL_SOURCES_DIGEST={digest}");

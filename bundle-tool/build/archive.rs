@@ -9,8 +9,8 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 
-/// Folders that are never carried, wherever they lie: hidden ones neither.
-const NEVER: &[&str] = &["tests", "benches", "target", "__pycache__"];
+/// Folders that are never carried, wherever they lie; hidden ones neither.
+const NEVER: &[&str] = &["target", "__pycache__"];
 /// What carried files are called; a file of another kind is nothing that a program is compiled with.
 const KINDS: &[&str] = &[
     "c", "h", "html", "in", "ld", "md", "py", "rs", "s", "toml", "typed", "env",
@@ -24,7 +24,8 @@ impl Archive {
         Archive(BTreeMap::new())
     }
 
-    /// Adds a file, or a folder with all below it that is carried. `path` is relative to `root`.
+    /// Adds a file, or a folder with all below it that is carried. `path` is relative to `root`. What is `left_out` is a
+    /// path, or the name of a folder wherever it lies.
     pub(crate) fn add(
         &mut self,
         root: &Path,
@@ -44,8 +45,10 @@ impl Archive {
                 .into_string()
                 .map_err(|name| format!("{path}: {name:?}"))?;
             let inner = format!("{path}/{name}");
-            if !left_out.contains(&inner.as_str()) && is_carried(&name, entry.file_type()?.is_dir())
-            {
+            let is_folder = entry.file_type()?.is_dir();
+            let is_left_out = left_out.contains(&inner.as_str())
+                || is_folder && left_out.contains(&name.as_str());
+            if !is_left_out && is_carried(&name, is_folder) {
                 self.add(root, &inner, left_out)?;
             }
         }

@@ -40,6 +40,40 @@ pub(crate) fn reduce(
     Ok(toml::to_string(&manifest)?)
 }
 
+/// The profiles for programs in machines, as a configuration for Cargo that projects are built with: that for release,
+/// which is the repository's own, and one that compiles faster, with checks and all of the debugger's information.
+pub(crate) fn profiles(manifest: &str) -> Result<String, Box<dyn Error>> {
+    let manifest: Table = toml::from_str(manifest)?;
+    let profile = manifest
+        .get("profile")
+        .and_then(|profiles| profiles.get("guest"));
+    let mut release = profile
+        .and_then(Value::as_table)
+        .ok_or("there is a profile for guests")?
+        .clone();
+    let packages = release.get_mut("package").and_then(Value::as_table_mut);
+    // A project may have a package of one of the examples' names.
+    packages
+        .ok_or("it has settings of packages")?
+        .retain(|package, _| package == "drivers" || package == "policy");
+    let quick: Table = toml::from_str(QUICK)?;
+    let mut config = Table::new();
+    let both = [("guest", release), ("guest-dev", quick)];
+    let both = both.map(|(name, profile)| (name.to_string(), Value::Table(profile)));
+    config.insert("profile".into(), Value::Table(both.into_iter().collect()));
+    Ok(toml::to_string(&config)?)
+}
+
+const QUICK: &str = r#"
+inherits = "guest"
+opt-level = 1
+lto = "off"
+codegen-units = 16
+debug = "full"
+debug-assertions = true
+overflow-checks = true
+"#;
+
 /// The name of the package in a folder.
 fn name(root: &Path, folder: &Value) -> Result<String, Box<dyn Error>> {
     let folder = folder.as_str().unwrap_or_default();

@@ -1,12 +1,14 @@
 //! The command line of `ukernel`: what may be said, and which command it is for. Data goes to standard
 //! output, words to standard error; the exit status is the guest's where a guest ran.
 
+mod build;
 mod command;
 mod completions;
 mod disk_image;
 mod doctor;
 mod env;
 mod failure;
+mod init;
 mod look;
 mod publish;
 mod remote;

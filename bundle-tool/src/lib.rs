@@ -4,16 +4,21 @@
 //! Runs on the host and knows of the kernel only what the crates `abi`, `bundle` and
 //! `policy` say.
 
+pub mod build;
 pub mod cli;
 pub mod disk_image;
 pub mod doctor;
 pub mod environment;
 pub mod image;
+pub mod init;
+pub mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod project;
 pub mod remote;
 pub mod sources;
+pub mod template;
+pub mod toolchain;
 pub mod trace;
 pub mod ui;
 pub mod whole_file;

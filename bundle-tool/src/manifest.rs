@@ -37,6 +37,9 @@ pub use allow::{AllowItem, CapabilitiesTable};
 pub use build::BuildTable;
 pub use env::{EnvName, EnvTable, EnvValue};
 pub use error::ManifestError;
+pub(crate) use error::text_of;
+#[cfg(test)]
+pub(crate) use golden::compare as compare_golden;
 pub use limits::LimitsTable;
 pub use network::{HostName, Ipv4Network, Ipv6Setting, NetworkMode, NetworkTable};
 pub use options::env_option;

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, completions, disk_image, doctor, env, remote, run, trace};
-use crate::ui::Ui;
+use super::{Failure, build, completions, disk_image, doctor, env, init, remote, run, trace};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     // --- a project, from nothing to a pair of files ---
+    Init(init::Init),
+    Build(build::Build),
 
     // --- what runs ---
     Run(run::Run),
@@ -29,6 +30,8 @@ impl Command {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         match self {
             // --- a project, from nothing to a pair of files ---
+            Command::Init(init) => init.execute(ui),
+            Command::Build(build) => build.execute(ui),
 
             // --- what runs ---
             Command::Run(run) => run.execute(ui),

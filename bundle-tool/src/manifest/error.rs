@@ -98,6 +98,22 @@ impl ManifestError {
         ManifestError::of_file(path, format_args!("{section}: {problem}"))
     }
 
+    /// A problem with a key at the beginning of a line, in no section.
+    pub(crate) fn at_key(
+        path: &Path,
+        text: &str,
+        key: &str,
+        problem: impl fmt::Display,
+    ) -> ManifestError {
+        let mut at = 0;
+        let start = text.split_inclusive('\n').find_map(|line| {
+            at += line.len();
+            line.starts_with(key).then(|| at - line.len())
+        });
+        let start = start.unwrap_or(0);
+        ManifestError::at(path, text, start..start + key.len(), problem)
+    }
+
     /// The line it is on, from 1; `None`: it is about the whole file.
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.line)

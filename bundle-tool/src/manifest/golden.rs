@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::Manifest;
 
 /// Compares a text with the file at `path`, from this package's folder, or writes it there.
-pub(super) fn compare(path: &str, text: &str) {
+pub(crate) fn compare(path: &str, text: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).unwrap();

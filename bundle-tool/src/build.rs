@@ -1,0 +1,386 @@
+//! Builds a project: `build/vmlinux`, `build/bundle.tgz`, `build/adapter/NAME/adapter.toml` and `ukernel.lock`. Called by
+//! `ukernel build`; starts compilers and writes below the project's folder and the cache.
+//!
+//! The same sources make the same bytes, whoever builds them, where and when: flags tell the compilers to forget the paths
+//! of project, cache, Cargo's folder and Rust's own. What is written appears whole, `bundle.tgz` last: a folder without it
+//! is no build.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `rust.rs` | a program in Rust, through Cargo |
+//! | `flags.rs` | the flags for programs in machines |
+//! | `c.rs` | a program in C |
+//! | `python.rs` | a program in Python, whose sources are all there is to it |
+//! | `inputs.rs` | what a build was made of |
+//! | `files.rs` | patterns, and the files they mean |
+
+mod c;
+mod files;
+mod flags;
+mod inputs;
+mod python;
+mod rust;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bundle::{Index, Volume};
+use object::{Object as _, ObjectSegment as _};
+
+use crate::image::{Draft, ImageError, Source};
+use crate::lock::Lock;
+use crate::manifest::{Language, ManifestError};
+use crate::project::Project;
+use crate::sources::{DIGEST, Sources, SourcesError};
+use crate::toolchain::ToolchainError;
+use crate::ui::Ui;
+use crate::whole_file::{self, FOR_ALL};
+
+pub use python::interpreter;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request {
+    /// Small and fast, instead of quickly compiled and with checks.
+    pub release: bool,
+    /// Only of what `ukernel.lock` says.
+    pub locked: bool,
+}
+
+/// Why nothing was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The manifest or a file beside it has a mistake.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The carried sources cannot be unpacked.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// There is no compiler.
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A compiler or linker has failed, and has said why.
+    #[error("{0} failed")]
+    Failed(&'static str),
+    /// A file cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// `--locked`, and what is there is something else.
+    #[error("ukernel.lock does not allow this build:\n  {}", .0.join("\n  "))]
+    Locked(Vec<String>),
+    /// The project has something that no build can be made of.
+    #[error("{0}")]
+    Project(String),
+}
+
+impl BuildError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            BuildError::Sources(error) => error.hint(),
+            BuildError::Toolchain(error) => error.hint(),
+            BuildError::Locked(_) => {
+                Some("`ukernel build` without --locked writes a new one".into())
+            }
+            _ => None,
+        }
+    }
+
+    fn io(path: &Path, error: io::Error) -> BuildError {
+        BuildError::Io {
+            path: path.into(),
+            error,
+        }
+    }
+}
+
+/// What came of a build.
+#[derive(Debug)]
+pub struct Built {
+    /// The program with the kernel; none for Python.
+    pub kernel: Option<PathBuf>,
+    /// The bundle.
+    pub bundle: PathBuf,
+}
+
+/// What a language's part of the build has made.
+struct Program {
+    /// The bootable image, still where the compiler wrote it.
+    kernel: Option<PathBuf>,
+    /// Files for the bundle beside those of the manifest: path in the bundle, path on this machine.
+    files: Vec<(String, PathBuf)>,
+    /// What it was made of, as far as the language is concerned.
+    inputs: Lock,
+    adapter: Adapter,
+}
+
+/// What stands between program and kernel.
+struct Adapter {
+    /// Such as `python-3.12`: what its folder in `build/adapter` is called.
+    name: String,
+    /// The version of the language.
+    version: String,
+}
+
+/// Everything that the parts of a build need.
+struct Build<'a> {
+    project: &'a Project,
+    sources: &'a Sources,
+    request: Request,
+    ui: &'a Ui,
+    /// What is allowed, with `--locked`.
+    locked: Option<Lock>,
+}
+
+/// Builds a project of the carried `sources`.
+///
+/// # Errors
+/// See [`BuildError`]. What an earlier build made is then still there, or `bundle.tgz` is missing.
+pub fn build(
+    project: &Project,
+    sources: &Sources,
+    request: Request,
+    ui: &Ui,
+) -> Result<Built, BuildError> {
+    let locked = request
+        .locked
+        .then(|| Lock::read(&project.lock()))
+        .transpose()?;
+    let build = Build {
+        project,
+        sources,
+        request,
+        ui,
+        locked,
+    };
+    build.check_known_inputs()?;
+    let program = match project.manifest.project.language {
+        Language::Rust => build.rust()?,
+        Language::C => build.c()?,
+        Language::Python => build.python()?,
+    };
+    build.finish(program)
+}
+
+impl Build<'_> {
+    fn root(&self) -> &Path {
+        self.project.root()
+    }
+
+    /// Refuses before anything is compiled, where that can be known.
+    fn check_known_inputs(&self) -> Result<(), BuildError> {
+        let Some(locked) = &self.locked else {
+            return Ok(());
+        };
+        let now = Lock {
+            kernel: kernel_inputs(),
+            sources: inputs::digests_again(self.root(), &locked.sources),
+            adapter: locked.adapter.clone(),
+            toolchain: locked.toolchain.clone(),
+            dependencies: locked.dependencies.clone(),
+            ..Lock::default()
+        };
+        self.compare(&now)
+    }
+
+    fn compare(&self, now: &Lock) -> Result<(), BuildError> {
+        match self.locked.as_ref().map(|locked| locked.differences(now)) {
+            Some(differences) if !differences.is_empty() => Err(BuildError::Locked(differences)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks limits and the lock, then writes everything.
+    fn finish(&self, program: Program) -> Result<Built, BuildError> {
+        let mut files = self.bundle_files()?;
+        let mut lock = program.inputs;
+        for (name, path) in &files {
+            lock.sources.insert(name.clone(), inputs::digest_of(path)?);
+        }
+        lock.kernel = kernel_inputs();
+        lock.adapter = [
+            ("name".to_string(), program.adapter.name.clone()),
+            ("version".to_string(), program.adapter.version.clone()),
+        ]
+        .into();
+        for path in self.settings() {
+            let name = inputs::name_in(self.root(), &path);
+            lock.sources.insert(name, inputs::digest_of(&path)?);
+        }
+        self.compare(&lock)?;
+        files.extend(program.files);
+        files.sort();
+        files.dedup();
+        let draft = self.draft(&files)?;
+        self.check_limits(program.kernel.as_deref(), &files)?;
+        self.write(program.kernel.as_deref(), &program.adapter, &lock, &draft)
+    }
+
+    /// The files that settings stand in.
+    fn settings(&self) -> Vec<PathBuf> {
+        let base = self.project.manifest.env.base.as_ref();
+        let base = base.map(|base| self.root().join(base.as_path()));
+        [Some(self.root().join(crate::manifest::FILE)), base]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn bundle_files(&self) -> Result<Vec<(String, PathBuf)>, BuildError> {
+        files::matching(self.root(), &self.project.manifest.build.files)
+    }
+
+    fn draft(&self, files: &[(String, PathBuf)]) -> Result<Draft, BuildError> {
+        let manifest = &self.project.manifest;
+        let mut index = Index::new(self.project.name());
+        index.options = self.project.options()?;
+        index.arguments = manifest.arguments();
+        let volumes = manifest.volumes.iter();
+        index.volumes = volumes
+            .map(|(name, volume)| Volume {
+                name: name.as_str().into(),
+                read_only: volume.read_only,
+            })
+            .collect();
+        let sources = files
+            .iter()
+            .map(|(name, path)| (name.clone(), Source::File(path.clone())));
+        Ok(Draft::new(index, sources.collect())?)
+    }
+
+    fn check_limits(
+        &self,
+        kernel: Option<&Path>,
+        files: &[(String, PathBuf)],
+    ) -> Result<(), BuildError> {
+        let limits = &self.project.manifest.limits;
+        if let (Some(limit), Some(kernel)) = (limits.vmlinux_kb, kernel) {
+            let size = loaded_size(kernel)?.div_ceil(1024);
+            if size > limit.get().into() {
+                let problem =
+                    format!("the program needs {size} KiB, and [limits] vmlinux_kb is {limit}");
+                return Err(BuildError::Project(problem));
+            }
+        }
+        if let Some(limit) = limits.bundle_kb {
+            let sizes = files
+                .iter()
+                .map(|(_, path)| fs::metadata(path).map_or(0, |file| file.len()));
+            let size = sizes.sum::<u64>().div_ceil(1024);
+            if size > limit.get().into() {
+                let problem = format!(
+                    "the bundle's files have {size} KiB, and [limits] bundle_kb is {limit}"
+                );
+                return Err(BuildError::Project(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was built. While that goes on there is no `bundle.tgz`.
+    fn write(
+        &self,
+        kernel: Option<&Path>,
+        adapter: &Adapter,
+        lock: &Lock,
+        draft: &Draft,
+    ) -> Result<Built, BuildError> {
+        let bundle = self.project.bundle();
+        remove(&bundle)?;
+        let target = self.project.kernel();
+        match kernel {
+            Some(kernel) => copy(kernel, &target)?,
+            None => remove(&target)?,
+        }
+        let folder = self.project.build().join("adapter");
+        remove_other_adapters(&folder, &adapter.name)?;
+        write_text(
+            &folder.join(&adapter.name).join("adapter.toml"),
+            &self.adapter_text(adapter),
+        )?;
+        if self.locked.is_none() {
+            write_text(&self.project.lock(), &lock.to_string())?;
+        }
+        draft.write_compressed(&bundle)?;
+        Ok(Built {
+            kernel: kernel.map(|_| target),
+            bundle,
+        })
+    }
+
+    fn adapter_text(&self, adapter: &Adapter) -> String {
+        let project = &self.project.manifest.project;
+        let value = |text: &str| toml::Value::from(text).to_string();
+        format!(
+            "# Written by `ukernel build`: what stands between the program and the kernel.\n\
+             [adapter]\nname = {}\nlanguage = {}\nversion = {}\nentry = {}\ninterface = {}\ndigest = {}\n",
+            value(&adapter.name),
+            value(&project.language.to_string()),
+            value(&adapter.version),
+            value(&project.entry().to_string_lossy()),
+            value(&interface_version()),
+            value(&format!("sha256:{DIGEST}")),
+        )
+    }
+}
+
+/// The version of the interface between program and kernel.
+fn interface_version() -> String {
+    let (major, minor, patch) = abi::number::VERSION;
+    format!("{major}.{minor}.{patch}")
+}
+
+fn kernel_inputs() -> std::collections::BTreeMap<String, String> {
+    [
+        ("version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+        ("digest".to_string(), format!("sha256:{DIGEST}")),
+    ]
+    .into()
+}
+
+/// How much memory an image's code and data need, in bytes.
+fn loaded_size(kernel: &Path) -> Result<u64, BuildError> {
+    let bytes = fs::read(kernel).map_err(|error| BuildError::io(kernel, error))?;
+    let file = object::File::parse(bytes.as_slice());
+    let file =
+        file.map_err(|error| BuildError::Project(format!("{}: {error}", kernel.display())))?;
+    Ok(file.segments().map(|segment| segment.size()).sum())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
+    let mut input = fs::File::open(from).map_err(|error| BuildError::io(from, error))?;
+    let written = whole_file::write(to, FOR_ALL, |file| io::copy(&mut input, file).map(drop));
+    written.map_err(|error| BuildError::io(to, error))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), BuildError> {
+    let written = whole_file::write(path, FOR_ALL, |file| file.write_all(text.as_bytes()));
+    written.map_err(|error| BuildError::io(path, error))
+}
+
+fn remove(path: &Path) -> Result<(), BuildError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BuildError::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what a build with another adapter has left.
+fn remove_other_adapters(folder: &Path, name: &str) -> Result<(), BuildError> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name() != name {
+            fs::remove_dir_all(entry.path())
+                .map_err(|error| BuildError::io(&entry.path(), error))?;
+        }
+    }
+    Ok(())
+}

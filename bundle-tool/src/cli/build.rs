@@ -1,0 +1,75 @@
+//! `ukernel build`: a project into what is packed.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::build::{self, BuildError, Request};
+use crate::project::{Project, ProjectError};
+use crate::sources::{Sources, SourcesError, cache_folder};
+use crate::ui::Ui;
+
+/// Compile the project's program with the kernel
+///
+/// Writes build/vmlinux, build/bundle.tgz, build/adapter/NAME/adapter.toml, and ukernel.lock with the digest of everything that went
+/// in. The same sources make the same bytes, in whatever folder and whenever. The first build takes a minute or two: it
+/// compiles the kernel.
+#[derive(Args)]
+pub(super) struct Build {
+    /// Make it small and fast, instead of quickly and with checks
+    #[arg(long)]
+    release: bool,
+    /// Refuse to build anything but what ukernel.lock says
+    #[arg(long)]
+    locked: bool,
+}
+
+impl Build {
+    pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let project = project()?;
+        let sources = sources()?;
+        let request = Request {
+            release: self.release,
+            locked: self.locked,
+        };
+        let built = build::build(&project, &sources, request, ui).map_err(failure)?;
+        let shown = |path: &Path| {
+            path.strip_prefix(project.root())
+                .unwrap_or(path)
+                .display()
+                .to_string()
+        };
+        let made: Vec<String> = built
+            .kernel
+            .iter()
+            .chain([&built.bundle])
+            .map(|path| shown(path))
+            .collect();
+        ui.status("Built", made.join(" and "));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The project that the tool is called in.
+pub(super) fn project() -> Result<Project, Failure> {
+    Project::current().map_err(|error: ProjectError| {
+        let hint = error.hint();
+        Failure::from(error).maybe_hint(hint)
+    })
+}
+
+/// The carried sources, in the person's cache.
+pub(super) fn sources() -> Result<Sources, Failure> {
+    let unpacked = cache_folder().and_then(|cache| Sources::unpack(&cache));
+    unpacked.map_err(|error: SourcesError| {
+        let hint = error.hint();
+        Failure::from(error).maybe_hint(hint)
+    })
+}
+
+pub(super) fn failure(error: BuildError) -> Failure {
+    let hint = error.hint();
+    Failure::from(error).maybe_hint(hint)
+}
