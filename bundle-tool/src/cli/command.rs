@@ -6,6 +6,8 @@ use clap::Subcommand;
 
 use super::{Failure, build, completions, disk_image, doctor, env, init, remote, run, trace};
 
+use crate::ui::Ui;
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     // --- a project, from nothing to a pair of files ---
