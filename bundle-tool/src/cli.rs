@@ -1,6 +1,7 @@
 //! The command line of `ukernel`: what may be said, and which command it is for. Data goes to standard
 //! output, words to standard error; the exit status is the guest's where a guest ran.
 
+mod adapter;
 mod build;
 mod command;
 mod completions;

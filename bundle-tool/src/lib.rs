@@ -4,6 +4,7 @@
 //! Runs on the host and knows of the kernel only what the crates `abi`, `bundle` and
 //! `policy` say.
 
+pub mod adapter;
 pub mod build;
 pub mod cli;
 pub mod disk_image;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, build, completions, disk_image, doctor, env, init, remote, run, trace};
+use super::{
+    Failure, adapter, build, completions, disk_image, doctor, env, init, remote, run, trace,
+};
 
 use crate::ui::Ui;
 
@@ -17,6 +19,7 @@ pub(super) enum Command {
     // --- what runs ---
     Run(run::Run),
     Trace(trace::Trace),
+    Adapter(adapter::Adapter),
 
     // --- this machine and others ---
     Env(env::Env),
@@ -38,6 +41,7 @@ impl Command {
             // --- what runs ---
             Command::Run(run) => run.execute(ui),
             Command::Trace(trace) => trace.execute(ui),
+            Command::Adapter(adapter) => adapter.execute(ui),
 
             // --- this machine and others ---
             Command::Env(env) => env.execute(ui),
