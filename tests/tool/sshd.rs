@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use system_tests::skip::skip;
 
 use crate::place::{Done, Place, write, write_program};
@@ -99,20 +100,24 @@ impl Elsewhere {
         format!("ssh -F '{}'", self.place.beside("ssh_config").display())
     }
 
-    /// Pulls the plug: nothing that sshd has started lives on, and nobody says goodbye.
+    /// Pulls the plug: nothing that sshd has started lives on, and nobody says goodbye. So the servers go first, before they
+    /// can tell how a command ended.
     pub(crate) fn cut(&mut self) {
-        let (root, mut gone) = (self.server.id(), Vec::new());
-        collect_children(root, &mut gone);
-        gone.push(root);
-        for process in gone {
-            let process = i32::try_from(process)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw);
+        let mut processes = vec![self.server.id()];
+        let mut next = 0;
+        while let Some(process) = processes.get(next) {
+            let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+            let children = children.unwrap_or_default();
+            let children = children
+                .split_whitespace()
+                .map(|child| child.parse::<u32>());
+            processes.extend(children.map(|child| child.expect("a number")));
+            next += 1;
+        }
+        for process in processes {
+            let process = i32::try_from(process).ok().and_then(Pid::from_raw);
             // Some may have ended meanwhile.
-            let _ = rustix::process::kill_process(
-                process.expect("a process"),
-                rustix::process::Signal::KILL,
-            );
+            let _ = kill_process(process.expect("a process"), Signal::KILL);
         }
         self.server.wait().expect("a child");
     }
@@ -128,16 +133,6 @@ impl Drop for Elsewhere {
             let _ = std::io::Read::read_to_string(&mut self.words, &mut said);
             eprintln!("sshd said:\n{said}");
         }
-    }
-}
-
-/// The processes below one: children first, so that none is left without a parent to be found by.
-fn collect_children(process: u32, found: &mut Vec<u32>) {
-    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
-    for child in children.unwrap_or_default().split_whitespace() {
-        let child = child.parse().expect("a number");
-        collect_children(child, found);
-        found.push(child);
     }
 }
 

@@ -288,18 +288,7 @@ impl Place {
 
     fn setup(&self, dry_run: bool, ui: &Ui) -> Result<ExitCode, Failure> {
         let setup = Setup::new(&self.machine);
-        let host = self.machine.host();
-        let installing = ui.progress(
-            "Installing",
-            format_args!("ukernel on {host}"),
-            Amount::Unknown,
-        );
-        match setup.install_tool().map_err(failed)? {
-            Some(version) => installing.finish("Installed", format_args!("{version} on {host}")),
-            None => ui.warn(format_args!(
-                "this program does not run on {host}; the one there is used"
-            )),
-        }
+        self.install(&setup, ui)?;
         let before = setup.report().map_err(failed)?;
         for (name, command) in before.commands() {
             fix(&setup, name, command, dry_run, ui)?;
@@ -310,6 +299,26 @@ impl Place {
             setup.report().map_err(failed)?
         };
         super::doctor::show(&report, false, ui)
+    }
+
+    fn install(&self, setup: &Setup<'_>, ui: &Ui) -> Result<(), Failure> {
+        let host = self.machine.host();
+        let unusable = || {
+            let words = "this program does not run there; the one there is used";
+            ui.warn(format_args!("{host}: {words}"));
+        };
+        let Some((mut program, length)) = setup.program().map_err(failed)? else {
+            unusable();
+            return Ok(());
+        };
+        let words = format!("ukernel on {host}");
+        let installing = ui.progress("Installing", words, Amount::Bytes(length));
+        let version = setup.install(&mut program, |count| installing.advance(count));
+        match version.map_err(failed)? {
+            Some(version) => installing.finish("Installed", format_args!("{version} on {host}")),
+            None => unusable(),
+        }
+        Ok(())
     }
 }
 

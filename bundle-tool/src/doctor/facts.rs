@@ -1,6 +1,6 @@
 //! Looks at this machine. The only part of `doctor` that does, with [`Program`]; it changes nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::packages::PackageManager;
 use super::program::{Program, answer_of, ask, find};
 use crate::machine::Firecracker;
+use crate::sources;
 
 /// What this machine has.
 #[derive(Clone, Debug)]
@@ -126,7 +127,7 @@ impl Facts {
             compiler: ask("cc".as_ref(), &["--version"]),
             python: ask("python3".as_ref(), &["--version"]),
             rsync: ask("rsync".as_ref(), &["--version"]),
-            cache: disk(cache_folder()),
+            cache: disk(sources::cache_folder().unwrap_or_default()),
         }
     }
 }
@@ -257,18 +258,6 @@ fn own_taps(folder: &Path, user: u32) -> Vec<String> {
     let mut names: Vec<String> = devices.filter_map(name).collect();
     names.sort();
     names
-}
-
-/// Where kernel sources are unpacked.
-fn cache_folder() -> PathBuf {
-    let named = |variable, below: &str| {
-        let value: OsString = std::env::var_os(variable).filter(|value| !value.is_empty())?;
-        Some(PathBuf::from(value).join(below))
-    };
-    let folder = named("UKERNEL_CACHE", "").or_else(|| named("XDG_CACHE_HOME", "ukernel"));
-    folder
-        .or_else(|| named("HOME", ".cache/ukernel"))
-        .unwrap_or_else(|| ".".into())
 }
 
 fn disk(folder: PathBuf) -> Disk {

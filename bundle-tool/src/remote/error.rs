@@ -46,6 +46,9 @@ pub enum RemoteError {
     /// A word cannot be passed to another machine.
     #[error("a word for the remote machine contains a zero byte or is not UTF-8: {0:?}")]
     Word(String),
+    /// What was to be sent cannot be read.
+    #[error("cannot read what is to be sent")]
+    Input(#[source] io::Error),
     /// ssh says that there is no connection (any more).
     #[error("the connection to {0} could not be made or was lost")]
     Connection(String),

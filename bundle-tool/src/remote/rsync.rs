@@ -58,7 +58,7 @@ impl<'a> Rsync<'a> {
         let session = super::Session::new(self.remote)
             .at_home()
             .terminal(super::Terminal::Never);
-        match session.ask(&words, None)? {
+        match session.ask(&words)? {
             (0, _) => Ok(()),
             _ => Err(self.failed("the folder there cannot be the project's")),
         }

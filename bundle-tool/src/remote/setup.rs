@@ -29,28 +29,37 @@ impl<'a> Setup<'a> {
         Setup { remote, session }
     }
 
-    /// Copies this process's program there. Returns its version; `None`: it would not run there, or this is not the kind
-    /// of machine it runs on there.
+    /// The program of this process and its length, if it is one that runs there; `None`: what is there is to be used.
     ///
     /// # Errors
     /// There is no connection, or the other machine is of another kind.
-    pub fn install_tool(&self) -> Result<Option<String>, RemoteError> {
-        let (_, platform) = self.quietly().ask(&words(&["uname", "-sm"]), None)?;
+    pub fn program(&self) -> Result<Option<(File, u64)>, RemoteError> {
+        let (_, platform) = self.quietly().ask(&words(&["uname", "-sm"]))?;
         if platform.trim() != PLATFORM {
             return Err(self.failed(format!("it is {}", platform.trim())));
         }
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             return Ok(None);
         }
-        let Some(program) = std::env::current_exe()
-            .ok()
-            .and_then(|path| File::open(path).ok())
-        else {
-            return Ok(None);
-        };
-        let (status, output) = self
-            .quietly()
-            .ask(&words(&["sh", "-c", INSTALL]), Some(program))?;
+        let path = std::env::current_exe().map_err(RemoteError::Input)?;
+        let file = File::open(path).map_err(RemoteError::Input)?;
+        let length = file.metadata().map_err(RemoteError::Input)?.len();
+        Ok(Some((file, length)))
+    }
+
+    /// Puts `program` there, and tries it; `sent` is told how many bytes have gone each time. Returns its version; `None`: it
+    /// does not run there, and what was there before is there still.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub fn install(
+        &self,
+        program: &mut File,
+        sent: impl Fn(u64),
+    ) -> Result<Option<String>, RemoteError> {
+        let (status, output) =
+            self.quietly()
+                .send(&words(&["sh", "-c", INSTALL]), program, sent)?;
         Ok((status == 0).then(|| output.trim().into()))
     }
 
@@ -61,7 +70,7 @@ impl<'a> Setup<'a> {
     pub fn report(&self) -> Result<Report, RemoteError> {
         let (status, output) = self
             .quietly()
-            .ask(&words(&["ukernel", "doctor", "--json"]), None)?;
+            .ask(&words(&["ukernel", "doctor", "--json"]))?;
         serde_json::from_str(&output)
             .map_err(|_| self.failed(format!("`ukernel doctor` ended with status {status}")))
     }

@@ -3,9 +3,9 @@
 //! ssh joins its arguments with spaces, and the shell there takes the result apart again. So it gets one argument: a
 //! fixed script and the words quoted behind it. The script tells an end of the connection from one of the command.
 
-use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
 use std::num::NonZeroU16;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::str::FromStr;
 
 use super::{Remote, RemoteError};
@@ -177,18 +177,36 @@ impl<'a> Session<'a> {
         self.status(status.code())
     }
 
-    /// Runs a command there with `input` to read; its words come here as they are. Returns its status and what it
-    /// wrote to its standard output.
+    /// Runs a command there without input; its words come here as they are. Returns its status and what it wrote to its
+    /// standard output.
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn ask(&self, words: &[String], input: Option<File>) -> Result<(u8, String), RemoteError> {
+    pub fn ask(&self, words: &[String]) -> Result<(u8, String), RemoteError> {
+        self.send(words, &mut io::empty(), |_| ())
+    }
+
+    /// The same with `input` to read; `sent` is told how many bytes of it have gone each time.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), or `input` cannot be read.
+    pub fn send(
+        &self,
+        words: &[String],
+        input: &mut impl Read,
+        sent: impl Fn(u64),
+    ) -> Result<(u8, String), RemoteError> {
         let mut command = self.command(words)?;
-        command
-            .stdin(input.map_or(Stdio::null(), Stdio::from))
-            .stderr(Stdio::inherit());
-        let output = command.output().map_err(|source| self.cannot_run(source))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| self.cannot_run(source))?;
+        let pipe = child.stdin.take().expect("it is piped");
+        let copied = copy(input, pipe, sent);
+        // Whoever reads no further says why by its status.
+        let output = child
+            .wait_with_output()
+            .map_err(|source| self.cannot_run(source))?;
         let status = self.status(output.status.code())?;
+        copied.map_err(RemoteError::Input)?;
         Ok((status, String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
@@ -212,9 +230,20 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Copies all of `input` into a pipe, or until nobody reads it any more.
+fn copy(input: &mut impl Read, mut pipe: ChildStdin, sent: impl Fn(u64)) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = input.read(&mut buffer)?;
+        if count == 0 || pipe.write_all(&buffer[..count]).is_err() {
+            return Ok(());
+        }
+        sent(count as u64);
+    }
+}
+
 fn has_terminal() -> bool {
-    use std::io::IsTerminal;
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 #[cfg(test)]

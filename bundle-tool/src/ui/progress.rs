@@ -31,15 +31,16 @@ pub struct Progress {
 
 impl Progress {
     pub(super) fn new(ui: Ui, verb: String, words: String, amount: Amount) -> Progress {
-        let bar = match amount {
-            Amount::Unknown => ProgressBar::new_spinner(),
-            Amount::Steps(total) | Amount::Bytes(total) => ProgressBar::new(total),
+        let total = match amount {
+            Amount::Unknown => None,
+            Amount::Steps(total) | Amount::Bytes(total) => Some(total),
         };
-        // Added before it is drawn for the first time, so that it is drawn in one place.
+        // Complete before it is drawn for the first time, which is when it is added to those that are shown.
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden())
+            .with_style(style(amount))
+            .with_prefix(coloured(&verb))
+            .with_message(words);
         let bar = ui.bars.add(bar);
-        bar.set_style(style(amount));
-        bar.set_prefix(coloured(&verb));
-        bar.set_message(words);
         bar.enable_steady_tick(TURN);
         Progress { ui, bar }
     }
@@ -89,7 +90,7 @@ pub(super) fn target(verbosity: Verbosity) -> ProgressDrawTarget {
 
 fn style(amount: Amount) -> ProgressStyle {
     let rest = match amount {
-        Amount::Unknown => "{spinner} {wide_msg} {elapsed}",
+        Amount::Unknown => "{wide_msg} {spinner} {elapsed}",
         Amount::Steps(_) => "[{bar:25}] {pos}/{len} {wide_msg}",
         Amount::Bytes(_) => "[{bar:25}] {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}",
     };
