@@ -2,8 +2,8 @@
 //!
 //! `kernel options -- workload arguments`. The options are `log=`, `net=` (and `net1=`, `net2=`, …
 //! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](mod@crate::policy)),
-//! `env=NAME=VALUE` (a variable for the workload) and `trace=on` (its trace); the README of the examples shows them at work. Called
-//! once by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
+//! `env=NAME=VALUE` (a variable for the workload) and `trace=on` (its trace), and `bundle=`
+//! for a workload that asks for a [`bundle`](crate::bundle); the README of the examples shows them at work. Called by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
 //! finds can be set before its [warnings](CommandLine::warnings) are said.
 //!
 //! It must never panic or fail: a machine with a wrong option still boots, and says so.
@@ -18,6 +18,8 @@
 //! assert!(matches!(network.ipv4, Ipv4Options::Static { prefix: 24, .. }));
 //! assert!(line.warnings().is_empty());
 //! ```
+
+mod layers;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -36,7 +38,7 @@ pub const MAX_NETWORKS: usize = 8;
 /// Most name servers of one interface; further ones make the option malformed.
 pub const MAX_NAME_SERVERS: usize = 3;
 /// Most variables; further ones are warned about and ignored.
-pub const MAX_VARIABLES: usize = 32;
+pub const MAX_VARIABLES: usize = 128;
 /// Most warnings that are kept; further ones are only counted.
 pub const MAX_WARNINGS: usize = 16;
 
@@ -161,17 +163,23 @@ impl<'a> CommandLine<'a> {
     /// Reads a command line. Never fails: what it cannot use becomes a [warning](Self::warnings).
     pub fn parse(text: &'a str) -> Self {
         let mut line = CommandLine::default();
-        let kept = line.cut(text);
+        line.read(text, Self::take_option);
+        line
+    }
+
+    /// Reads a command line into this one, its options with `take`.
+    #[inline]
+    fn read(&mut self, text: &'a str, mut take: impl FnMut(&mut Self, &'a str)) {
+        let kept = self.cut(text);
         let mut words = kept.split_ascii_whitespace();
         for word in words.by_ref().take_while(|word| *word != "--") {
-            line.take_option(word);
+            take(self, word);
         }
         if kept.len() < text.len() {
-            line.limit_by_what_is_lost(kept, text);
+            self.limit_by_what_is_lost(kept, text);
         }
         let arguments = words.filter(|word| !word.starts_with(DEVICE_PREFIX));
-        line.arguments.extend(arguments);
-        line
+        self.arguments.extend(arguments);
     }
 
     /// Options of interface `index`: what was said about it, else DHCP and SLAAC.
@@ -287,7 +295,7 @@ impl<'a> CommandLine<'a> {
         } else if self.variables.len() < MAX_VARIABLES {
             self.variables.push((name, value));
         } else {
-            return Err("there are at most 32 variables");
+            return Err("there are at most 128 variables");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! context, or something out of it, cannot reach the machine.
 
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -14,6 +15,7 @@ use reactor::task::{JoinHandle, TaskBuilder};
 use reactor::{Clock, Spawner};
 use trace::Trace;
 
+use crate::bundle::Bundle;
 use crate::policy::{DiskAccess, NetworkAccess, Policy};
 use crate::random::Random;
 use crate::shutdown::Shutdown;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub networks: Vec<Stack>,
     /// The disks, in the order of their devices; `None`: one that the policy does not allow.
     pub disks: Vec<Option<Disk>>,
+    /// The bundle of a workload that asks for one, if there is one.
+    pub bundle: Option<&'static Bundle>,
     /// The reactor's clock.
     pub clock: Clock,
     /// The reactor's tasks.
@@ -106,6 +110,33 @@ impl fmt::Debug for NoDevice {
 }
 
 impl core::error::Error for NoDevice {}
+
+/// There is no volume of that name, or the policy does not allow its disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoVolume {
+    name: String,
+    forbidden: bool,
+}
+
+impl NoVolume {
+    /// Whether it is the policy (`allow=`) that forbids it.
+    pub fn is_forbidden(&self) -> bool {
+        self.forbidden
+    }
+}
+
+impl fmt::Display for NoVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoVolume { name, forbidden } = self;
+        if *forbidden {
+            write!(f, "the policy does not allow the disk of the volume {name}")
+        } else {
+            write!(f, "the bundle names no volume {name}")
+        }
+    }
+}
+
+impl core::error::Error for NoVolume {}
 
 impl Context {
     /// Puts a context together, and takes from it what the policy does not allow. A workload is given one; this is for
@@ -175,6 +206,40 @@ impl Context {
     /// All disks that the policy allows, in the order of their devices.
     pub fn disks(&self) -> impl Iterator<Item = &Disk> {
         self.0.disks.iter().flatten()
+    }
+
+    /// The files and settings that were packed beside the workload, if it asks for them with `#[ukernel::main(bundle)]`
+    /// and there are some.
+    pub fn bundle(&self) -> Option<&'static Bundle> {
+        self.0.bundle
+    }
+
+    /// The disk that the bundle calls `name`; one that may only be read, where the bundle says so.
+    ///
+    /// # Errors
+    /// The bundle names no such volume, or the policy does not allow its disk.
+    ///
+    /// ```
+    /// use ukernel::{Context, Result};
+    /// async fn first_byte(ctx: &Context) -> Result<u8> {
+    ///     Ok(ctx.volume("data")?.read(0, 1).await?[0])
+    /// }
+    /// # let machine = ukernel::testing::Machine::new();
+    /// # assert!(machine.block_on(first_byte(&machine.context())).is_err());
+    /// ```
+    pub fn volume(&self, name: &str) -> Result<Disk, NoVolume> {
+        let volume = self.0.bundle.and_then(|bundle| bundle.volume(name));
+        let missing = |forbidden| NoVolume {
+            name: name.into(),
+            forbidden,
+        };
+        let (number, volume) = volume.ok_or_else(|| missing(false))?;
+        let disk = self.disk(number).map_err(|_| missing(true))?;
+        Ok(if volume.read_only {
+            disk.read_only_view()
+        } else {
+            disk
+        })
     }
 
     /// Time since boot, and everything that waits for it.

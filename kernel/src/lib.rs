@@ -23,6 +23,7 @@
 //! | the devices, clock, arguments, random numbers, statistics | [`Context`] |
 //! | TCP, UDP, DNS | [`net`] |
 //! | disks | [`block`] |
+//! | files and settings that are packed beside it | [`bundle`](mod@bundle) |
 //! | tasks, and what they wait for each other with | [`task`], [`sync`] |
 //! | sleeping, timeouts, intervals | [`time`] |
 //! | spans and events for a trace viewer | [`Context::trace`], [`trace`] |
@@ -41,6 +42,7 @@ pub mod arch;
 pub mod boot;
 #[cfg(any(all(test, not(miri)), ukernel_hard_float))] // Miri runs no assembly
 mod builtins;
+pub mod bundle;
 pub mod clock;
 pub mod command_line;
 pub mod context;

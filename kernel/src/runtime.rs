@@ -2,14 +2,16 @@
 //!
 //! Called once by the boot code, on the boot stack, when memory, log and interrupts work. Everything
 //! here happens before the workload's first instruction, so it is short: no device is waited for,
-//! no address either.
+//! no address either. The exception is a workload that asks for a bundle, which is read and checked first.
 
+mod bundle;
 mod networks;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use drivers::block::{Disk, DiskRunner};
 use drivers::rng::{Entropy, EntropyRunner};
 use reactor::irq::IrqEvent;
 use reactor::task::{Priority, yield_now};
@@ -28,6 +30,8 @@ use crate::shutdown::Shutdown;
 use crate::stats::{Gauges, MemoryStats};
 use crate::tracing::Tracing;
 use crate::{Context, ExitCode, exit, panic, workload};
+use bundle::Loaded;
+pub(crate) use bundle::{LOADER, Loader};
 
 /// Names of the tasks that own the disks; further ones share the last name.
 const DISK_TASKS: [&str; 4] = ["disk0", "disk1", "disk2", "disk"];
@@ -44,7 +48,11 @@ const RESEED_PERIOD: Duration = Duration::from_secs(3600);
 /// Starts the devices and the workload, and ends the machine with the workload's exit status.
 #[inline(never)] // a phase of the boot that benchmarks tell apart
 pub fn start(boot: BootInfo) -> ! {
-    let command_line = CommandLine::parse(boot.command_line);
+    let loader = workload::bundle_loader();
+    let mut command_line = match loader {
+        None => CommandLine::parse(boot.command_line),
+        Some(loader) => (loader.parse)(boot.command_line),
+    };
     say(&command_line);
     let reactor = Reactor::new(Arc::new(Machine));
     reactor.set_poll_budget(POLL_BUDGET);
@@ -57,11 +65,14 @@ pub fn start(boot: BootInfo) -> ! {
         random: &random,
         free_bytes: boot.memory.free,
     };
-    let devices = bringer.bring_up(boot.command_line);
+    let mut devices = bringer.bring_up(boot.command_line);
+    let loaded =
+        loader.map(|loader| (loader.load)(&reactor, &boot, &mut devices, &mut command_line));
     exit::exit(reactor.block_on(run(
         &reactor,
         boot,
         devices,
+        loaded,
         command_line,
         (random, quality),
         stop,
@@ -73,6 +84,7 @@ async fn run(
     reactor: &Reactor,
     boot: BootInfo,
     mut devices: Devices,
+    loaded: Option<&'static Loaded>,
     command_line: CommandLine<'static>,
     (random, quality): (Random, Quality),
     stop: IrqEvent,
@@ -88,6 +100,7 @@ async fn run(
     let context = context(
         reactor,
         devices,
+        loaded,
         command_line,
         boot.modules,
         random,
@@ -198,6 +211,7 @@ fn wall_nanos() -> u64 {
 fn context(
     reactor: &Reactor,
     devices: Devices,
+    loaded: Option<&'static Loaded>,
     command_line: CommandLine<'static>,
     modules: &'static [&'static [u8]],
     random: Random,
@@ -205,21 +219,15 @@ fn context(
 ) -> Context {
     let free = memory_stats().heap_free_bytes;
     let networks = networks::start(reactor, devices.networks, &command_line, &random, free);
-    let disks = devices
-        .disks
-        .into_iter()
-        .enumerate()
-        .map(|(number, (disk, runner))| {
-            let (bytes, read_only) = (disk.len_bytes(), disk.read_only());
-            spawn_runner(reactor, &DISK_TASKS, number, async move {
-                log::info!("disk{number}: up bytes={bytes} read_only={read_only}");
-                runner.run().await;
-            });
-            Some(disk)
-        });
+    // Looking at the loader again leaves the other branch out of an image without one.
+    let (disks, bundle) = match (workload::bundle_loader(), loaded) {
+        (Some(loader), Some(loaded)) => (loader.give)(loaded),
+        _ => (start_disks(reactor, devices.disks), None),
+    };
     Context::new(Parts {
         networks,
-        disks: disks.collect(),
+        disks: disks.into_iter().map(Some).collect(),
+        bundle,
         clock: reactor.clock(),
         spawner: reactor.spawner(),
         policy: command_line.policy,
@@ -231,6 +239,20 @@ fn context(
         tracing: Tracing::new(command_line.trace),
         gauges: GAUGES,
     })
+}
+
+/// Spawns the tasks that own the disks.
+fn start_disks(reactor: &Reactor, disks: Vec<(Disk, DiskRunner)>) -> Vec<Disk> {
+    let numbered = disks.into_iter().enumerate();
+    let started = numbered.map(|(number, (disk, runner))| {
+        let (bytes, read_only) = (disk.len_bytes(), disk.read_only());
+        spawn_runner(reactor, &DISK_TASKS, number, async move {
+            log::info!("disk{number}: up bytes={bytes} read_only={read_only}");
+            runner.run().await;
+        });
+        disk
+    });
+    started.collect()
 }
 
 /// Passes Ctrl-Alt-Del on.

@@ -36,6 +36,8 @@ use reactor::platform::Platform;
 use reactor::testing::VirtualClock;
 
 use crate::Context;
+use crate::bundle::load::{self, Places};
+use crate::bundle::{Bundle, Demand, LoadError};
 use crate::command_line::CommandLine;
 use crate::context::Parts;
 use crate::random::Random;
@@ -102,22 +104,64 @@ impl Machine {
         )
     }
 
+    /// The same for a workload that asks for its bundle, which it finds on the first of the disks or in a boot module.
+    ///
+    /// # Errors
+    /// Why the machine would end before the workload begins.
+    ///
+    /// # Panics
+    /// As [`booted`](Self::booted), about words of the bundle, too.
+    pub fn bundled(
+        command_line: &'static str,
+        disks: &[&[u8]],
+        modules: &[&'static [u8]],
+    ) -> Result<Self, LoadError> {
+        let disks = disks.iter().map(|disk| disk.to_vec()).collect();
+        let (mut base, modules) = (Base::new(disks), Vec::from(modules).leak());
+        let (mut line, demand) = CommandLine::parse_with_bundle(command_line);
+        let demand = Demand::parse(demand)?;
+        let room = MEMORY.heap_free_bytes / 2;
+        let places = Places {
+            disks: &base.disks,
+            modules,
+            room,
+        };
+        let bundle = base.reactor.block_on(load::load(&places, demand))?;
+        if let Some(bundle) = bundle {
+            bundle.protect(&mut base.disks);
+            let said = bundle.command_line();
+            let warnings = said.warnings();
+            assert!(warnings.is_empty(), "the kernel would ignore {warnings:?}");
+            line = said.overridden_by(command_line);
+        }
+        let warnings = line.warnings();
+        assert!(warnings.is_empty(), "the kernel would ignore {warnings:?}");
+        Ok(Self::with(base, line, bundle, modules))
+    }
+
     fn start(command_line: CommandLine<'static>, disks: Vec<Vec<u8>>) -> Self {
-        let clock = VirtualClock::new();
-        let reactor = Reactor::new(clock.clone());
-        let disks = (0..).zip(disks);
-        let disks = disks.map(|(line, contents)| Some(disk(&reactor, &clock, line, contents)));
+        Self::with(Base::new(disks), command_line, None, &[])
+    }
+
+    fn with(
+        base: Base,
+        command_line: CommandLine<'static>,
+        bundle: Option<&'static Bundle>,
+        modules: &'static [&'static [u8]],
+    ) -> Self {
+        let Base { reactor, disks } = base;
         let (_, near, far) = Wire::new(&reactor.clock(), 1, Conditions::default());
         let shutdown = Shutdown::new();
         let context = Context::new(Parts {
             networks: [stack(&reactor, near, ADDRESS)].into(),
-            disks: disks.collect(),
+            disks: disks.into_iter().map(Some).collect(),
+            bundle,
             clock: reactor.clock(),
             spawner: reactor.spawner(),
             policy: command_line.policy,
             arguments: command_line.arguments,
             variables: command_line.variables,
-            modules: &[],
+            modules,
             random: Random::from_seed([1; 32]),
             shutdown: shutdown.clone(),
             tracing: Tracing::new(command_line.trace),
@@ -170,6 +214,23 @@ impl Machine {
 impl Default for Machine {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What of a machine is there before its bundle is looked for.
+struct Base {
+    reactor: Reactor,
+    disks: Vec<Disk>,
+}
+
+impl Base {
+    fn new(disks: Vec<Vec<u8>>) -> Base {
+        let clock = VirtualClock::new();
+        let reactor = Reactor::new(clock.clone());
+        let disks = (0..).zip(disks);
+        let disks = disks.map(|(line, contents)| disk(&reactor, &clock, line, contents));
+        let disks = disks.collect();
+        Base { reactor, disks }
     }
 }
 

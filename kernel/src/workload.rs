@@ -1,4 +1,4 @@
-//! Where the kernel meets the workload: the symbol that `#[ukernel::main]` defines.
+//! Where the kernel meets the workload: the symbols that `#[ukernel::main]` defines.
 //!
 //! `runtime` calls `start` once the devices run. The attribute's expansion calls [`spawn`];
 //! nothing else should, but a test that wants to run a workload's `main`:
@@ -52,6 +52,26 @@ pub extern "C" fn ukernel_first_poll() {
     core::hint::black_box(());
 }
 
+/// What finds and checks the bundle of a workload that asks for one, and nothing for others: who does not ask does not
+/// name it, and has nothing of it in the image.
+pub struct BundleLoader {
+    #[cfg(any(target_os = "none", ukernel_hard_float))]
+    loader: Option<&'static crate::runtime::Loader>,
+}
+
+impl BundleLoader {
+    /// For `#[ukernel::main]`.
+    pub const NONE: BundleLoader = BundleLoader {
+        #[cfg(any(target_os = "none", ukernel_hard_float))]
+        loader: None,
+    };
+    /// For `#[ukernel::main(bundle)]`.
+    pub const ASKED: BundleLoader = BundleLoader {
+        #[cfg(any(target_os = "none", ukernel_hard_float))]
+        loader: Some(&crate::runtime::LOADER),
+    };
+}
+
 /// Spawns the workload that this image was linked with.
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 pub(crate) fn start(context: Context) -> MainTask {
@@ -60,7 +80,16 @@ pub(crate) fn start(context: Context) -> MainTask {
     unsafe { __ukernel_main(context) }
 }
 
+/// What loads the bundle of the workload that this image was linked with.
+#[cfg(any(target_os = "none", ukernel_hard_float))]
+#[inline]
+pub(crate) fn bundle_loader() -> Option<&'static crate::runtime::Loader> {
+    // SAFETY: as in `start`.
+    unsafe { __ukernel_bundle() }.loader
+}
+
 #[cfg(any(target_os = "none", ukernel_hard_float))]
 unsafe extern "Rust" {
     fn __ukernel_main(context: Context) -> MainTask;
+    fn __ukernel_bundle() -> BundleLoader;
 }

@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("c", &["ukernel"]),
     ("bundle-tool", &["abi", "policy", "bundle"]),
-    ("system-tests", &["abi", "bundle-tool", "drivers"]),
+    ("system-tests", &["abi", "bundle", "bundle-tool", "drivers"]),
     ("bench-work", &[]),
     ("benches", &["bench-work", "bundle-tool", "system-tests"]),
     ("micro", &["reactor"]),

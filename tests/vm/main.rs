@@ -3,6 +3,7 @@
 mod abi;
 mod abi_page;
 mod boot;
+mod bundle;
 mod cli;
 mod devices;
 mod disk;

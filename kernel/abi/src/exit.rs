@@ -18,3 +18,5 @@ pub const EXCEPTION: u8 = 102;
 pub const OUT_OF_MEMORY: u8 = 103;
 /// The machine lacks something that the kernel cannot do without.
 pub const UNSUPPORTED_MACHINE: u8 = 104;
+/// The workload's bundle is missing, damaged, or not to be used; the log says why.
+pub const BUNDLE: u8 = 105;

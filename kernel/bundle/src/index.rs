@@ -13,9 +13,10 @@
 //! In options and arguments `\n` is a line feed and `\\` a backslash. There is one way to write an index: what is read
 //! and written again is the same text.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt;
 
 use crate::{
     Digest, Error, INDEX, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_FILE_BYTES, MAX_FILES,
@@ -75,35 +76,9 @@ impl Index {
     /// The text. Checks nothing: what breaks the format's rules makes a text that does not [parse](Index::parse), or
     /// not to the same, and whoever writes an archive looks.
     pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        self.write(&mut text).expect("a String takes everything");
-        let digest = Digest::of(text.as_bytes());
-        writeln!(text, "end {digest}").expect("a String takes everything");
-        text
-    }
-
-    fn write(&self, text: &mut String) -> core::fmt::Result {
-        writeln!(text, "{INDEX} {VERSION}\nname {}", self.name)?;
-        for (word, values) in [("option", &self.options), ("argument", &self.arguments)] {
-            for value in values {
-                writeln!(
-                    text,
-                    "{word} {}",
-                    value.replace('\\', "\\\\").replace('\n', "\\n")
-                )?;
-            }
-        }
-        for Volume { name, read_only } in &self.volumes {
-            writeln!(
-                text,
-                "volume {name} {}",
-                if *read_only { "ro" } else { "rw" }
-            )?;
-        }
-        for Entry { path, size, digest } in &self.files {
-            writeln!(text, "file {digest} {size} {path}")?;
-        }
-        Ok(())
+        let above = format!("{}", Above(self));
+        let digest = Digest::of(above.as_bytes());
+        format!("{above}end {digest}\n")
     }
 
     /// Reads a text, all of it, and gives its digest, which is the bundle's. Takes memory in proportion to the text.
@@ -164,6 +139,30 @@ impl Index {
         let at = self.files.iter().position(|entry| folders(&entry.path))?;
         let before = 2 + self.options.len() + self.arguments.len() + self.volumes.len();
         Some(before + at + 1)
+    }
+}
+
+/// All lines but the last.
+struct Above<'a>(&'a Index);
+
+impl fmt::Display for Above<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = self.0;
+        writeln!(f, "{INDEX} {VERSION}\nname {}", index.name)?;
+        for (word, values) in [("option", &index.options), ("argument", &index.arguments)] {
+            for value in values {
+                let escaped = value.replace('\\', "\\\\").replace('\n', "\\n");
+                writeln!(f, "{word} {escaped}")?;
+            }
+        }
+        for Volume { name, read_only } in &index.volumes {
+            let mode = if *read_only { "ro" } else { "rw" };
+            writeln!(f, "volume {name} {mode}")?;
+        }
+        for Entry { path, size, digest } in &index.files {
+            writeln!(f, "file {digest} {size} {path}")?;
+        }
+        Ok(())
     }
 }
 

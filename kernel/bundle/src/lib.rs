@@ -20,26 +20,17 @@
 //! | check a whole image in memory, and get at its files | [`Bundle::verify`] |
 //! | check one piece by piece | [`Verifier`] |
 //! | read and write the settings | [`Index`] |
-//! | write an archive | [`Index::to_text`], [`tar::header`], [`tar::padding`] |
+//! | write an archive | [`archive()`], or [`Index::to_text`], [`tar::header`], [`tar::padding`] |
 //!
 //! ```
-//! use bundle::{Bundle, Digest, Entry, Error, Index, tar};
+//! use bundle::{Bundle, Error, Index};
 //!
-//! let mut index = Index::new("demo");
-//! index.options.push("log=info".into());
-//! index.files.push(Entry { path: "hello.txt".into(), size: 6, digest: Digest::of(b"hello\n") });
-//! let text = index.to_text();
-//! let mut image = Vec::new();
-//! for (path, content) in [(bundle::INDEX, text.as_bytes()), ("hello.txt", b"hello\n")] {
-//!     image.extend(tar::header(path, content.len() as u64).unwrap());
-//!     image.extend(content);
-//!     image.extend(tar::padding(content.len() as u64));
-//! }
-//! image.extend(tar::END);
+//! let mut settings = Index::new("demo");
+//! settings.options.push("log=info".into());
+//! let mut image = bundle::archive(settings, &[("hello.txt", b"hello\n")])?;
+//! assert_eq!(Bundle::verify(&image)?.file("hello.txt"), Some(&b"hello\n"[..]));
 //!
-//! let bundle = Bundle::verify(&image)?;
-//! assert_eq!(bundle.file("hello.txt"), Some(&b"hello\n"[..]));
-//! let place = image.len() - tar::END.len() - 512;
+//! let place = image.windows(6).rposition(|window| window == b"hello\n").unwrap();
 //! image[place] ^= 1;
 //! let error = Bundle::verify(&image).unwrap_err();
 //! assert_eq!(error.file(), "hello.txt");
@@ -50,6 +41,7 @@
 
 extern crate alloc;
 
+mod archive;
 mod content;
 mod digest;
 mod error;
@@ -59,6 +51,7 @@ mod signature;
 pub mod tar;
 mod verifier;
 
+pub use archive::archive;
 pub use content::{Bundle, Layout};
 pub use digest::Digest;
 pub use error::{Error, Part};

@@ -15,7 +15,7 @@ unsafe extern "C" {
     safe fn main(argc: c_int, argv: *const *const c_char) -> c_int;
 }
 
-#[ukernel::main]
+#[ukernel::main(bundle)]
 async fn run(context: Context) -> ExitCode {
     ukernel::foreign::run(context, main).await
 }

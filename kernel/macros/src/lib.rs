@@ -5,7 +5,7 @@
 //! `ukernel::Termination`, in ordinary code.
 
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as TokenStream2;
+use proc_macro2::{Ident, Span, TokenStream as TokenStream2};
 use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Error, ItemFn, parse2};
@@ -26,6 +26,10 @@ use syn::{Error, ItemFn, parse2};
 /// }
 /// ```
 ///
+/// With `#[ukernel::main(bundle)]` the machine first looks for the files and settings that were packed beside the
+/// program, checks them, and ends with status 105 if they are damaged; `Context::bundle` has them then. A program without
+/// that has nothing of it in its image.
+///
 /// [`Termination`]: https://docs.rs/ukernel
 #[proc_macro_attribute]
 pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -36,12 +40,8 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 
 /// The expansion, over `proc_macro2` types so that tests can call it.
 fn expand(attribute: TokenStream2, item: TokenStream2) -> Result<TokenStream2, Error> {
-    if !attribute.is_empty() {
-        return Err(Error::new(
-            attribute.span(),
-            "#[ukernel::main] takes no arguments",
-        ));
-    }
+    let bundle = asks_for_a_bundle(attribute)?;
+    let loader = Ident::new(if bundle { "ASKED" } else { "NONE" }, Span::call_site());
     let function: ItemFn = parse2(item)?;
     check(&function)?;
     let name = &function.sig.ident;
@@ -57,8 +57,27 @@ fn expand(attribute: TokenStream2, item: TokenStream2) -> Result<TokenStream2, E
             ) -> ::ukernel::workload::MainTask {
                 ::ukernel::workload::spawn(context, #name)
             }
+
+            // The same for what has to be there first. A constant, so that the linker leaves out what is not.
+            #[unsafe(no_mangle)]
+            fn __ukernel_bundle() -> ::ukernel::workload::BundleLoader {
+                ::ukernel::workload::BundleLoader::#loader
+            }
         };
     })
+}
+
+/// Reads the attribute's own arguments: none, or `bundle`.
+fn asks_for_a_bundle(attribute: TokenStream2) -> Result<bool, Error> {
+    if attribute.is_empty() {
+        return Ok(false);
+    }
+    let what = "the one argument of #[ukernel::main] is `bundle`";
+    let span = attribute.span();
+    match parse2::<Ident>(attribute) {
+        Ok(argument) if argument == "bundle" => Ok(true),
+        _ => Err(Error::new(span, what)),
+    }
 }
 
 /// Says what is wrong with the signature, pointing at the place.
@@ -114,9 +133,22 @@ mod tests {
     }
 
     #[test]
-    fn takes_no_arguments_itself() {
+    fn its_one_argument_is_bundle() {
         let item = quote! { async fn main(ctx: Context) {} };
-        let error = expand(quote! { threads = 4 }, item).unwrap_err();
-        assert!(error.to_string().contains("takes no arguments"));
+        for bad in [
+            quote! { threads = 4 },
+            quote! { bundles },
+            quote! { bundle, bundle },
+        ] {
+            let error = expand(bad, item.clone()).unwrap_err();
+            assert!(error.to_string().contains("is `bundle`"));
+        }
+        for (argument, loader) in [(quote! {}, "NONE"), (quote! { bundle }, "ASKED")] {
+            let expanded = expand(argument, item.clone()).unwrap().to_string();
+            assert!(
+                expanded.contains(&format!("BundleLoader :: {loader}")),
+                "{expanded}"
+            );
+        }
     }
 }

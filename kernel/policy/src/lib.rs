@@ -7,6 +7,7 @@
 //! allow=ITEM[,ITEM]...
 //! ITEM     all | none | log | time | task | mem | io | ipc | net | trace
 //!          io:serial               the console as a file
+//!          io:bundle               the bundle's files, which all of io opens too
 //!          io:disk[:N][:ro]        disk N, or every disk; only for reading
 //!          net:listen[:PROTOCOL[:PORTS]]
 //!          net:connect[:PROTOCOL[:PEERS[:PORTS]]]
@@ -81,7 +82,7 @@ pub enum NetworkAccess {
 /// What the workload may do. The default is everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// There was an `allow=`.
+    /// There was an `allow=`, of those whose words count together.
     limited: bool,
     kinds: Kinds,
     whole_network: bool,
@@ -128,6 +129,11 @@ impl Policy {
         if !self.limited {
             *self = Policy::nothing();
         }
+    }
+
+    /// Lets the next word `allow=` replace what was listed so far: it is of somebody who has the last word.
+    pub fn begin_anew(&mut self) {
+        self.limited = false;
     }
 
     /// Adds the items of a word `allow=`; the first one also takes away what is not listed.
@@ -235,13 +241,19 @@ impl Policy {
                 self.serial = true;
                 return Ok(());
             }
+            // They are the program's own, so what lets it open anything lets it open them.
+            ("bundle", None) if !read_only => return Ok(()),
             ("disk", None) => &mut self.every_disk,
             ("disk", Some(number)) => number
                 .parse::<usize>()
                 .ok()
                 .and_then(|number| self.disks.get_mut(number))
                 .ok_or("disks are numbered 0 to 15")?,
-            _ => return Err("the items of io are serial, disk, disk:N, with :ro behind a disk"),
+            _ => {
+                return Err(
+                    "the items of io are serial, bundle, disk, disk:N, with :ro behind a disk",
+                );
+            }
         };
         *disk = access.max(*disk);
         Ok(())

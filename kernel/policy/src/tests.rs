@@ -217,6 +217,27 @@ fn word() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn the_last_word_replaces_what_others_listed() {
+    let mut policy = Policy::default();
+    policy.allow("net,io:disk:1").unwrap();
+    policy.begin_anew();
+    assert_eq!(
+        policy.disk(1),
+        DiskAccess::ReadWrite,
+        "until there is another word"
+    );
+    policy.allow("log").unwrap();
+    policy.allow("io:bundle").unwrap();
+    assert_eq!(policy.kinds(), Kinds::EMPTY.with(Kind::Log).with(Kind::Io));
+    assert_eq!(
+        (policy.network(), policy.disk(1)),
+        (NetworkAccess::None, DiskAccess::None)
+    );
+    assert!(!policy.serial() && !policy.files());
+    assert!(policy.allow("io:bundle:ro").is_err());
+}
+
 proptest! {
     // `.cargo/config.toml` fixes the seed: the same case fails again.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]

@@ -168,8 +168,10 @@ async fn end_others(program: &calls::Program, context: &Context) {
     }
 }
 
-/// Bytes of the arguments' texts, each with its end mark: more than a command line has.
-const TEXTS: usize = command_line::MAX_LENGTH + 64;
+/// Bytes of the arguments' texts, each with its end mark: as many as a bundle can have, which is more than a command line
+/// does, and the program's name.
+const TEXTS: usize = ::bundle::MAX_ARGUMENT_BYTES + 64;
+const _: () = assert!(TEXTS >= command_line::MAX_LENGTH + 64);
 /// The texts. Part of the image, which is the program's to name and, as C has it, to write; the heap is not.
 static ARGUMENTS: [AtomicU8; TEXTS] = [const { AtomicU8::new(0) }; TEXTS];
 

@@ -1,10 +1,12 @@
-//! What foreign programs open: `serial`, the console, and `disk:N`, a disk of the machine.
+//! What foreign programs open: `serial`, the console; `disk:N`, a disk of the machine, and `volume:NAME`, the same by the
+//! bundle's name for it; `bundle:PATH`, a file of the bundle.
 //!
 //! Disks are the handles that native workloads get, under one policy with theirs.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::future::ready;
 use core::task::Context;
 
 use abi::Error;
@@ -28,13 +30,73 @@ impl Storage for Files {
                 Err(Error::Permission)
             };
         }
-        let number = disk_number(path).ok_or(Error::NoEntry)?;
-        let disk = self.context.disk(number);
-        match disk {
-            Ok(disk) => Ok(Rc::new(RawDisk(disk))),
-            Err(error) if error.is_forbidden() => Err(Error::Permission),
-            Err(_) => Err(Error::NoEntry),
+        if let Some(path) = path.strip_prefix("bundle:") {
+            let file = self.context.bundle().and_then(|bundle| bundle.file(path));
+            return Ok(Rc::new(Packed(file.ok_or(Error::NoEntry)?)));
         }
+        self.disk(path)
+            .map(|disk| Rc::new(RawDisk(disk)) as Rc<dyn File>)
+    }
+}
+
+impl Files {
+    fn disk(&self, path: &str) -> Result<Disk, Error> {
+        let refused = |forbidden| {
+            if forbidden {
+                Error::Permission
+            } else {
+                Error::NoEntry
+            }
+        };
+        if let Some(name) = path.strip_prefix("volume:") {
+            return self
+                .context
+                .volume(name)
+                .map_err(|error| refused(error.is_forbidden()));
+        }
+        let number = disk_number(path).ok_or(Error::NoEntry)?;
+        self.context
+            .disk(number)
+            .map_err(|error| refused(error.is_forbidden()))
+    }
+}
+
+/// A file of the bundle.
+struct Packed(&'static [u8]);
+
+impl File for Packed {
+    fn size(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+
+    fn block(&self) -> u32 {
+        1
+    }
+
+    fn access(&self) -> (bool, bool) {
+        (true, false)
+    }
+
+    fn read(&self, position: u64, most: usize) -> Waiting<'_, Vec<u8>> {
+        let start = usize::try_from(position)
+            .unwrap_or(usize::MAX)
+            .min(self.0.len());
+        let left = &self.0[start..];
+        Box::pin(ready(Ok(left[..left.len().min(most)].to_vec())))
+    }
+
+    fn write(&self, _: u64, _: Vec<u8>) -> Waiting<'_, usize> {
+        Box::pin(ready(Err(Error::Permission)))
+    }
+
+    fn sync(&self) -> Waiting<'_, ()> {
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl Pollable for Packed {
+    fn poll_readiness(&self, _: Interest, _: &mut Context<'_>) -> Readiness {
+        Readiness::READABLE
     }
 }
 

@@ -39,7 +39,11 @@ impl Bench {
     }
 
     pub(super) fn booted(command_line: &'static str, disks: &[&[u8]]) -> Bench {
-        let host = Machine::booted(command_line, disks);
+        Bench::on(Machine::booted(command_line, disks))
+    }
+
+    /// The program of a machine.
+    pub(super) fn on(host: Machine) -> Bench {
         let context = host.context();
         let functions = Rc::new(Functions::new(context.spawner()));
         let (memory, console) = (Rc::<Memory>::default(), Rc::<Screen>::default());

@@ -10,6 +10,7 @@ use abi::number::*;
 use calls::{Outcome, Task};
 
 use super::bench::{Bench, failed};
+use crate::testing::Machine;
 
 fn open(bench: &Bench, task: &Task, path: &str, flags: u32) -> Outcome<Handle> {
     let mut text = Vec::from(path);
@@ -260,5 +261,68 @@ fn a_deadline_is_no_file() {
                 flags: 0
             }
         );
+    });
+}
+
+#[test]
+fn files_of_the_bundle_are_read_and_not_written() {
+    let files: [(&str, &[u8]); 2] = [("a/b", b"0123456789"), ("empty", b"")];
+    let disk = ::bundle::archive(::bundle::Index::new("demo"), &files).unwrap();
+    let machine = Machine::bundled("allow=io:bundle", &[&disk], &[]).unwrap();
+    Bench::on(machine).run(async |bench, task| {
+        for (path, error) in [
+            ("bundle:", Error::NoEntry),
+            ("bundle:a", Error::NoEntry),
+            ("bundle:/a/b", Error::NoEntry),
+            ("bundle:ukernel-bundle", Error::NoEntry),
+            ("volume:data", Error::NoEntry),
+            ("disk:0", Error::Permission),
+        ] {
+            assert_eq!(failed(open(bench, &task, path, 0)), (error, 1), "{path}");
+        }
+        for flags in [IO_OPEN_WRITE, IO_OPEN_READ | IO_OPEN_WRITE] {
+            let refused = open(bench, &task, "bundle:a/b", flags);
+            assert_eq!(failed(refused), (Error::Permission, 1));
+        }
+        let file = open(bench, &task, "bundle:a/b", IO_OPEN_READ).unwrap();
+        let room = bench.room(4);
+        for expected in [&b"0123"[..], b"4567", b"89", b""] {
+            assert_eq!(task.io_read(file, room.output()).await, Ok(expected.len()));
+            assert_eq!(room.bytes(expected.len()), expected);
+        }
+        assert_eq!(task.io_seek(file, -3, IO_SEEK_END), Ok(7));
+        let write = task.io_write(file, bench.input(b"x").input()).await;
+        assert_eq!(failed(write), (Error::Permission, 1));
+        let empty = open(bench, &task, "bundle:empty", 0).unwrap();
+        assert_eq!(task.io_read(empty, room.output()).await, Ok(0));
+    });
+}
+
+#[test]
+fn a_volume_is_a_disk_with_a_name() {
+    let mut index = ::bundle::Index::new("demo");
+    for (name, read_only) in [("data", false), ("keys", true)] {
+        let name = name.into();
+        index.volumes.push(::bundle::Volume { name, read_only });
+    }
+    let disk = ::bundle::archive(index, &[]).unwrap();
+    let disks: [&[u8]; 3] = [&disk, &contents(1), &[7; 512]];
+    let machine = Machine::bundled("", &disks, &[]).unwrap();
+    Bench::on(machine).run(async |bench, task| {
+        let data = open(bench, &task, "volume:data", 0).unwrap();
+        let room = bench.room(512);
+        assert_eq!(task.io_read(data, room.output()).await, Ok(512));
+        assert_eq!(room.bytes(512), contents(1));
+        let refused = open(bench, &task, "volume:keys", IO_OPEN_WRITE);
+        assert_eq!(failed(refused), (Error::Permission, 1));
+        let keys = open(bench, &task, "volume:keys", IO_OPEN_READ).unwrap();
+        assert_eq!(task.io_read(keys, room.output()).await, Ok(512));
+        assert_eq!(room.bytes(512), [7; 512]);
+    });
+    let machine = Machine::bundled("allow=io:disk:2", &disks, &[]).unwrap();
+    Bench::on(machine).run(async |bench, task| {
+        let refused = open(bench, &task, "volume:data", 0);
+        assert_eq!(failed(refused), (Error::Permission, 1));
+        assert!(open(bench, &task, "volume:keys", 0).is_ok());
     });
 }
