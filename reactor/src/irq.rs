@@ -52,6 +52,27 @@ impl IrqLines {
         self.0.load(Ordering::Relaxed) != 0
     }
 
+    /// Takes a line if it is raised and no other is; says whether. For who would be woken by it, where that has nobody else
+    /// to be told.
+    ///
+    /// ```
+    /// use reactor::irq::IrqLines;
+    /// static LINES: IrqLines = IrqLines::new();
+    /// LINES.raise(5);
+    /// assert!(LINES.take_only(5) && !LINES.pending());
+    /// LINES.raise(5);
+    /// LINES.raise(6);
+    /// assert!(!LINES.take_only(5) && !LINES.take_only(6));
+    /// assert_eq!(LINES.take(), 1 << 5 | 1 << 6);
+    /// ```
+    pub fn take_only(&self, line: u8) -> bool {
+        let line = bit(line);
+        let taken = self
+            .0
+            .compare_exchange(line, 0, Ordering::Acquire, Ordering::Relaxed);
+        line != 0 && taken.is_ok()
+    }
+
     /// Takes all raised lines, as a bit set. Called by the run loop.
     pub fn take(&self) -> u64 {
         self.0.swap(0, Ordering::Acquire)

@@ -4,6 +4,7 @@
 //! at what is queued and at nothing else. A member that is found ready stays queued, because readiness is
 //! level-triggered; one that is not has left its waker with the object.
 
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
@@ -16,7 +17,6 @@ use abi::Error;
 use abi::capability::Kind;
 use abi::handle::{Handle, Tag};
 use abi::layout::IoEvent;
-use crossbeam_queue::SegQueue;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use reactor::readiness::{Interest, Pollable, Readiness};
@@ -53,8 +53,18 @@ struct Member {
 /// Members to look at, and tasks that wait for some. Reached by wakers, so from any thread.
 #[derive(Default)]
 struct Queue {
-    ready: SegQueue<Arc<Node>>,
+    ready: Mutex<VecDeque<Arc<Node>>>,
     waiting: Mutex<Wakers>,
+}
+
+impl Queue {
+    fn queued(&self) -> usize {
+        self.ready.lock().len()
+    }
+
+    fn next(&self) -> Option<Arc<Node>> {
+        self.ready.lock().pop_front()
+    }
 }
 
 /// A member as its waker knows it.
@@ -68,7 +78,7 @@ struct Node {
 impl Node {
     fn enqueue(self: &Arc<Node>, queue: &Queue) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            queue.ready.push(Arc::clone(self));
+            queue.ready.lock().push_back(Arc::clone(self));
         }
     }
 }
@@ -83,8 +93,12 @@ impl Wake for Node {
             return;
         };
         self.enqueue(&queue);
-        let mut waiting = core::mem::take(&mut *queue.waiting.lock());
-        waiting.wake_all();
+        let mut waiting = queue.waiting.lock();
+        if !waiting.is_empty() {
+            let mut woken = core::mem::take(&mut *waiting);
+            drop(waiting); // they may be anybody's
+            woken.wake_all();
+        }
     }
 }
 
@@ -166,8 +180,8 @@ impl Set {
         let mut found = self.found.borrow_mut();
         // What is queued meanwhile is for the next look: an object may wake its waiter whenever it is asked.
         let mut looks = 0;
-        for _ in 0..self.queue.ready.len() {
-            let Some(node) = self.queue.ready.pop() else {
+        for _ in 0..self.queue.queued() {
+            let Some(node) = self.queue.next() else {
                 break;
             };
             node.queued.store(false, Ordering::Release);
@@ -192,7 +206,7 @@ impl Set {
 
     fn wait(&self, cx: &Context<'_>) {
         self.queue.waiting.lock().register(cx.waker());
-        if !self.queue.ready.is_empty() {
+        if self.queue.queued() > 0 {
             cx.waker().wake_by_ref(); // queued in between
         }
     }
@@ -313,7 +327,7 @@ mod tests {
     fn a_set_that_is_dropped_with_queued_members_is_gone() {
         let (set, _signal) = set();
         let queue = Arc::downgrade(&set.queue);
-        assert_eq!(set.queue.ready.len(), 1);
+        assert_eq!(set.queue.queued(), 1);
         drop(set);
         assert!(queue.upgrade().is_none());
     }

@@ -70,8 +70,9 @@ impl Wakers {
         if let Some(first) = self.first.take() {
             first.wake();
         }
-        for waker in self.others.drain(..) {
-            waker.wake();
+        // Nearly always there are no others, and draining none costs as much as waking one.
+        if !self.others.is_empty() {
+            self.others.drain(..).for_each(Waker::wake);
         }
     }
 }
