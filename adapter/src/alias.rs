@@ -1,18 +1,37 @@
 //! One waker for all waits of a kernel's first task.
 //!
-//! Each of its waits is a task of the reactor, with a waker of its own; but what it waits for keeps wakers by whose
-//! they are, and would keep those of all waits there ever were. It is given this one instead.
+//! What it waits for keeps wakers by whose they are, and would keep those of all waits there ever were. It is given this
+//! one instead: it stands for the reactor's task that a wait is, or, where the first task polls by itself, it ends its
+//! sleep.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-/// Stands for the waker of the wait that is going on, if one is.
-#[derive(Default)]
-pub(crate) struct Alias(Mutex<Option<Waker>>);
+use reactor::platform::Platform;
+
+/// Stands for the waker of the wait that is going on, if that is a task of the reactor.
+pub(crate) struct Alias {
+    platform: Arc<dyn Platform>,
+    /// The context that the kernel runs in.
+    context: usize,
+    waker: Mutex<Option<Waker>>,
+    woken: AtomicBool,
+}
 
 impl Alias {
+    /// For the kernel of that context. It stands for nobody yet.
+    pub(crate) fn new(context: usize, platform: Arc<dyn Platform>) -> Alias {
+        Alias {
+            platform,
+            context,
+            waker: Mutex::default(),
+            woken: AtomicBool::new(false),
+        }
+    }
+
     fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whom it stands for from now on.
@@ -28,6 +47,24 @@ impl Alias {
     pub(crate) fn stands_for_nobody(&self) {
         self.waker().take();
     }
+
+    /// Forgets what has been, before a poll that sees it.
+    pub(crate) fn listen(&self) {
+        self.woken.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it was woken since [`listen`](Alias::listen), standing for nobody.
+    pub(crate) fn was_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
+    fn wake_sleeper(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        // Who wakes from the kernel's own context does not sleep.
+        if self.platform.context() != self.context {
+            self.platform.unpark();
+        }
+    }
 }
 
 impl Wake for Alias {
@@ -36,8 +73,9 @@ impl Wake for Alias {
     }
 
     fn wake_by_ref(self: &Arc<Alias>) {
-        if let Some(waker) = &*self.waker() {
-            waker.wake_by_ref();
+        match &*self.waker() {
+            Some(waker) => waker.wake_by_ref(),
+            None => self.wake_sleeper(),
         }
     }
 }
@@ -45,7 +83,8 @@ impl Wake for Alias {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use crate::platform::Linux;
+    use std::sync::atomic::AtomicU32;
 
     #[derive(Default)]
     struct Counter(AtomicU32);
@@ -59,15 +98,21 @@ mod tests {
     #[test]
     fn it_wakes_whom_it_stands_for() {
         let counters: [Arc<Counter>; 2] = Default::default();
-        let alias = Arc::<Alias>::default();
+        let alias = Arc::new(Alias::new(7, Linux::new().unwrap()));
         let waker = Waker::from(Arc::clone(&alias));
+        alias.listen();
+        assert!(!alias.was_woken());
         waker.wake_by_ref(); // nobody
+        assert!(alias.was_woken());
+        alias.listen();
         for counter in &counters {
             alias.stands_for(&Waker::from(Arc::clone(counter)));
             waker.wake_by_ref();
         }
+        assert!(!alias.was_woken(), "they were");
         alias.stands_for_nobody();
         waker.wake();
+        assert!(alias.was_woken());
         assert_eq!(
             counters.map(|counter| counter.0.load(Ordering::Relaxed)),
             [1, 1]

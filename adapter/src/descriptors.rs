@@ -153,7 +153,7 @@ impl Descriptors {
     }
 
     /// Passes on what a look found.
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.looks.set(self.looks.get() + 1);
         let mut strays = false;
         let tell = |number, flags| match self.find(number) {

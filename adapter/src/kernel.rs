@@ -92,7 +92,7 @@ impl Kernel {
         let ear = |name| spawner.task(name).priority(Priority::High);
         let found = reactor.irq_event(FOUND);
         let signalled = reactor.irq_event(SIGNALLED);
-        let alias = Arc::<Alias>::default();
+        let alias = Arc::new(Alias::new(number, platform.clone()));
         Rc::new(Kernel {
             number,
             waker: Waker::from(Arc::clone(&alias)),
@@ -136,21 +136,60 @@ impl Kernel {
     }
 
     /// Waits on the thread's own stack: everything runs meanwhile. `false`: the first task was cancelled.
-    pub(crate) fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) -> bool {
+    pub(crate) fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) -> bool {
         let is_deaf = self.ears.iter().any(JoinHandle::is_finished);
         assert!(!is_deaf, "a part of the kernel has failed before");
         let platform = self.descriptors.platform();
         let looks = platform.looks();
-        let finished = self.reactor.block_on(Outermost {
-            kernel: self,
-            future,
-            has_paused: false,
-        });
-        self.alias.stands_for_nobody();
+        let finished = match self.wait_alone(future.as_mut()) {
+            true => true,
+            false => self.wait_with_others(future),
+        };
         if platform.looks() == looks {
             platform.pass(); // it did not sleep, and perhaps never does
         }
         finished
+    }
+
+    /// Waits while no other task has anything to do, which is the usual case of an event loop: polls and sleeps, without
+    /// a turn of the run loop. `false`: it is not over, and the run loop has to go on with it.
+    fn wait_alone(&self, mut future: Pin<&mut dyn Future<Output = ()>>) -> bool {
+        let lines = self.descriptors.platform().irq_lines();
+        let mut alias = Context::from_waker(&self.waker);
+        loop {
+            if lines.take_only(FOUND) {
+                self.descriptors.tell();
+            }
+            if !self.reactor.is_idle() {
+                return false;
+            }
+            self.alias.listen();
+            if future.as_mut().poll(&mut alias).is_ready() {
+                return true;
+            }
+            // It may have looked for itself.
+            if !lines.pending() && !self.sleep() {
+                return false;
+            }
+        }
+    }
+
+    /// Sleeps unless there is something to run. Whether it did.
+    fn sleep(&self) -> bool {
+        let slept = self.reactor.sleep_if_idle(&|| self.alias.was_woken());
+        if slept {
+            self.first.switched();
+            self.first.switched();
+        }
+        slept
+    }
+
+    fn wait_with_others(&self, future: Pin<&mut dyn Future<Output = ()>>) -> bool {
+        self.reactor.block_on(Outermost {
+            kernel: self,
+            future,
+            has_paused: false,
+        })
     }
 
     /// Ends the program: its tasks, in their waits, and its handles. A thread is in it.
@@ -197,6 +236,13 @@ struct Outermost<'a> {
     has_paused: bool,
 }
 
+/// Also where the run loop ends by a panic: the next wait's wakes are not for this one.
+impl Drop for Outermost<'_> {
+    fn drop(&mut self) {
+        self.kernel.alias.stands_for_nobody();
+    }
+}
+
 impl Future for Outermost<'_> {
     type Output = bool;
 
@@ -219,5 +265,72 @@ impl Future for Outermost<'_> {
             task.sleeps(&kernel.waker);
         }
         polled.map(|()| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use reactor::task::yield_now;
+
+    /// Longer than anything takes that ends.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// Calls `test` within a kernel.
+    fn within(test: impl FnOnce(&Kernel)) {
+        let number = registry::create().unwrap();
+        registry::enter(number).unwrap();
+        test(&crate::thread::current().unwrap());
+        registry::leave().unwrap();
+        registry::destroy(number).unwrap();
+    }
+
+    #[test]
+    fn another_thread_ends_a_wait_that_is_alone() {
+        within(|kernel| {
+            let (give, take) = mpsc::channel::<(Waker, Arc<AtomicBool>)>();
+            let other = std::thread::spawn(move || {
+                for (waker, done) in take {
+                    done.store(true, Ordering::Release);
+                    waker.wake();
+                }
+            });
+            for _ in 0..1000 {
+                let done = Arc::<AtomicBool>::default();
+                let mut asked = false;
+                let answer = poll_fn(|cx| {
+                    if done.load(Ordering::Acquire) {
+                        return Poll::Ready(());
+                    }
+                    if !std::mem::replace(&mut asked, true) {
+                        give.send((cx.waker().clone(), Arc::clone(&done))).unwrap();
+                    }
+                    Poll::Pending
+                });
+                let answer = kernel.reactor.clock().timeout(DEADLINE, answer);
+                assert!(kernel.wait(pin!(async { answer.await.expect("it was woken") })));
+            }
+            drop(give);
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_timer_of_another_task_is_heard_beside_one_that_never_sleeps() {
+        within(|kernel| {
+            let clock = kernel.reactor.clock();
+            let end = clock.now() + DEADLINE;
+            let sleep = clock.sleep(Duration::from_millis(1));
+            let other = kernel.reactor.spawner().spawn(sleep);
+            while !other.is_finished() {
+                assert!(kernel.wait(pin!(yield_now())));
+                assert!(clock.now() < end, "its timer was not fired");
+            }
+        });
     }
 }
