@@ -127,6 +127,7 @@ def load(loop: str, row: Row, seconds: float, same_size: bool = False) -> dict[s
         seen = server.load(row, seconds)
         used = server.end()
     seen["cpu_us"] = (used["user"] + used["system"]) / seen["all"] * 1e6
+    seen["user_us"], seen["system_us"] = (used[key] / seen["all"] * 1e6 for key in ("user", "system"))
     return seen
 
 

@@ -9,6 +9,7 @@ import array
 import asyncio
 import contextlib
 import contextvars
+import random
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -454,6 +455,23 @@ class Buffered(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.record.append(repr(exc))
+
+
+def test_reads_of_every_size_after_every_other_give_what_was_sent() -> None:
+    sizes = (1, 4095, 4096, 4096, 20_000, 100, 9000, 5000, 5000, 70_000, 4097, 60_000, 3)
+
+    async def scenario(record: Record) -> None:
+        transport, peer = await connect(Recorder(record))
+        stream = random.Random(1)
+        for size in sizes:
+            piece = stream.randbytes(size)
+            assert peer.send(piece) == size
+            await turns()
+            assert record.pop() == ("", "data", piece)
+        transport.abort()
+        peer.close()
+
+    same(scenario)
 
 
 def test_a_buffered_protocol_has_its_buffer_filled() -> None:

@@ -37,6 +37,7 @@ class SocketTransport(_Base):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, *rest: Any, **more: Any) -> None:
         self._reader = self._read_ready = _native.Reader(self, sock.fileno())
+        self.write = _native.Writer(self, sock.fileno())  # type: ignore[method-assign]
         super().__init__(loop, sock, *rest, **more)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -45,16 +46,15 @@ class SocketTransport(_Base):
             return  # closed: a protocol that had taken its place for a while comes back
         self._reader.serve_buffered(isinstance(protocol, asyncio.BufferedProtocol))
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        rest = _native.send(self, data)
-        if rest is not None:
-            super().write(memoryview(data).cast("B")[rest:] if rest else data)
+    def _write_later(self, data: bytes | bytearray | memoryview, rest: int) -> None:
+        """What the socket did not take at once, from byte ``rest`` on."""
+        super().write(memoryview(data).cast("B")[rest:] if rest else data)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:
             super()._call_connection_lost(exc)
         finally:
-            del self._reader, self._read_ready  # which name the transport
+            del self._reader, self._read_ready, self.write  # which name the transport
 
 
 def report(handle: Any, error: BaseException) -> None:

@@ -140,12 +140,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// With nothing in it.
-    pub(crate) fn new() -> Events {
-        Events {
-            events: MaybeUninit::uninit(), // an array of uninitialised ones would be filled with zeros
+    /// With nothing in it. To be kept: it is large, and filled with zeros.
+    pub(crate) fn new() -> Box<Events> {
+        Box::new(Events {
+            events: MaybeUninit::uninit(),
             count: 0,
-        }
+        })
     }
 
     /// What the last wait brought.

@@ -30,7 +30,7 @@ mod _native {
     #[pymodule_export]
     use super::poller::Poller;
     #[pymodule_export]
-    use super::stream::{Reader, send};
+    use super::stream::{Reader, Writer};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

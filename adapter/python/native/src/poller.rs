@@ -36,6 +36,8 @@ pub(crate) struct Poller {
     waker: u64,
     /// By file descriptor.
     handles: Mutex<HashMap<i32, u64>>,
+    /// Kept between waits.
+    room: Mutex<Option<Box<Events>>>,
 }
 
 #[pymethods]
@@ -51,6 +53,7 @@ impl Poller {
             wake_handle,
             waker,
             handles: Mutex::default(),
+            room: Mutex::default(),
         })
     }
 
@@ -158,7 +161,7 @@ impl Poller {
 
 impl Poller {
     fn handles(&self) -> MutexGuard<'_, HashMap<i32, u64>> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.handles)
     }
 
     /// Waits, and calls `tell` with token and events of each that is ready.
@@ -168,7 +171,7 @@ impl Poller {
         timeout: u64,
         mut tell: impl FnMut(u32, u32) -> PyResult<()>,
     ) -> PyResult<()> {
-        let mut room = Events::new();
+        let mut room = lock(&self.room).take().unwrap_or_else(Events::new);
         // A look returns at once: no other thread has to have its turn meanwhile.
         if timeout == 0 {
             interface::interest_wait(self.set, timeout, &mut room)?;
@@ -181,8 +184,14 @@ impl Poller {
                 token => tell(token, event.events)?,
             }
         }
+        *lock(&self.room) = Some(room);
         Ok(())
     }
+}
+
+/// What these locks guard is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As the standard selectors: who waits for anything is told of hang-ups and errors, by reading or writing.

@@ -10,10 +10,13 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::buffer::PyBuffer;
+
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -30,6 +33,9 @@ thread_local! {
     static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// From here on a read goes straight into an object as large as the last one.
+const LARGE_READ: usize = 4 * 1024;
+
 /// What a transport gives the loop to call when its socket is readable.
 #[pyclass(frozen, module = "ukernel._native")]
 pub(crate) struct Reader {
@@ -37,6 +43,8 @@ pub(crate) struct Reader {
     descriptor: i32,
     /// The protocol is an `asyncio.BufferedProtocol`.
     buffered: AtomicBool,
+    /// What the last read gave, in bytes.
+    last: AtomicUsize,
 }
 
 #[pymethods]
@@ -47,6 +55,7 @@ impl Reader {
             transport,
             descriptor,
             buffered: AtomicBool::new(false),
+            last: AtomicUsize::new(0),
         }
     }
 
@@ -121,16 +130,20 @@ impl Reader {
             .map_err(failed(READING))?;
         let data = ROOM.with_borrow_mut(|room| {
             room.resize(MAX_READ, 0);
-            let most = most.min(MAX_READ);
-            // SAFETY: the room is as large as is said.
-            let count = unsafe { receive(self.descriptor, room.as_mut_ptr(), most) };
-            count.map(|count| PyBytes::new(py, &room[..count]))
+            let room = &mut room[..most.min(MAX_READ)];
+            match self.last.load(Ordering::Relaxed) {
+                last if (LARGE_READ..=room.len()).contains(&last) => {
+                    receive_large(py, self.descriptor, last, room)
+                }
+                _ => receive_small(py, self.descriptor, room),
+            }
         });
         let data = match data {
             Ok(data) if data.as_bytes().is_empty() => return Ok(Read::End),
             Ok(data) => data,
             Err(error) => return later_or(py, error),
         };
+        self.last.store(data.as_bytes().len(), Ordering::Relaxed);
         call_method(protocol, intern!(py, "data_received"), &data)
             .map(|_| Read::Data)
             .map_err(failed(RECEIVED))
@@ -165,11 +178,48 @@ impl Reader {
     }
 }
 
+/// The `write` of a transport while it has its socket.
+#[pyclass(frozen, module = "ukernel._native")]
+pub(crate) struct Writer {
+    transport: Py<PyAny>,
+    descriptor: i32,
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    fn new(transport: Py<PyAny>, descriptor: i32) -> Writer {
+        Writer {
+            transport,
+            descriptor,
+        }
+    }
+
+    fn __call__(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = data.py();
+        let transport = self.transport.bind(py);
+        match send(transport, self.descriptor, data)? {
+            None => Ok(()),
+            Some(rest) => transport
+                .call_method1(intern!(py, "_write_later"), (data, rest))
+                .map(drop),
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<writer of {}>", self.transport.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)
+    }
+}
+
 /// Sends data at once if nothing waits before it. What it gives is still to be written, by asyncio's `write`, from that
 /// byte on; nothing if `None`.
-#[pyfunction]
-pub(crate) fn send(
+fn send(
     transport: &Bound<'_, PyAny>,
+    descriptor: i32,
     data: &Bound<'_, PyAny>,
 ) -> PyResult<Option<usize>> {
     const ALL: Option<usize> = Some(0);
@@ -182,7 +232,6 @@ pub(crate) fn send(
     {
         return Ok(ALL);
     }
-    let descriptor: i32 = transport.getattr(intern!(py, "_sock_fd"))?.extract()?;
     let sent = if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let bytes = bytes.as_bytes();
         transmit(py, descriptor, bytes.as_ptr(), bytes.len())
@@ -212,6 +261,59 @@ unsafe fn receive(descriptor: i32, room: *mut u8, most: usize) -> io::Result<usi
     // SAFETY: as promised; a number that is no socket's is an error.
     let count = unsafe { libc::recv(descriptor, room.cast(), most, 0) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// Reads into the room, and copies from there.
+fn receive_small<'py>(
+    py: Python<'py>,
+    descriptor: i32,
+    room: &mut [u8],
+) -> io::Result<Bound<'py, PyBytes>> {
+    // SAFETY: the room is as large as is said.
+    let count = unsafe { receive(descriptor, room.as_mut_ptr(), room.len()) }?;
+    Ok(PyBytes::new(py, &room[..count]))
+}
+
+/// Reads into a new object of `expected` bytes, and into the room only what is more than that: who sends pieces of one
+/// size has nothing copied. No more than the room's size together.
+fn receive_large<'py>(
+    py: Python<'py>,
+    descriptor: i32,
+    expected: usize,
+    room: &mut [u8],
+) -> io::Result<Bound<'py, PyBytes>> {
+    // SAFETY: without a source the object's bytes are not initialised yet; nobody else has it before this function ends,
+    // and `new` fails where there is no memory for it.
+    let object = unsafe {
+        let new = ffi::PyBytes_FromStringAndSize(ptr::null(), expected as ffi::Py_ssize_t);
+        Bound::from_owned_ptr_or_err(py, new)
+    };
+    let Ok(object) = object else {
+        return receive_small(py, descriptor, room); // which needs no more than has come
+    };
+    // SAFETY: it is a bytes object, whose memory stays where it is.
+    let first = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+    let parts = [
+        (first.cast(), expected),
+        (room.as_mut_ptr().cast(), room.len() - expected),
+    ]
+    .map(|(iov_base, iov_len)| libc::iovec { iov_base, iov_len });
+    // SAFETY: both parts have room for as many bytes as they say, and live until the call returns.
+    let count = unsafe { libc::readv(descriptor, parts.as_ptr(), parts.len() as libc::c_int) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    if count == expected {
+        // SAFETY: made as one above, and filled now.
+        return Ok(unsafe { object.cast_into_unchecked() });
+    }
+    // SAFETY: so many bytes of it have been read.
+    let first = unsafe { std::slice::from_raw_parts(first.cast(), count.min(expected)) };
+    let rest = &room[..count.saturating_sub(expected)];
+    PyBytes::new_with(py, count, |all| {
+        all[..first.len()].copy_from_slice(first);
+        all[first.len()..].copy_from_slice(rest);
+        Ok(())
+    })
+    .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))
 }
 
 /// The same into an object that lends its memory.
