@@ -1,9 +1,13 @@
 //! Tests of the command `ukernel` as a person uses it, with machines that are quick or only played.
 
+mod builder;
 mod errors;
 mod fake;
 mod firecracker;
+mod full_disk;
+mod killed;
 mod place;
+mod projects;
 mod pty;
 mod remote;
 mod sshd;

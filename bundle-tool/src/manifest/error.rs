@@ -11,8 +11,8 @@ use super::MAX_BYTES;
 
 /// The widest piece of a line that is shown, in characters.
 const MAX_SHOWN: usize = 160;
-/// How alike a key must be to one that exists to be suggested: 1 is the same.
-const ALIKE: f64 = 0.75;
+/// A key is suggested for another if at most one letter in so many is wrong, missing, too much or swapped.
+const ALIKE: usize = 3;
 
 /// What is wrong with a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,10 +206,12 @@ fn unknown(message: &str) -> Option<(&str, Vec<&str>)> {
 
 /// Which of the keys that exist was meant, or all of them.
 fn meant(key: &str, expected: &[&str]) -> String {
-    let alike = |known: &&&str| strsim::jaro_winkler(key, known);
-    let best = expected.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    let mistakes = |known: &str| strsim::damerau_levenshtein(key, known);
+    let best = expected.iter().min_by_key(|known| mistakes(known));
     match best {
-        Some(best) if alike(&best) >= ALIKE => format!("did you mean `{best}`?"),
+        Some(best) if mistakes(best) * ALIKE <= key.len().max(best.len()) => {
+            format!("did you mean `{best}`?")
+        }
         Some(_) => format!("there are {}", expected.join(", ")),
         None => "there are no keys here".into(),
     }

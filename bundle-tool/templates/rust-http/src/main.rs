@@ -3,7 +3,7 @@
 
 use ukernel::{Context, Result};
 
-#[ukernel::main]
+#[ukernel::main(bundle)]
 async fn start(ctx: Context) -> Result {
     {{crate}}::serve(ctx).await
 }

@@ -3,7 +3,7 @@
 
 use ukernel::{Context, ExitCode};
 
-#[ukernel::main]
+#[ukernel::main(bundle)]
 async fn start(ctx: Context) -> ExitCode {
     {{crate}}::run(ctx).await
 }

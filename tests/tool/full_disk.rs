@@ -1,0 +1,86 @@
+//! A disk that is full: the tool says so, and leaves nothing that could be taken for whole.
+
+use std::process::Command;
+
+use system_tests::guest;
+use system_tests::skip::skip;
+
+use crate::builder::with_compilers;
+use crate::place::{Done, Place};
+
+/// Runs a shell's words with a file system of so many KiB at `$1`, and the tool as `$2`. `None`: this machine lets nobody have one.
+fn with_disk(place: &Place, kib: usize, words: &str) -> Option<Done> {
+    let disk = place.beside("disk");
+    std::fs::create_dir_all(&disk).expect("a folder");
+    let mut command = Command::new("unshare");
+    let script = format!(
+        "mount -t tmpfs -o size={kib}k,mode=755 none \"$1\" || exit 99\ncd \"$1\"\n{words}"
+    );
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+    command
+        .arg(&disk)
+        .arg(guest::tool())
+        .current_dir(place.here());
+    place.surround(&mut command);
+    with_compilers(&mut command);
+    let done = Done::of(&mut command);
+    if done.status == Some(99) || done.words.contains("unshare failed") {
+        skip(
+            "full disks",
+            done.words.lines().next().unwrap_or("no mount"),
+        );
+        return None;
+    }
+    Some(done)
+}
+
+/// With each size a little larger than the one before, until the command succeeds.
+fn grow(place: &Place, words: &str) -> Option<usize> {
+    for (failed, kib) in (4..=256).step_by(4).enumerate() {
+        let done = with_disk(place, kib, words)?;
+        if done.status == Some(0) {
+            return Some(failed);
+        }
+        assert_eq!(done.status, Some(125), "{kib} KiB: {}", done.words);
+        assert!(
+            done.words.contains("No space left on device"),
+            "{kib} KiB: {}",
+            done.words
+        );
+    }
+    panic!("it never fits");
+}
+
+#[test]
+fn init_says_so_and_leaves_no_project() {
+    let place = Place::new();
+    let words = "\"$2\" --quiet init --lang python demo; status=$?\n\
+        if [ $status != 0 ] && [ -e demo ]; then echo 'a piece of a project was left' >&2; fi\n\
+        if [ $status != 0 ] && [ -n \"$(ls -A)\" ]; then echo \"left: $(ls -A)\" >&2; fi\nexit $status";
+    if let Some(failed) = grow(&place, words) {
+        assert!(failed > 1, "only {failed} sizes were too small");
+    }
+}
+
+#[test]
+fn build_says_so_and_leaves_no_bundle_that_is_not_whole() {
+    let place = Place::new();
+    // The project, its cache and all else lie elsewhere; only what is built has no room.
+    let words = "\"$2\" --quiet init --lang python demo || exit\ncd demo\n\
+        dd if=/dev/zero of=fill bs=1k count=\"$(df --output=avail . | tail -n 1)\" 2>/dev/null\n\
+        \"$2\" --quiet build; status=$?\nrm fill\n\
+        if [ $status = 0 ]; then echo 'a full disk was not noticed' >&2; exit 1; fi\n\
+        [ ! -e build/bundle.tgz ] || { echo 'a bundle was left' >&2; exit 1; }\n\
+        \"$2\" --quiet build && gzip -t build/bundle.tgz && \"$2\" --quiet build --locked || exit\n\
+        exit 125";
+    let Some(done) = with_disk(&place, 512, words) else {
+        return;
+    };
+    assert!(
+        done.words.contains("No space left on device"),
+        "{}",
+        done.words
+    );
+    assert_eq!(done.status, Some(125), "{}", done.words);
+    assert_eq!(done.words.matches("error:").count(), 1, "{}", done.words);
+}

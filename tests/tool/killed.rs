@@ -1,0 +1,109 @@
+//! A tool that is killed, wherever it just is: what it leaves is whole or is not taken for anything, and the next command
+//! goes on from there.
+//!
+//! Where a kill lands is up to the machine; what is asserted holds wherever that is.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use bundle_tool::image;
+use bundle_tool::lock::Lock;
+use rustix::process::{Pid, Signal, kill_process_group};
+use shared_child::SharedChild;
+
+use crate::builder::{project, run, tool};
+use crate::place::Place;
+
+/// Between one kill and the next.
+const STEP: Duration = Duration::from_millis(3);
+
+/// Runs a command again and again, each time killed a little later, until it gets to its end. `check` sees what each has
+/// left. Returns how many were killed.
+fn kill_everywhere(command: impl Fn() -> Command, step: Duration, mut check: impl FnMut()) -> u32 {
+    let mut killed = 0;
+    loop {
+        let child = SharedChild::spawn(
+            command()
+                .process_group(0)
+                .stderr(std::process::Stdio::null()),
+        )
+        .expect("the tool runs");
+        let group = Pid::from_raw(child.id().cast_signed()).expect("a process");
+        let ended = child.wait_timeout(step * killed).expect("a child");
+        if let Some(status) = ended {
+            assert!(status.success(), "after {killed} kills: {status}");
+            return killed;
+        }
+        kill_process_group(group, Signal::KILL).expect("a group of its own");
+        child.wait().expect("a child");
+        killed += 1;
+        check();
+    }
+}
+
+#[test]
+fn a_killed_init_leaves_no_project_or_all_of_one() {
+    let place = Place::new();
+    let demo = place.here().join("demo");
+    let init = || tool(&place, &place.here(), &["init", "--lang", "rust", "demo"]);
+    let check = || {
+        if demo.exists() {
+            let names = |folder: &str| fs::read_dir(demo.join(folder)).unwrap().count();
+            assert_eq!((names("src"), names("tests")), (4, 1));
+            assert!(
+                demo.join("ukernel.toml").is_file()
+                    && demo.join(".ukernel/kernel/Cargo.toml").is_file()
+            );
+            fs::remove_dir_all(&demo).unwrap();
+        }
+    };
+    let killed = kill_everywhere(init, STEP, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    // What was unpacked is whole: the tool compares it with what it carries.
+    run(&place, &place.here(), &["init", "another"]).data();
+}
+
+#[test]
+fn a_killed_build_leaves_no_bundle_or_a_whole_one() {
+    let place = Place::new();
+    let folder = project(&place, "python", "http");
+    run(&place, &folder, &["build"]).data();
+    let whole = fs::read(folder.join("build/bundle.tgz")).unwrap();
+    let killed = kill_everywhere(
+        || tool(&place, &folder, &["build"]),
+        STEP,
+        || assert_nothing_is_half(&folder),
+    );
+    assert!(killed > 3, "only {killed} kills landed in it");
+    assert_eq!(fs::read(folder.join("build/bundle.tgz")).unwrap(), whole);
+    run(&place, &folder, &["build", "--locked"]).data();
+}
+
+fn assert_nothing_is_half(folder: &Path) {
+    let bundle = folder.join("build/bundle.tgz");
+    if bundle.exists() {
+        image::verify(&bundle).expect("a bundle that is there is whole");
+    }
+    Lock::read(&folder.join("ukernel.lock")).expect("a lock is always whole");
+}
+
+/// Kills all of a build in C: the compilation of the kernel, that of the program, the linker, the writing.
+#[test]
+#[ignore = "compiles the kernel: ./just test-tool-long"]
+fn a_killed_build_in_c_leaves_no_program_or_a_whole_one() {
+    let place = Place::new();
+    let folder = project(&place, "c", "echo");
+    run(&place, &folder, &["build"]).data();
+    let whole = fs::read(folder.join("build/vmlinux")).unwrap();
+    let check = || {
+        assert_nothing_is_half(&folder);
+        let kernel = fs::read(folder.join("build/vmlinux")).unwrap_or_default();
+        assert!(kernel.is_empty() || kernel == whole, "half a program");
+    };
+    let killed = kill_everywhere(|| tool(&place, &folder, &["build"]), 10 * STEP, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    assert_eq!(fs::read(folder.join("build/vmlinux")).unwrap(), whole);
+}
