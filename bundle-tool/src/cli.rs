@@ -10,13 +10,17 @@ mod doctor;
 mod env;
 mod failure;
 mod init;
+mod inspect;
+mod keygen;
 mod look;
+mod pack;
 mod publish;
 mod remote;
 mod run;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -12,7 +12,9 @@ use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest as _, Sha256};
 
-use crate::whole_file;
+use crate::kernel_file;
+use crate::signing::PrivateKey;
+use crate::whole_file::{self, FOR_ALL, FOR_READING};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -70,6 +72,14 @@ pub enum ImageError {
         subject: String,
         /// What is wrong.
         problem: String,
+    },
+    /// The image would be smaller than what goes in.
+    #[error("the image would have {size} bytes, and the bundle takes {needed}")]
+    TooSmall {
+        /// Bytes that were asked for.
+        size: u64,
+        /// Bytes that it takes.
+        needed: u64,
     },
     /// The bundle is not whole.
     #[error("{}: {error}", path.display())]
@@ -209,6 +219,93 @@ impl Source {
 /// # Errors
 /// [`ImageError::Read`], [`ImageError::Bundle`].
 pub fn verify(path: &Path) -> Result<Verified, ImageError> {
+    copy(path, u64::MAX, &mut io::sink()).map_err(|trouble| trouble.of(path))
+}
+
+/// What an image is besides its bundle.
+#[derive(Default)]
+pub struct Shape<'a> {
+    /// Bytes that it has, with zeros behind the archive; `None`: no more than the archive.
+    pub size: Option<u64>,
+    /// Who signs it.
+    pub key: Option<&'a PrivateKey>,
+    /// Whether nobody may write to the file.
+    pub read_only: bool,
+}
+
+/// Makes an image of a bundle, an archive that may be compressed or itself an image, all of which is checked. What was at
+/// `image` stays there if this fails.
+///
+/// # Errors
+/// [`ImageError::TooSmall`], and as [`verify`] and [`Draft::write`].
+///
+/// ```
+/// use bundle_tool::image::{self, Draft, Shape};
+/// use bundle_tool::signing::PrivateKey;
+/// let folder = tempfile::tempdir().unwrap();
+/// let (archive, image) = (folder.path().join("bundle.tgz"), folder.path().join("demo.img"));
+/// Draft::new(bundle::Index::new("demo"), Vec::new())?.write_compressed(&archive)?;
+/// let key = PrivateKey::generate().unwrap();
+/// let shape = Shape { size: Some(1 << 20), key: Some(&key), read_only: true };
+/// let verified = image::pack(&archive, &image, &shape)?;
+/// assert_eq!(image::verify(&image)?.digest, verified.digest);
+/// assert_eq!(std::fs::metadata(&image).unwrap().len(), 1 << 20);
+/// # Ok::<(), image::ImageError>(())
+/// ```
+pub fn pack(archive: &Path, image: &Path, shape: &Shape<'_>) -> Result<Verified, ImageError> {
+    let mode = if shape.read_only {
+        FOR_READING
+    } else {
+        FOR_ALL
+    };
+    let mut packed = None;
+    let written = whole_file::write(image, mode, |file| {
+        packed = Some(pack_to(archive, file, shape)?);
+        file.flush()?;
+        if let Some(size) = shape.size {
+            file.get_ref().set_len(size)?;
+        }
+        Ok(())
+    });
+    written.map_err(|trouble: Trouble| trouble.of(image))?;
+    Ok(packed.expect("it was written"))
+}
+
+/// The same in memory, without zeros behind it.
+pub(crate) fn pack_in_memory(
+    archive: &Path,
+    key: Option<&PrivateKey>,
+) -> Result<(Verified, Vec<u8>), ImageError> {
+    let mut bytes = Vec::new();
+    let shape = Shape {
+        key,
+        ..Shape::default()
+    };
+    let packed = pack_to(archive, &mut bytes, &shape).map_err(|trouble| trouble.of(archive))?;
+    Ok((packed, bytes))
+}
+
+fn pack_to(
+    archive: &Path,
+    output: &mut impl Write,
+    shape: &Shape<'_>,
+) -> Result<Verified, Trouble> {
+    let mut verified = copy(archive, 0, output)?;
+    verified.signature = shape.key.map(|key| key.sign(&verified.digest));
+    let mut needed = verified.layout.end() + tar::END.len() as u64;
+    if let Some(signature) = &verified.signature {
+        needed += write_member(output, bundle::SIGNATURE, signature.to_text().as_bytes())?;
+    }
+    output.write_all(&tar::END)?;
+    match shape.size {
+        Some(size) if size < needed => Err(ImageError::TooSmall { size, needed }.into()),
+        _ => Ok(verified),
+    }
+}
+
+/// Checks an archive, and copies what is before the end of its last file, and from there on `more` bytes. What was copied
+/// is of no use if this fails.
+fn copy(path: &Path, more: u64, output: &mut impl Write) -> Result<Verified, Trouble> {
     let unread = |source| ImageError::Read {
         path: path.into(),
         source,
@@ -219,22 +316,34 @@ pub fn verify(path: &Path) -> Result<Verified, ImageError> {
     };
     let mut input = open(path).map_err(unread)?.take(MAX_BYTES);
     let mut verifier = Verifier::new(MAX_BYTES);
-    let looked = pieces(&mut input, unread, |piece| {
-        Ok(verifier.push(piece).map_err(broken)?)
-    });
-    looked.map_err(|trouble| trouble.of(path))?;
-    verifier.finish().map_err(broken)
+    let mut copied = 0;
+    pieces(&mut input, unread, |piece| {
+        verifier.push(piece).map_err(broken)?;
+        // Until the index is known, all is before the end.
+        let end = verifier
+            .kept_bytes()
+            .map_or(u64::MAX, |end| end.saturating_add(more));
+        let wanted = (end.saturating_sub(copied)).min(piece.len() as u64);
+        copied += wanted;
+        Ok(output.write_all(&piece[..wanted as usize])?)
+    })?;
+    Ok(verifier.finish().map_err(broken)?)
 }
 
-/// Opens an image or a compressed one.
+/// Opens an image, a compressed one, or one that a kernel carries.
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let mut file = BufReader::with_capacity(PIECE, File::open(path)?);
-    let compressed = io::BufRead::fill_buf(&mut file)?.starts_with(&GZIP);
-    Ok(if compressed {
-        Box::new(GzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
+    let beginning = io::BufRead::fill_buf(&mut file)?;
+    if beginning.starts_with(&GZIP) {
+        return Ok(Box::new(GzDecoder::new(file)));
+    }
+    if !beginning.starts_with(&kernel_file::MAGIC) {
+        return Ok(Box::new(file));
+    }
+    let mut kernel = Vec::new();
+    file.read_to_end(&mut kernel)?;
+    let carried = kernel_file::carried(&kernel).unwrap_or_default().to_vec();
+    Ok(Box::new(io::Cursor::new(carried)))
 }
 
 /// Reads to the end, piece by piece.
@@ -290,15 +399,17 @@ fn write(
     path: &Path,
     content: impl FnOnce(&mut io::BufWriter<File>) -> Result<(), Trouble>,
 ) -> Result<(), ImageError> {
-    whole_file::write(path, whole_file::FOR_ALL, content).map_err(|trouble| trouble.of(path))
+    whole_file::write(path, FOR_ALL, content).map_err(|trouble| trouble.of(path))
 }
 
-/// Writes a file of the archive.
-fn write_member(output: &mut impl Write, path: &str, content: &[u8]) -> io::Result<()> {
+/// Writes a file of the archive; tells how many bytes of it those are.
+fn write_member(output: &mut impl Write, path: &str, content: &[u8]) -> io::Result<u64> {
     let size = content.len() as u64;
+    let padding = tar::padding(size);
     output.write_all(&header(path, size))?;
     output.write_all(content)?;
-    output.write_all(tar::padding(size))
+    output.write_all(padding)?;
+    Ok(tar::BLOCK as u64 + size + padding.len() as u64)
 }
 
 fn header(path: &str, size: u64) -> [u8; tar::BLOCK] {

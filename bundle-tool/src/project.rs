@@ -119,6 +119,25 @@ impl Project {
         self.root.join("dist")
     }
 
+    /// `dist/NAME.vmlinux`: the kernel of a pair, without symbols. It is there only if the image beside it is its own.
+    pub fn packed_kernel(&self) -> PathBuf {
+        self.packed("vmlinux")
+    }
+
+    /// `dist/NAME.img`: the image of a pair.
+    pub fn packed_image(&self) -> PathBuf {
+        self.packed("img")
+    }
+
+    /// `dist/NAME.elf`: the kernel with the bundle inside.
+    pub fn packed_whole(&self) -> PathBuf {
+        self.packed("elf")
+    }
+
+    fn packed(&self, ending: &str) -> PathBuf {
+        self.dist().join(format!("{}.{ending}", self.name()))
+    }
+
     /// `.ukernel/`: what the tool keeps to itself.
     pub fn state(&self) -> PathBuf {
         self.root.join(".ukernel")

@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// What a file that anybody may read is made with; the user's mask takes from it.
 pub const FOR_ALL: u32 = 0o666;
+/// The same for what nobody may change.
+pub const FOR_READING: u32 = 0o444;
 /// The same for secrets.
 pub const FOR_OWNER: u32 = 0o600;
 

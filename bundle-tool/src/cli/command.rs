@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    Failure, adapter, build, completions, disk_image, doctor, env, init, remote, run, trace,
+    Failure, adapter, build, completions, disk_image, doctor, env, init, inspect, keygen, pack,
+    remote, run, trace, verify,
 };
 
 use crate::ui::Ui;
@@ -15,6 +16,10 @@ pub(super) enum Command {
     // --- a project, from nothing to a pair of files ---
     Init(init::Init),
     Build(build::Build),
+    Pack(pack::Pack),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+    Keygen(keygen::Keygen),
 
     // --- what runs ---
     Run(run::Run),
@@ -37,6 +42,10 @@ impl Command {
             // --- a project, from nothing to a pair of files ---
             Command::Init(init) => init.execute(ui),
             Command::Build(build) => build.execute(ui),
+            Command::Pack(pack) => pack.execute(ui),
+            Command::Inspect(inspect) => inspect.execute(ui),
+            Command::Verify(verify) => verify.execute(ui),
+            Command::Keygen(keygen) => keygen.execute(ui),
 
             // --- what runs ---
             Command::Run(run) => run.execute(ui),
