@@ -27,6 +27,7 @@ mod watchdog;
 pub(crate) use backtrace::write_here as write_backtrace;
 #[cfg(feature = "foreign")]
 pub(crate) use backtrace::{Frames, frame_pointer, instruction_pointer, stack_pointer};
+pub(crate) use boot::embedded_bundle;
 #[cfg(feature = "foreign")]
 pub(crate) use float::FloatControl;
 pub use platform::Machine;

@@ -98,7 +98,8 @@ impl LoaderInfo {
         self.modules().iter().all(is_usable)
     }
 
-    fn add_module(&mut self, module: Range) {
+    /// Adds one, unless it is empty or there are as many as are kept.
+    pub(crate) fn add_module(&mut self, module: Range) {
         if !module.is_empty() && self.module_count < MAX_MODULES {
             self.modules[self.module_count] = module;
             self.module_count += 1;

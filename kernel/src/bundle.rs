@@ -2,7 +2,8 @@
 //! anything else runs.
 //!
 //! A workload asks for it with `#[ukernel::main(bundle)]`; without that, nothing of this is in its image. It lies on
-//! the first disk, or in the boot module (the initrd), in the format of the crate [`bundle`](::bundle). Where there are
+//! the first disk or in the kernel's own file, or in the boot module (the initrd), in the format of the crate
+//! [`bundle`](::bundle). Where there are
 //! both, the module's settings and files come on top: it is how `ukernel run` passes variables and arguments that a
 //! command line has no room for. On top of both comes the command line.
 //!
@@ -22,7 +23,6 @@ pub(crate) mod load;
 use core::fmt;
 
 use ::bundle::{Digest, Volume};
-use drivers::block::Disk;
 
 pub use load::{Demand, LoadError};
 
@@ -44,8 +44,10 @@ pub struct Bundle {
     base: Layer,
     /// What comes on top of it.
     over: Option<Layer>,
-    /// The first disk that can be a volume: the one behind the bundle's.
+    /// The number of the first disk that can be a volume: the one behind the bundle's.
     first_volume: usize,
+    /// Whether disk 0 is the bundle's.
+    on_disk: bool,
 }
 
 type Layer = ::bundle::Bundle<'static>;
@@ -89,13 +91,6 @@ impl Bundle {
     /// The volume of that name, and the number of its disk.
     pub fn volume(&self, name: &str) -> Option<(usize, &Volume)> {
         self.volumes().find(|(_, volume)| volume.name == name)
-    }
-
-    /// Takes the right to write away from the disk that it is on: it is what the next boot reads.
-    pub(crate) fn protect(&self, disks: &mut [Disk]) {
-        if let Some(disk) = disks[..self.first_volume].first_mut() {
-            *disk = disk.read_only_view();
-        }
     }
 
     /// Says what there is.

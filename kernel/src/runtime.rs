@@ -47,7 +47,7 @@ const RESEED_PERIOD: Duration = Duration::from_secs(3600);
 
 /// Starts the devices and the workload, and ends the machine with the workload's exit status.
 #[inline(never)] // a phase of the boot that benchmarks tell apart
-pub fn start(boot: BootInfo) -> ! {
+pub fn start(mut boot: BootInfo) -> ! {
     let loader = workload::bundle_loader();
     let mut command_line = match loader {
         None => CommandLine::parse(boot.command_line),
@@ -67,7 +67,7 @@ pub fn start(boot: BootInfo) -> ! {
     };
     let mut devices = bringer.bring_up(boot.command_line);
     let loaded =
-        loader.map(|loader| (loader.load)(&reactor, &boot, &mut devices, &mut command_line));
+        loader.map(|loader| (loader.load)(&reactor, &mut boot, &mut devices, &mut command_line));
     exit::exit(reactor.block_on(run(
         &reactor,
         boot,
@@ -222,11 +222,17 @@ fn context(
     // Looking at the loader again leaves the other branch out of an image without one.
     let (disks, bundle) = match (workload::bundle_loader(), loaded) {
         (Some(loader), Some(loaded)) => (loader.give)(loaded),
-        _ => (start_disks(reactor, devices.disks), None),
+        _ => (
+            start_disks(reactor, devices.disks)
+                .into_iter()
+                .map(Some)
+                .collect(),
+            None,
+        ),
     };
     Context::new(Parts {
         networks,
-        disks: disks.into_iter().map(Some).collect(),
+        disks,
         bundle,
         clock: reactor.clock(),
         spawner: reactor.spawner(),

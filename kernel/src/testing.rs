@@ -117,18 +117,18 @@ impl Machine {
         modules: &[&'static [u8]],
     ) -> Result<Self, LoadError> {
         let disks = disks.iter().map(|disk| disk.to_vec()).collect();
-        let (mut base, modules) = (Base::new(disks), Vec::from(modules).leak());
+        let (base, modules) = (Base::new(disks), Vec::from(modules).leak());
         let (mut line, demand) = CommandLine::parse_with_bundle(command_line);
         let demand = Demand::parse(demand)?;
         let room = MEMORY.heap_free_bytes / 2;
         let places = Places {
+            embedded: None,
             disks: &base.disks,
             modules,
             room,
         };
         let bundle = base.reactor.block_on(load::load(&places, demand))?;
         if let Some(bundle) = bundle {
-            bundle.protect(&mut base.disks);
             let said = bundle.command_line();
             let warnings = said.warnings();
             assert!(warnings.is_empty(), "the kernel would ignore {warnings:?}");
@@ -154,7 +154,7 @@ impl Machine {
         let shutdown = Shutdown::new();
         let context = Context::new(Parts {
             networks: [stack(&reactor, near, ADDRESS)].into(),
-            disks: disks.into_iter().map(Some).collect(),
+            disks: load::number(disks, bundle),
             bundle,
             clock: reactor.clock(),
             spawner: reactor.spawner(),

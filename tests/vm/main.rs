@@ -22,6 +22,7 @@ mod launch;
 mod lifecycle;
 mod memory;
 mod network;
+mod packed;
 mod page;
 mod run_recipe;
 mod serial;

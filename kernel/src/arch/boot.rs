@@ -7,9 +7,10 @@ use super::{descriptors, keyboard, lapic, line, pic, serial, time, timer, traps,
 use crate::boot::{self, BootInfo, MAX_COMMAND_LINE, MAX_MODULES, PhysicalMemory, Protocol};
 use crate::memory::SetupError;
 use crate::memory::range_set::Range;
-use crate::{exit, log, memory, runtime};
+use crate::{exit, log, memory, runtime, workload};
 use abi::exit::UNSUPPORTED_MACHINE;
 use core::arch::global_asm;
+use core::sync::atomic::AtomicU64;
 
 /// Bytes of the stack on which the kernel starts and all tasks are polled.
 const BOOT_STACK_SIZE: usize = 128 << 10;
@@ -32,6 +33,20 @@ static mut ENTRY_TSC: u64 = 0;
 /// The command line, copied out of memory that the heap gets.
 static mut COMMAND_LINE: [u8; MAX_COMMAND_LINE] = [0; MAX_COMMAND_LINE];
 static mut MODULES: [&[u8]; MAX_MODULES] = [&[]; MAX_MODULES];
+
+/// The bundle that `ukernel pack --image` has put into the kernel's file: its address and its length. The tool finds the
+/// symbol and writes both; what is here stands for none, and not as zeros, which a file would not have.
+#[unsafe(no_mangle)]
+static ukernel_embedded_bundle: [AtomicU64; 2] = [AtomicU64::new(u64::MAX), AtomicU64::new(0)];
+
+/// Where that bundle lies; empty if there is none.
+pub(crate) fn embedded_bundle() -> Range {
+    // Volatile: as far as the compiler knows, nobody writes there.
+    // SAFETY: both are words of a static that nobody writes while the machine runs.
+    let [address, length] =
+        [0, 1].map(|index| unsafe { ukernel_embedded_bundle[index].as_ptr().read_volatile() });
+    Range::with_size(address, length)
+}
 
 /// Memory as the boot code maps it: from address 0 to a little behind the kernel.
 struct BootMapping;
@@ -63,9 +78,12 @@ extern "C" fn kernel_entry(protocol: u32, address: u64) -> ! {
         0 => Protocol::Pvh,
         _ => Protocol::Linux,
     };
-    let info = boot::parse(protocol, &BootMapping, address);
+    let mut info = boot::parse(protocol, &BootMapping, address);
     if !info.valid {
         give_up("the loader passed no start information");
+    }
+    if let Some(loader) = workload::bundle_loader() {
+        info.add_module((loader.embedded)());
     }
     let command_line = keep_command_line(info.command_line);
     let memory = memory::init(&info, &descriptors::guard_pages(), features.gigabyte_pages)

@@ -21,6 +21,8 @@ const SECTOR: usize = 512;
 
 /// Where bundles may be.
 pub(crate) struct Places<'a> {
+    /// The one that the kernel's own file has brought along. No other is looked for on a disk then.
+    pub(crate) embedded: Option<&'static [u8]>,
     /// The machine's disks, of which the first may have one.
     pub(crate) disks: &'a [Disk],
     /// The boot modules, of which the first that has one counts.
@@ -86,7 +88,7 @@ pub enum LoadError {
     Volume {
         /// The volume.
         name: String,
-        /// The number of the disk that it would be.
+        /// Which disk it would be, of those that are attached, counted from 0.
         disk: usize,
     },
 }
@@ -98,6 +100,8 @@ pub enum Place {
     Disk,
     /// In a boot module.
     Module,
+    /// In the kernel's own file.
+    Kernel,
 }
 
 impl fmt::Display for Place {
@@ -105,6 +109,7 @@ impl fmt::Display for Place {
         f.write_str(match self {
             Place::Disk => "disk0",
             Place::Module => "initrd",
+            Place::Kernel => "kernel",
         })
     }
 }
@@ -140,16 +145,21 @@ pub(crate) async fn load(
     places: &Places<'_>,
     demand: Demand,
 ) -> Result<Option<&'static Bundle>, LoadError> {
-    let on_disk = match places.disks.first() {
-        Some(disk) => from_disk(disk, places.room).await?,
-        None => None,
+    let own = match (places.embedded, places.disks.first()) {
+        (Some(embedded), _) => Some(from_memory(embedded, Place::Kernel).await?),
+        (None, Some(disk)) => from_disk(disk, places.room).await?,
+        (None, None) => None,
     };
     let in_module = match places.modules.iter().find(|module| is_one(module)) {
-        Some(module) => Some(from_module(module).await?),
+        Some(module) => Some(from_memory(module, Place::Module).await?),
         None => None,
     };
-    let first_volume = usize::from(on_disk.is_some());
-    let (base, over) = match (on_disk, in_module) {
+    // A bundle in the kernel's file takes the number of the disk that it would be on, so that those of the others do not
+    // depend on how it was packed.
+    let on_disk = places.embedded.is_none() && own.is_some();
+    let unseen = usize::from(places.embedded.is_some());
+    let first_volume = unseen + usize::from(on_disk);
+    let (base, over) = match (own, in_module) {
         (Some(base), over) => (base, over),
         (None, Some(base)) => (base, None),
         (None, None) if demand == Demand::Nothing => return Ok(None),
@@ -159,12 +169,28 @@ pub(crate) async fn load(
         base,
         over,
         first_volume,
+        on_disk,
     };
-    check(&bundle, demand, places.disks.len())?;
+    check(&bundle, demand, places.disks.len(), unseen)?;
     Ok(Some(Box::leak(Box::new(bundle))))
 }
 
-fn check(bundle: &Bundle, demand: Demand, disks: usize) -> Result<(), LoadError> {
+/// The disks as the workload numbers them. It cannot write to the bundle's, which is what the next boot reads; and one that
+/// is part of the kernel's file is no disk, but has its number.
+pub(crate) fn number(disks: Vec<Disk>, bundle: Option<&Bundle>) -> Vec<Option<Disk>> {
+    let mut numbered: Vec<Option<Disk>> = disks.into_iter().map(Some).collect();
+    match bundle {
+        Some(bundle) if bundle.on_disk => {
+            numbered[0] = numbered[0].take().map(|disk| disk.read_only_view());
+        }
+        Some(bundle) if bundle.first_volume == 1 => numbered.insert(0, None),
+        _ => {}
+    }
+    numbered
+}
+
+/// `disks` are there, and `unseen` in front of them have numbers.
+fn check(bundle: &Bundle, demand: Demand, disks: usize, unseen: usize) -> Result<(), LoadError> {
     let found = bundle.digest();
     match demand {
         Demand::Exactly(demanded) if demanded != found => {
@@ -172,10 +198,10 @@ fn check(bundle: &Bundle, demand: Demand, disks: usize) -> Result<(), LoadError>
         }
         _ => {}
     }
-    match bundle.volumes().find(|(disk, _)| *disk >= disks) {
+    match bundle.volumes().find(|(disk, _)| *disk >= disks + unseen) {
         Some((disk, volume)) => Err(LoadError::Volume {
             name: volume.name.clone(),
-            disk,
+            disk: disk - unseen,
         }),
         None => Ok(()),
     }
@@ -186,18 +212,15 @@ fn is_one(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(Verifier::recognizes)
 }
 
-async fn from_module(module: &'static [u8]) -> Result<Layer<'static>, LoadError> {
-    let broken = |error| LoadError::Bundle {
-        place: Place::Module,
-        error,
-    };
-    // It is in memory already.
+async fn from_memory(image: &'static [u8], place: Place) -> Result<Layer<'static>, LoadError> {
+    let broken = |error| LoadError::Bundle { place, error };
+    // It is there already, so there is room.
     let mut verifier = Verifier::new(u64::MAX);
-    for piece in module.chunks(PIECE) {
+    for piece in image.chunks(PIECE) {
         verifier.push(piece).map_err(broken)?;
         yield_now().await;
     }
-    Ok(Layer::of(module, verifier.finish().map_err(broken)?))
+    Ok(Layer::of(image, verifier.finish().map_err(broken)?))
 }
 
 async fn from_disk(disk: &Disk, room: u64) -> Result<Option<Layer<'static>>, LoadError> {

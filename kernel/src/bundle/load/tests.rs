@@ -258,6 +258,7 @@ fn what_there_is_no_room_for_is_refused() {
     let disks = [machine.context().disk(0).unwrap()];
     for (room, fits) in [(disk.len() as u64, true), (disk.len() as u64 - 1, false)] {
         let places = Places {
+            embedded: None,
             disks: &disks,
             modules: &[],
             room,
@@ -271,4 +272,51 @@ fn what_there_is_no_room_for_is_refused() {
             );
         }
     }
+}
+
+#[test]
+fn a_bundle_in_the_kernels_file_takes_the_number_of_its_disk() {
+    let image = kept(image(&["volume data rw"], &[("f", b"x")]));
+    let other = archive(Index::new("other"), &[]).unwrap();
+    let machine = Machine::booted("", &[&other]);
+    let disks = Vec::from([machine.context().disk(0).unwrap()]);
+    let places = |disks| Places {
+        embedded: Some(image),
+        disks,
+        modules: &[],
+        room: 0,
+    };
+    let bundle = machine
+        .block_on(load(&places(&disks), Demand::Any))
+        .unwrap()
+        .unwrap();
+    assert_eq!((bundle.name(), bundle.file("f")), ("demo", Some(&b"x"[..])));
+    assert_eq!(bundle.volume("data").unwrap().0, 1);
+    let missing = machine.block_on(load(&places(&[]), Demand::Any));
+    assert_eq!(
+        missing.unwrap_err(),
+        LoadError::Volume {
+            name: "data".into(),
+            disk: 0
+        }
+    );
+    let numbered = number(disks, Some(bundle));
+    assert!(numbered[0].is_none() && numbered.len() == 2);
+    assert!(!numbered[1].as_ref().unwrap().read_only());
+    let damaged = Places {
+        embedded: Some(&image[..2000]),
+        disks: &[],
+        modules: &[],
+        room: 0,
+    };
+    let error = machine
+        .block_on(load(&damaged, Demand::Nothing))
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        LoadError::Bundle {
+            place: Place::Kernel,
+            ..
+        }
+    ));
 }
