@@ -2,9 +2,11 @@
 //! output, words to standard error; the exit status is the guest's where a guest ran.
 
 mod adapter;
+mod attend;
 mod build;
 mod command;
 mod completions;
+mod debug;
 mod disk_image;
 mod doctor;
 mod env;
@@ -12,15 +14,24 @@ mod failure;
 mod init;
 mod inspect;
 mod keygen;
+mod logs;
 mod look;
+mod machine_options;
+mod named;
 mod pack;
+mod plan;
+mod ps;
 mod publish;
 mod remote;
+mod rm;
 mod run;
+mod stop;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod verify;
+mod vmm_choice;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

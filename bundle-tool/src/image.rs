@@ -143,7 +143,15 @@ impl Draft {
     /// # Errors
     /// [`ImageError::Read`], [`ImageError::Changed`], [`ImageError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), ImageError> {
-        write(path, |file| self.write_to(file))
+        write(path, whole_file::FOR_ALL, |file| self.write_to(file))
+    }
+
+    /// The same for nobody else to read: settings of one run may be secrets.
+    ///
+    /// # Errors
+    /// As [`Draft::write`].
+    pub fn write_for_owner(&self, path: &Path) -> Result<(), ImageError> {
+        write(path, whole_file::FOR_OWNER, |file| self.write_to(file))
     }
 
     /// Writes it compressed (gzip, without a name or a time).
@@ -151,7 +159,7 @@ impl Draft {
     /// # Errors
     /// As [`Draft::write`].
     pub fn write_compressed(&self, path: &Path) -> Result<(), ImageError> {
-        write(path, |file| {
+        write(path, whole_file::FOR_ALL, |file| {
             // The system and the time of the compression are part of the format.
             let builder = GzBuilder::new().mtime(0).operating_system(255);
             let mut packer = builder.write(file, Compression::default());
@@ -397,9 +405,10 @@ impl From<ImageError> for Trouble {
 /// Writes a whole file.
 fn write(
     path: &Path,
+    mode: u32,
     content: impl FnOnce(&mut io::BufWriter<File>) -> Result<(), Trouble>,
 ) -> Result<(), ImageError> {
-    whole_file::write(path, FOR_ALL, content).map_err(|trouble| trouble.of(path))
+    whole_file::write(path, mode, content).map_err(|trouble| trouble.of(path))
 }
 
 /// Writes a file of the archive; tells how many bytes of it those are.

@@ -15,6 +15,7 @@ pub mod init;
 pub mod kernel_file;
 pub mod lock;
 pub mod machine;
+pub mod machines;
 pub mod manifest;
 pub mod pack;
 pub mod project;

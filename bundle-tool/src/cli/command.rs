@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    Failure, adapter, build, completions, disk_image, doctor, env, init, inspect, keygen, pack,
-    remote, run, trace, verify,
+    Failure, adapter, build, completions, debug, disk_image, doctor, env, init, inspect, keygen,
+    logs, pack, ps, remote, rm, run, stop, supervise, trace, verify,
 };
-
 use crate::ui::Ui;
 
 #[derive(Subcommand)]
@@ -22,9 +21,16 @@ pub(super) enum Command {
     Keygen(keygen::Keygen),
 
     // --- what runs ---
-    Run(run::Run),
+    Run(Box<run::Run>),
+    Ps(ps::Ps),
+    Logs(logs::Logs),
+    Stop(stop::Stop),
+    Rm(rm::Rm),
     Trace(trace::Trace),
     Adapter(adapter::Adapter),
+    Debug(debug::Debug),
+    #[command(hide = true)]
+    Supervise(supervise::Supervise),
 
     // --- this machine and others ---
     Env(env::Env),
@@ -49,8 +55,14 @@ impl Command {
 
             // --- what runs ---
             Command::Run(run) => run.execute(ui),
+            Command::Ps(ps) => ps.execute(ui),
+            Command::Logs(logs) => logs.execute(ui),
+            Command::Stop(stop) => stop.execute(ui),
+            Command::Rm(rm) => rm.execute(ui),
             Command::Trace(trace) => trace.execute(ui),
             Command::Adapter(adapter) => adapter.execute(ui),
+            Command::Debug(debug) => debug.execute(ui),
+            Command::Supervise(supervise) => supervise.execute(ui),
 
             // --- this machine and others ---
             Command::Env(env) => env.execute(ui),

@@ -14,6 +14,16 @@ pub(super) struct Publish {
     pub(super) variable: Option<String>,
 }
 
+impl Publish {
+    /// A port that no variable changes.
+    pub(super) fn plain(forward: Forward) -> Publish {
+        Publish {
+            forward,
+            variable: None,
+        }
+    }
+}
+
 impl FromStr for Publish {
     type Err = String;
 
@@ -25,11 +35,7 @@ impl FromStr for Publish {
 /// Reads `[VARIABLE=]HOST:GUEST[/tcp|/udp]`. A variable that is empty counts as not set.
 fn parse(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<Publish, String> {
     let Some((variable, ports)) = text.split_once('=') else {
-        let forward = text.parse()?;
-        return Ok(Publish {
-            forward,
-            variable: None,
-        });
+        return text.parse().map(Publish::plain);
     };
     let mut forward: Forward = ports.parse()?;
     if let Some(value) = value_of(variable).filter(|value| !value.is_empty()) {

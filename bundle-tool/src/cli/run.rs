@@ -1,72 +1,76 @@
-//! `ukernel run`: boots a kernel, shows its log, and ends with its status.
+//! `ukernel run`: boots a project's machine, or a kernel, shows its log, and ends with its status.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command as Process, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use super::publish::Publish;
+use super::attend::{pass_input_on, print_addresses, print_end, show, stop_on_ctrl_c};
+use super::failure::USAGE;
+use super::machine_options::MachineOptions;
+use super::plan::Plan;
+use super::vmm_choice::{Choice, Host, Wish, choose};
 use crate::machine::{
-    AcceleratorChoice, AcceleratorRequest, Disk, Ending, Firecracker, Launch, Machine, Nic,
-    Protocol, Qemu, StartError, Symbols, VmConfig, Vmm,
+    AcceleratorRequest, Firecracker, HostSupport, Launch, Machine, Protocol, Qemu, StartError,
+    Symbols, Vmm,
 };
+use crate::machines::{self, Machines, Order, SuperviseError};
+use crate::manifest::{NetBackend, VmmName};
 use crate::ui::Ui;
 
-/// Boot a kernel, stream its serial log, and end with its status
+/// What `--help` says below the options.
+const ENVIRONMENT: &str = "\
+Environment:
+  UKERNEL_FIRECRACKER  Firecracker's program [default: the one on the PATH]
+  UKERNEL_KERNEL       a kernel instead of the project's, or without a project
+  UKERNEL_ROOTFS       an image instead of the project's
+  UKERNEL_TAP          the tap device for --net tap [default: tap0]";
+
+/// Boot a project's machine, or a kernel, stream its serial log, and end with its status
+///
+/// In a project it takes the pair of files in dist/, as `ukernel pack` made them; with --kernel, that kernel and nothing
+/// else. Machines of projects, those with a --name and those that are detached are known to `ukernel ps`, `logs`,
+/// `stop` and `rm`.
+///
+/// Ctrl-C asks the guest to stop, a second one kills it. The exit status is the guest's, 124 at the --timeout, 125 when
+/// the guest said no status or could not be started, 130 when it was killed.
 #[derive(Args)]
+#[command(after_long_help = ENVIRONMENT)]
 pub(super) struct Run {
-    /// The kernel with its workload, an ELF
-    #[arg(long, value_name = "ELF")]
-    kernel: PathBuf,
-    /// RAM, in MiB (M) or GiB (G)
-    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = memory_mib)]
-    memory: u32,
-    /// Attach a raw disk; with ",ro" the guest may only read
-    #[arg(long = "disk", value_name = "FILE[,ro]")]
-    disks: Vec<Disk>,
-    /// Forward a port of 127.0.0.1 to the guest; 0 takes a free one. The environment variable
-    /// overrides HOST
-    #[arg(
-        short = 'p',
-        long = "publish",
-        value_name = "[VARIABLE=]HOST:GUEST[/tcp|/udp]"
-    )]
-    published: Vec<Publish>,
+    #[command(flatten)]
+    machine: MachineOptions,
     /// The guest's port of a page to look at: print its address on this machine
     #[arg(long, value_name = "GUEST", requires = "published")]
     page: Option<u16>,
-    /// Connect the guest to an existing tap device instead of the user-mode network
-    #[arg(long, value_name = "NAME", conflicts_with = "published")]
-    tap: Option<String>,
-    /// Add options to the kernel's command line
-    #[arg(long, value_name = "OPTIONS")]
-    append: Vec<String>,
-    /// Add an argument for the workload
-    #[arg(long = "arg", value_name = "ARGUMENT", value_parser = workload_argument)]
-    arguments: Vec<String>,
     /// Pass standard input on to the guest's serial port, line by line; the line "#trace" asks a guest that
     /// traces for what it has recorded
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detach")]
     input: bool,
     /// Kill the guest after so many seconds
     #[arg(long, value_name = "SECONDS", overrides_with = "timeout")]
     timeout: Option<u64>,
-    /// The program that runs the guest
-    #[arg(long, value_enum, default_value = "auto")]
-    vmm: VmmChoice,
+    /// The program that runs the guest: auto, qemu or firecracker
+    #[arg(long, value_enum, hide_possible_values = true)]
+    vmm: Option<VmmArgument>,
     /// How QEMU runs instructions: auto, kvm or tcg
     #[arg(long, value_name = "HOW", default_value = "auto")]
     accel: AcceleratorRequest,
+    /// The same as --vmm firecracker
+    #[arg(long, conflicts_with = "vmm")]
+    real: bool,
+    /// Return when the machine runs, and print its name
+    #[arg(long, short)]
+    detach: bool,
+    /// Call the machine NAME; without it, as the project, with a number if need be
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum VmmChoice {
-    /// QEMU
+enum VmmArgument {
+    /// Firecracker where KVM works and the network is one it has, else QEMU
     Auto,
     /// QEMU
     Qemu,
@@ -76,191 +80,159 @@ enum VmmChoice {
 
 impl Run {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let symbols = Symbols::new(&self.kernel);
+        let mut plan = self.machine.plan(ui)?;
+        let is_named = plan.run.is_some() || self.detach || self.name.is_some();
+        if is_named {
+            plan.make_absolute()?;
+        }
+        let (vmm, reason) = self.vmm(&mut plan, ui)?;
+        if is_named {
+            return self.run_named(plan, vmm, reason, ui);
+        }
         let words = ui.clone();
-        let mut launch = Launch::new(self.vmm(ui))
+        let symbols = Symbols::new(&plan.symbols);
+        let mut launch = Launch::new(vmm)
             .own_process_group()
             .on_line(move |line| show(line, &symbols, &words));
-        if let Some(seconds) = self.timeout {
-            launch = launch.deadline(Duration::from_secs(seconds));
+        if let Some(limit) = self.limit(&plan) {
+            launch = launch.deadline(limit);
         }
-        let machine = Arc::new(launch.start().map_err(|error| self.failure(error))?);
-        stop_on_ctrl_c(&machine, ui)?;
-        self.print_addresses(&machine, ui);
-        if self.input {
-            pass_input_on(&machine, ui);
-        }
+        let machine = launch.start().map_err(|error| failure(&plan, error))?;
+        let machine = Arc::new(machine);
+        self.attend(&machine, ui)?;
         let outcome = machine.wait();
-        if !matches!(outcome.ending, Ending::Guest(_)) {
-            eprint!("{}", outcome.vmm_log);
-        }
-        ui.say(&outcome.ending);
+        print_end(&outcome, ui);
         Ok(ExitCode::from(outcome.ending.exit_code()))
     }
 
-    /// What to run, said on standard error with the reason.
-    fn vmm(&self, ui: &Ui) -> Vmm {
-        if self.vmm == VmmChoice::Firecracker {
-            let program = Firecracker::program_from_environment();
-            let program = program.unwrap_or_else(|| "firecracker".into());
-            ui.say(format_args!("firecracker {}", program.display()));
-            return Firecracker::new(program, self.config()).into();
+    /// Runs a machine that other commands know.
+    fn run_named(
+        &self,
+        mut plan: Plan,
+        vmm: Vmm,
+        reason: String,
+        ui: &Ui,
+    ) -> Result<ExitCode, Failure> {
+        let context = "cannot tell where machines are kept";
+        let machines =
+            Machines::current().map_err(|error| Failure::from(error).context(context))?;
+        let order = Order {
+            exact: self.name.is_some(),
+            name: self.name.clone().unwrap_or_else(|| plan.name.clone()),
+            vmm,
+            reason,
+            symbols: plan.symbols.clone(),
+            deadline: self.limit(&plan),
+            settings: std::mem::take(&mut plan.settings),
+        };
+        if self.detach {
+            return detach(&machines, order, ui);
         }
-        let choice = AcceleratorChoice::detect(self.accel);
-        ui.say(format_args!(
-            "qemu with {} ({})",
-            choice.accelerator, choice.reason
-        ));
-        Qemu::with_accelerator(self.config(), choice.accelerator).into()
+        let symbols = Symbols::new(&plan.symbols);
+        let words = ui.clone();
+        let started = order.start(&machines, move |line| show(line, &symbols, &words));
+        let supervised = started.map_err(|error| match error {
+            SuperviseError::Start(error) => failure(&plan, error),
+            error => {
+                let hint = error.hint();
+                Failure::from(error).maybe_hint(hint)
+            }
+        })?;
+        ui.say(format_args!("machine {}", supervised.state().name));
+        self.attend(supervised.machine(), ui)?;
+        let (outcome, recorded) = supervised.wait();
+        print_end(&outcome, ui);
+        if let Err(error) = recorded {
+            ui.warn(error);
+        }
+        Ok(ExitCode::from(outcome.ending.exit_code()))
     }
 
-    fn config(&self) -> VmConfig {
-        let mut config = VmConfig::new(&self.kernel).memory_mib(self.memory);
-        config.options = self.append.join(" ");
-        config.arguments.clone_from(&self.arguments);
-        config.disks.clone_from(&self.disks);
-        match &self.tap {
-            Some(name) => config.nics.push(Nic::tap(name)),
-            // Firecracker has no user-mode network: without a tap, no network.
-            None if self.vmm == VmmChoice::Firecracker && self.published.is_empty() => {}
-            None => {
-                let forwards = self.published.iter().map(|published| published.forward);
-                config.nics.push(Nic::user(forwards));
-            }
-        }
-        config
-    }
-
-    fn print_addresses(&self, machine: &Machine, ui: &Ui) {
-        for Publish { forward, .. } in &self.published {
-            let guest = forward.guest_port;
-            let host = match forward.protocol {
-                Protocol::Tcp => machine.forwarded(guest),
-                Protocol::Udp => machine.forwarded_udp(guest),
-            };
-            if let Some(host) = host {
-                ui.say(format_args!("{host} -> guest {guest}/{}", forward.protocol));
-            }
-        }
+    fn attend(&self, machine: &Arc<Machine>, ui: &Ui) -> Result<(), Failure> {
+        stop_on_ctrl_c(machine, ui)?;
+        print_addresses(machine.forwards(), ui);
         if let Some(host) = self.page.and_then(|guest| machine.forwarded(guest)) {
             ui.line(format_args!("page: http://{host}/"));
         }
-    }
-
-    /// The error in words, with the variable that chooses a port which is taken.
-    fn failure(&self, error: StartError) -> Failure {
-        let taken = self.published.iter().find(|Publish { forward, .. }| {
-            matches!(error, StartError::PortTaken { protocol, port }
-                if (forward.protocol, forward.host_port) == (protocol, port))
-        });
-        let variable = taken.and_then(|published| published.variable.as_deref());
-        let advice = |name| format!("set {name} to another port, or to 0 for any free one");
-        let hint = variable.map(advice).or_else(|| error.hint());
-        Failure::from(error).maybe_hint(hint)
-    }
-}
-
-/// Prints one line of the log, and below a backtrace's frame the functions that it stands for.
-fn show(line: &str, symbols: &Symbols, ui: &Ui) {
-    let mut output = std::io::stdout().lock();
-    // A closed output does not end the guest.
-    let _ = writeln!(output, "{line}");
-    match symbols.explain(line) {
-        Ok(functions) => {
-            for function in functions {
-                let _ = writeln!(output, "       {function}");
-            }
+        if self.input {
+            pass_input_on(machine, ui);
         }
-        Err(error) => ui.warn(error),
+        Ok(())
     }
-    let _ = output.flush();
-}
 
-/// Types what comes in here on the guest's serial line, until either ends. On a thread, which ends with the process: a
-/// terminal may never say anything again.
-fn pass_input_on(machine: &Arc<Machine>, ui: &Ui) {
-    let ui = ui.clone();
-    let machine = Arc::downgrade(machine); // as in `stop_on_ctrl_c`
-    std::thread::spawn(move || {
-        let mut input = BufReader::new(std::io::stdin());
-        let mut line = Vec::new();
-        while let Ok(1..) = input.read_until(b'\n', &mut line) {
-            let Some(machine) = machine.upgrade() else {
-                return;
-            };
-            if let Err(error) = machine.write_serial(&line) {
-                ui.warn(format_args!("the guest takes no input: {error}"));
-                return;
-            }
-            line.clear();
-        }
-    });
-}
+    fn limit(&self, plan: &Plan) -> Option<Duration> {
+        let project = || plan.run.as_ref()?.timeout_s.map(u64::from);
+        self.timeout.or_else(project).map(Duration::from_secs)
+    }
 
-/// The first Ctrl-C (or SIGTERM) asks the guest to stop, the second kills it.
-fn stop_on_ctrl_c(machine: &Arc<Machine>, ui: &Ui) -> Result<(), Failure> {
-    let ui = ui.clone();
-    // Weak: the handler lives as long as the process, and must not keep the machine alive.
-    let machine = Arc::downgrade(machine);
-    let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        let Some(machine) = machine.upgrade() else {
-            return;
+    /// What to run, with the reason, which is said.
+    fn vmm(&self, plan: &mut Plan, ui: &Ui) -> Result<(Vmm, String), Failure> {
+        let project = plan.run.as_ref().map(|run| run.vmm);
+        let vmm = match self.vmm {
+            _ if self.real => VmmName::Firecracker,
+            Some(VmmArgument::Firecracker) => VmmName::Firecracker,
+            Some(VmmArgument::Qemu) => VmmName::Qemu,
+            Some(VmmArgument::Auto) => VmmName::Auto,
+            None => project.unwrap_or_default(),
         };
-        if asked.swap(true, Ordering::Relaxed) {
-            machine.kill();
-            return;
+        let net = plan.net(vmm);
+        if vmm == VmmName::Firecracker && net == NetBackend::User {
+            let what = "firecracker has no user-mode network, and forwards no ports";
+            let hint = "give it a tap device (--net tap --tap NAME), or no network (--net none)";
+            return Err(Failure::new(what).hint(hint).status(USAGE));
         }
-        ui.say("asking the guest to stop; Ctrl-C again kills it");
-        let ui = ui.clone();
-        // On a thread of its own: a VMM that does not answer must not hold up the second Ctrl-C.
-        std::thread::spawn(move || {
-            if let Err(error) = machine.stop() {
-                ui.warn(error);
+        plan.attach_network(net)?;
+        let wish = Wish {
+            vmm,
+            accelerator: Some(self.accel).filter(|accel| *accel != AcceleratorRequest::Auto),
+            net,
+        };
+        let host = Host {
+            support: HostSupport::detect(),
+            firecracker: Firecracker::find_program(),
+        };
+        let (choice, reason) = choose(wish, &host);
+        if plan.config.vcpus > 1 {
+            ui.say("the kernel uses one processor; the others stay idle");
+        }
+        let config = plan.config.clone();
+        Ok(match choice {
+            Choice::Firecracker(program) => {
+                ui.say(format_args!("firecracker {} ({reason})", program.display()));
+                (Firecracker::new(program, config).into(), reason)
             }
-        });
-    })
-    .map_err(|error| Failure::from(error).context("cannot handle Ctrl-C"))
+            Choice::Qemu(accelerator) => {
+                let reason = format!("with {accelerator} ({reason})");
+                ui.say(format_args!("qemu {reason}"));
+                (Qemu::with_accelerator(config, accelerator).into(), reason)
+            }
+        })
+    }
 }
 
-fn memory_mib(text: &str) -> Result<u32, String> {
-    let (digits, unit) = match text.strip_suffix(['G', 'g']) {
-        Some(digits) => (digits, 1024),
-        None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),
+/// Leaves the machine to a process of its own, and says what it is called.
+fn detach(machines: &Machines, order: Order, ui: &Ui) -> Result<ExitCode, Failure> {
+    let mut supervisor = Process::new(std::env::current_exe()?);
+    supervisor.args(["--quiet", super::supervise::NAME]);
+    let detached = machines::start_detached(machines, order, supervisor).map_err(|error| {
+        let hint = error.hint.clone();
+        Failure::from(error).maybe_hint(hint)
+    })?;
+    print_addresses(&detached.state.ports, ui);
+    ui.print(format_args!("{}\n", detached.state.name))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The error in words, with the variable that chooses a port which is taken.
+fn failure(plan: &Plan, error: StartError) -> Failure {
+    let taken: Option<(Protocol, u16)> = match error {
+        StartError::PortTaken { protocol, port } => Some((protocol, port)),
+        _ => None,
     };
-    let number: Option<u32> = digits.parse().ok();
-    let mib = number
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|mib| *mib > 0);
-    mib.ok_or_else(|| format!("'{text}' is not a size such as 64M or 2G"))
-}
-
-/// The guest splits its command line at spaces.
-fn workload_argument(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err("an argument for the workload cannot be empty or contain white space".into());
-    }
-    Ok(text.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(memory_mib("64M"), Ok(64));
-        assert_eq!(memory_mib("64"), Ok(64));
-        assert_eq!(memory_mib("2G"), Ok(2048));
-        for bad in ["", "M", "0", "1.5G", "-1", "4194304G", "1T"] {
-            assert!(memory_mib(bad).is_err(), "{bad} was accepted");
-        }
-    }
-
-    #[test]
-    fn arguments_that_would_be_split_are_refused() {
-        assert!(workload_argument("a b").is_err());
-        assert!(workload_argument("").is_err());
-        assert_eq!(workload_argument("a=b"), Ok("a=b".into()));
-    }
+    let is_taken =
+        |forward: &crate::machine::Forward| taken == Some((forward.protocol, forward.host_port));
+    let variable = plan.variable_of(is_taken);
+    let advice = |name| format!("set {name} to another port, or to 0 for any free one");
+    let hint = variable.map(advice).or_else(|| error.hint());
+    Failure::from(error).maybe_hint(hint)
 }

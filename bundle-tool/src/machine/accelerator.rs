@@ -5,8 +5,10 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// How QEMU runs the guest's instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Accelerator {
     /// The host's processor runs them, through `/dev/kvm`.
     Kvm {

@@ -119,13 +119,13 @@ impl Api {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         let body = request.body.to_string();
-        write!(
-            stream,
+        let text = format!(
             "PUT {} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             request.path,
             body.len()
-        )?;
+        );
+        stream.write_all(text.as_bytes())?;
         judge(&read_answer(stream)?)
     }
 }

@@ -5,11 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Memory of a machine that does not say: Firecracker's default.
 const DEFAULT_MEMORY_MIB: u32 = 128;
 
-/// A machine: one processor, a kernel, and what is attached to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A machine: processors, a kernel, and what is attached to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmConfig {
     /// The kernel's ELF.
     pub kernel: PathBuf,
@@ -21,6 +23,8 @@ pub struct VmConfig {
     pub arguments: Vec<String>,
     /// RAM in MiB.
     pub memory_mib: u32,
+    /// Processors. The kernel uses one; the others stay as they are after a reset.
+    pub vcpus: u32,
     /// Disks, in the guest's order.
     pub disks: Vec<Disk>,
     /// Network interfaces, in the guest's order.
@@ -38,6 +42,7 @@ impl VmConfig {
             options: String::new(),
             arguments: Vec::new(),
             memory_mib: DEFAULT_MEMORY_MIB,
+            vcpus: 1,
             disks: Vec::new(),
             nics: Vec::new(),
             entropy: false,
@@ -47,6 +52,12 @@ impl VmConfig {
     /// Sets the RAM.
     pub fn memory_mib(mut self, mib: u32) -> VmConfig {
         self.memory_mib = mib;
+        self
+    }
+
+    /// Sets the number of processors.
+    pub fn vcpus(mut self, count: u32) -> VmConfig {
+        self.vcpus = count;
         self
     }
 
@@ -123,7 +134,7 @@ impl VmConfig {
 }
 
 /// A raw file as a virtio disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// The file. Its size is the disk's, rounded down to sectors of 512 bytes by the VMM.
     pub path: PathBuf,
@@ -136,7 +147,7 @@ pub struct Disk {
 }
 
 /// A request that fails with `EIO`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskFault {
     /// Which kind of request.
     pub operation: DiskOperation,
@@ -147,7 +158,7 @@ pub struct DiskFault {
 }
 
 /// A kind of disk request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskOperation {
     /// Reading sectors.
     Read,
@@ -207,7 +218,7 @@ impl FromStr for Disk {
 }
 
 /// A virtio network interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {
     /// What it is connected to.
     pub backend: NicBackend,
@@ -216,7 +227,7 @@ pub struct Nic {
 }
 
 /// What a network interface is connected to on the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NicBackend {
     /// QEMU's user-mode network: needs no rights, offers DHCP, reaches out through the host's
     /// sockets, and lets in what is forwarded.
@@ -278,7 +289,8 @@ impl From<NicBackend> for Nic {
 }
 
 /// A transport protocol that can be forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -296,7 +308,7 @@ impl fmt::Display for Protocol {
 }
 
 /// A port on the host's loopback address that leads to a port of the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forward {
     /// TCP or UDP.
     pub protocol: Protocol,

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::ApiRequest;
@@ -16,7 +17,7 @@ const PROGRAM_VARIABLE: &str = "UKERNEL_FIRECRACKER";
 const MAX_COMMAND_LINE: usize = 2048;
 
 /// A machine for Firecracker to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Firecracker {
     /// The program.
     pub program: PathBuf,
@@ -72,8 +73,10 @@ impl Firecracker {
             let body = json!({ "metrics_path": text(file)? });
             requests.push(ApiRequest::put("/metrics", body));
         }
-        let memory = self.config.memory_mib;
-        let machine = json!({ "vcpu_count": 1, "mem_size_mib": memory });
+        let VmConfig {
+            memory_mib, vcpus, ..
+        } = self.config;
+        let machine = json!({ "vcpu_count": vcpus, "mem_size_mib": memory_mib });
         requests.push(ApiRequest::put("/machine-config", machine));
         requests.push(self.boot_source()?);
         // The guest finds devices in the order in which they are named here.

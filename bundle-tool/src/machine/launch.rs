@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::api::{Absent, Api, ApiError, ApiRequest};
@@ -19,6 +20,7 @@ use super::ports;
 use super::qemu::Qemu;
 use super::qmp::Qmp;
 use super::running::{Control, Machine, Process};
+use super::serial_log::{MAX_LINES, SerialLog};
 
 /// How often free ports are chosen anew when another process takes one in between.
 const MAX_ATTEMPTS: usize = 5;
@@ -27,7 +29,7 @@ const MAX_ATTEMPTS: usize = 5;
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The program that runs the machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Vmm {
     /// QEMU.
     Qemu(Box<Qemu>),
@@ -42,6 +44,8 @@ pub struct Launch {
     on_line: OnLine,
     own_process_group: bool,
     api_timeout: Duration,
+    scratch: Option<PathBuf>,
+    kept_lines: usize,
 }
 
 pub(super) type OnLine = Box<dyn FnMut(&str) + Send>;
@@ -82,7 +86,7 @@ impl Vmm {
         }
     }
 
-    fn config_mut(&mut self) -> &mut VmConfig {
+    pub(crate) fn config_mut(&mut self) -> &mut VmConfig {
         match self {
             Vmm::Qemu(qemu) => &mut qemu.config,
             Vmm::Firecracker(firecracker) => &mut firecracker.config,
@@ -99,6 +103,8 @@ impl Launch {
             on_line: Box::new(|_| {}),
             own_process_group: false,
             api_timeout: API_TIMEOUT,
+            scratch: None,
+            kept_lines: MAX_LINES,
         }
     }
 
@@ -128,6 +134,19 @@ impl Launch {
         self
     }
 
+    /// Makes the folder for the VMM's sockets in `folder`, not where temporary files go. A socket's path has little
+    /// more than a hundred bytes.
+    pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Launch {
+        self.scratch = Some(folder.into());
+        self
+    }
+
+    /// Keeps only the last so many lines of the log, for a machine that runs for long and whose log goes elsewhere.
+    pub fn kept_lines(mut self, count: usize) -> Launch {
+        self.kept_lines = count;
+        self
+    }
+
     /// Starts the machine.
     ///
     /// Returns when the VMM says that the machine is complete, so that a wrong configuration is an error here.
@@ -146,20 +165,28 @@ impl Launch {
             match self.attempt() {
                 // A port of our own choice was taken meanwhile: choose again.
                 Err(StartError::PortTaken { port, .. }) if !fixed.contains(&port) => {}
-                Ok(process) => return Ok(Machine::new(process, self.on_line)),
+                Ok(process) => return Ok(self.watch(process)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Machine::new(self.attempt()?, self.on_line))
+        let process = self.attempt()?;
+        Ok(self.watch(process))
+    }
+
+    fn watch(self, process: Process) -> Machine {
+        Machine::new(process, SerialLog::keeping(self.kept_lines), self.on_line)
     }
 
     fn attempt(&self) -> Result<Process, StartError> {
         let mut vmm = self.vmm.clone();
         choose_ports(vmm.config_mut())?;
-        let folder = tempfile::Builder::new()
-            .prefix("ukernel-")
-            .tempdir()
-            .map_err(StartError::host("make a folder for sockets"))?;
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("ukernel-");
+        let folder = match &self.scratch {
+            Some(scratch) => builder.tempdir_in(scratch),
+            None => builder.tempdir(),
+        };
+        let folder = folder.map_err(StartError::host("make a folder for sockets"))?;
         match &vmm {
             Vmm::Qemu(qemu) => self.start_qemu(&vmm, qemu, folder),
             Vmm::Firecracker(firecracker) => self.start_firecracker(&vmm, firecracker, folder),

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest};
@@ -17,7 +18,7 @@ use super::error::StartError;
 const ONE_WITH_BARRIERS: &str = "cpus=1,maxcpus=2";
 
 /// A machine and how QEMU is to run it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Qemu {
     /// The program.
     pub program: PathBuf,
@@ -40,7 +41,7 @@ pub struct Qemu {
 }
 
 /// A board that QEMU knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MachineType {
     /// No firmware tables, devices on virtio-mmio: what the kernel is made for.
     #[default]
@@ -54,7 +55,7 @@ pub enum MachineType {
 }
 
 /// A TCG plugin and its options, as `name=value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plugin {
     /// The shared object.
     pub path: PathBuf,
@@ -63,7 +64,7 @@ pub struct Plugin {
 }
 
 /// Trace events, and the file that gets them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// Names or patterns, such as `virtio_mmio_write_offset`.
     pub events: Vec<String>,
@@ -174,8 +175,12 @@ impl Qemu {
         arguments.option("-machine", self.machine.argument());
         arguments.option("-accel", self.accelerator.to_string());
         arguments.option("-cpu", self.cpu.as_deref().unwrap_or(self.default_cpu()));
-        if self.accelerator == Accelerator::Tcg {
-            arguments.option("-smp", ONE_WITH_BARRIERS);
+        match self.config.vcpus {
+            1 if self.accelerator == Accelerator::Tcg => {
+                arguments.option("-smp", ONE_WITH_BARRIERS);
+            }
+            1 => {}
+            count => arguments.option("-smp", count.to_string()),
         }
         arguments.option("-m", format!("{}M", self.config.memory_mib));
         arguments.flag("-nodefaults");

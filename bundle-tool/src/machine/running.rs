@@ -206,8 +206,8 @@ fn enforce(child: &SharedChild, cut: &OnceLock<Cut>, started: Instant, limit: Op
 }
 
 impl Machine {
-    pub(super) fn new(process: Process, on_line: OnLine) -> Machine {
-        let log = Arc::new(SerialLog::default());
+    pub(super) fn new(process: Process, log: SerialLog, on_line: OnLine) -> Machine {
+        let log = Arc::new(log);
         let reader = process.child.take_stdout().map(|stdout| {
             let log = log.clone();
             thread::spawn(move || log.fill(stdout, on_line))
@@ -245,6 +245,11 @@ impl Machine {
     /// The address on this host that leads to the guest's UDP port.
     pub fn forwarded_udp(&self, guest_port: u16) -> Option<SocketAddr> {
         self.forwarded_by(Protocol::Udp, guest_port)
+    }
+
+    /// Every port of this host that leads into the guest.
+    pub fn forwards(&self) -> &[Forward] {
+        &self.process.forwards
     }
 
     fn forwarded_by(&self, protocol: Protocol, guest_port: u16) -> Option<SocketAddr> {

@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most lines kept. The oldest go first; [`SerialLog::text`] says how many went.
-const MAX_LINES: usize = 200_000;
+/// The most lines kept, unless less is asked for. The oldest go first; [`SerialLog::text`] says how many went.
+pub(super) const MAX_LINES: usize = 200_000;
 
 /// The longest line kept whole. A longer one is broken.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
@@ -17,8 +17,10 @@ const MAX_LINE_BYTES: u64 = 64 * 1024;
 const TAIL_LINES: usize = 30;
 
 /// The lines that a guest has written so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SerialLog {
+    /// How many lines are kept.
+    room: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -48,7 +50,23 @@ pub struct WaitError {
     tail: String,
 }
 
+impl Default for SerialLog {
+    /// An empty log that keeps 200,000 lines.
+    fn default() -> SerialLog {
+        SerialLog::keeping(MAX_LINES)
+    }
+}
+
 impl SerialLog {
+    /// An empty log that keeps so many lines, at least one.
+    pub(super) fn keeping(count: usize) -> SerialLog {
+        SerialLog {
+            room: count.clamp(1, MAX_LINES),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
     /// Reads `source` to its end; calls `on_line` for each line. Returns when the VMM closed it.
     pub(super) fn fill(&self, source: impl Read, mut on_line: impl FnMut(&str)) {
         let mut source = BufReader::new(source);
@@ -73,7 +91,7 @@ impl SerialLog {
 
     fn push(&self, line: &str) {
         let mut state = self.lock();
-        if state.lines.len() == MAX_LINES {
+        if state.lines.len() == self.room {
             state.lines.pop_front();
             state.dropped += 1;
         }

@@ -1,0 +1,194 @@
+//! The options that say what a machine is, whoever starts it: `run` and `debug`. Of a project, or of a kernel alone.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::plan::Plan;
+use super::publish::Publish;
+use crate::machine::Disk;
+use crate::manifest::{EnvName, EnvValue, Name, NetBackend, env_file};
+use crate::project::{Project, ProjectError};
+use crate::ui::Ui;
+
+/// What a machine is.
+#[derive(Args)]
+pub(super) struct MachineOptions {
+    /// Boot this ELF instead of a project's pair of files
+    #[arg(long, value_name = "ELF")]
+    pub(super) kernel: Option<PathBuf>,
+    /// RAM, in MiB (M) or GiB (G) [default: the project's, or 128M]
+    #[arg(long, value_name = "SIZE", value_parser = memory_mib)]
+    pub(super) memory: Option<u32>,
+    /// Processors, 1 to 32; the kernel uses one, the others stay idle
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub(super) vcpu: Option<u32>,
+    /// Attach a raw disk; with ",ro" the guest may only read
+    #[arg(long = "disk", value_name = "FILE[,ro]", requires = "kernel")]
+    pub(super) disks: Vec<Disk>,
+    /// Use FILE for a volume of the project; made in the manifest's size if it is not there
+    #[arg(long = "volume", value_name = "NAME=FILE", value_parser = volume, conflicts_with = "kernel")]
+    pub(super) volumes: Vec<(Name, PathBuf)>,
+    /// Forward a port of 127.0.0.1 to the guest; 0 takes a free one. The environment variable
+    /// overrides HOST
+    #[arg(
+        short = 'p',
+        long = "publish",
+        value_name = "[VARIABLE=]HOST:GUEST[/tcp|/udp]"
+    )]
+    pub(super) published: Vec<Publish>,
+    /// The network: user (needs no rights), tap (a device of this machine) or none
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
+    net: Option<Net>,
+    /// The tap device to connect the guest to; it must exist [default: $UKERNEL_TAP, or tap0]
+    #[arg(long, value_name = "NAME", conflicts_with = "published")]
+    tap: Option<String>,
+    /// Set a variable of the program's environment; without a value, to what it is here
+    #[arg(long = "env", short = 'e', value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Set variables from a file: a NAME=VALUE a line
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+    /// Add options to the kernel's command line
+    #[arg(long, value_name = "OPTIONS")]
+    pub(super) append: Vec<String>,
+    /// Add an argument for the workload
+    #[arg(long = "arg", value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Net {
+    User,
+    Tap,
+    None,
+}
+
+impl MachineOptions {
+    /// Finds out what to run: the named kernel, else the project's pair, else the kernel of `UKERNEL_KERNEL`.
+    pub(super) fn plan(&self, ui: &Ui) -> Result<Plan, Failure> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let kernel = variable("UKERNEL_KERNEL").map(PathBuf::from);
+        let image = variable("UKERNEL_ROOTFS").map(PathBuf::from);
+        if let Some(kernel) = &self.kernel {
+            return Plan::of_kernel(self, kernel, None);
+        }
+        match (Project::current(), kernel) {
+            (Ok(project), kernel) => Plan::of_project(self, &project, kernel, image, ui),
+            (Err(ProjectError::NotFound(_)), Some(kernel)) => {
+                Plan::of_kernel(self, &kernel, image.as_deref())
+            }
+            (Err(error), _) => {
+                let hint = error.hint();
+                Err(Failure::from(error).maybe_hint(hint))
+            }
+        }
+    }
+
+    /// The network that was asked for, if any.
+    pub(super) fn net(&self) -> Option<NetBackend> {
+        match (self.net, &self.tap) {
+            (Some(Net::User), _) => Some(NetBackend::User),
+            (Some(Net::Tap), _) | (None, Some(_)) => Some(NetBackend::Tap),
+            (Some(Net::None), _) => Some(NetBackend::None),
+            (None, None) if !self.published.is_empty() => Some(NetBackend::User),
+            (None, None) => None,
+        }
+    }
+
+    /// The tap device that was asked for, by option or variable.
+    pub(super) fn tap(&self) -> Option<String> {
+        let variable = || std::env::var("UKERNEL_TAP").ok();
+        let named = self.tap.clone().or_else(variable);
+        named.filter(|name| !name.is_empty())
+    }
+
+    /// The variables that were asked for, in the order in which they count: files first.
+    pub(super) fn variables(&self) -> Result<Vec<(EnvName, EnvValue)>, Failure> {
+        let mut variables = Vec::new();
+        for file in &self.env_files {
+            variables.extend(env_file::read(file)?);
+        }
+        for word in &self.env {
+            let given = variable(word, |name| std::env::var(name).ok());
+            variables.extend(
+                given.map_err(|error| Failure::new(format_args!("--env {word}: {error}")))?,
+            );
+        }
+        Ok(variables)
+    }
+}
+
+/// Reads `NAME=VALUE`, or `NAME` for a variable of this process; one that it has not is left out, as other tools do.
+fn variable(
+    word: &str,
+    value_of: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(EnvName, EnvValue)>, String> {
+    if word.contains('=') {
+        return env_file::variable(word).map(Some);
+    }
+    let name: EnvName = word.to_string().try_into()?;
+    let Some(value) = value_of(word) else {
+        return Ok(None);
+    };
+    Ok(Some((name, value.try_into()?)))
+}
+
+fn volume(text: &str) -> Result<(Name, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
+    match file.is_empty() {
+        true => Err("expected NAME=FILE".into()),
+        false => Ok((name.parse()?, file.into())),
+    }
+}
+
+fn memory_mib(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.strip_suffix(['G', 'g']) {
+        Some(digits) => (digits, 1024),
+        None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),
+    };
+    let number: Option<u32> = digits.parse().ok();
+    let mib = number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|mib| *mib > 0);
+    mib.ok_or_else(|| format!("'{text}' is not a size such as 64M or 2G"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(memory_mib("64M"), Ok(64));
+        assert_eq!(memory_mib("64"), Ok(64));
+        assert_eq!(memory_mib("2G"), Ok(2048));
+        for bad in ["", "M", "0", "1.5G", "-1", "4194304G", "1T"] {
+            assert!(memory_mib(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_taken_from_here() {
+        let here = |name: &str| (name == "HERE").then(|| "a b".to_string());
+        let text = |word| {
+            let variable = variable(word, here).unwrap();
+            variable.map(|(name, value)| format!("{}={}", name.as_str(), value.as_str()))
+        };
+        assert_eq!(text("A=1").as_deref(), Some("A=1"));
+        assert_eq!(text("A=").as_deref(), Some("A="));
+        assert_eq!(text("HERE").as_deref(), Some("HERE=a b"));
+        assert_eq!(text("GONE"), None);
+        assert!(variable("a b=1", here).is_err() && variable("", here).is_err());
+    }
+
+    #[test]
+    fn a_volume_is_a_name_and_a_file() {
+        let (name, file) = volume("data=/x=y.img").unwrap();
+        assert_eq!((name.as_str(), file), ("data", PathBuf::from("/x=y.img")));
+        for bad in ["data", "data=", "=x", "1=x"] {
+            assert!(volume(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A machine as it is to be started, out of what was typed and what the project says. Starts nothing, but makes the files
+//! of volumes.
+
+mod pair;
+mod volumes;
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::failure::USAGE;
+use super::machine_options::MachineOptions;
+use super::publish::Publish;
+use crate::machine::{Disk, Forward, Nic, VmConfig};
+use crate::machines::{MAX_NAME, Settings};
+use crate::manifest::{Language, NetBackend, RunTable, VmmName, env_option};
+use crate::project::Project;
+use crate::ui::Ui;
+use pair::Pair;
+
+/// The tap device that is taken where none is named, as the documents make one.
+const DEFAULT_TAP: &str = "tap0";
+
+/// A machine to be started.
+pub(super) struct Plan {
+    /// What it contains; networks once [`attach_network`](Self::attach_network) was called.
+    pub(super) config: VmConfig,
+    /// Ports that were asked for, and the variables that change them.
+    pub(super) published: Vec<Publish>,
+    /// The ELF whose symbols explain backtraces.
+    pub(super) symbols: PathBuf,
+    /// What the machine is told in its boot module.
+    pub(super) settings: Settings,
+    /// What machines like it are called.
+    pub(super) name: String,
+    /// The project's wishes; `None`: there is no project.
+    pub(super) run: Option<RunTable>,
+    net: Option<NetBackend>,
+    tap: Option<String>,
+}
+
+impl Plan {
+    /// A kernel by itself: all that it is told stands on its command line.
+    pub(super) fn of_kernel(
+        options: &MachineOptions,
+        kernel: &Path,
+        disk: Option<&Path>,
+    ) -> Result<Plan, Failure> {
+        let mut config = VmConfig::new(kernel);
+        config.options = options.append.join(" ");
+        for (name, value) in options.variables()? {
+            let word = command_line_word(&env_option(&name, &value))?;
+            config = config.options(&word);
+        }
+        for argument in &options.arguments {
+            config = config.argument(command_line_word(argument)?);
+        }
+        config.disks = disk.map(Disk::new).into_iter().collect();
+        config.disks.extend(options.disks.iter().cloned());
+        Ok(Plan::new(options, config, kernel.into(), name_of(kernel)))
+    }
+
+    /// The project's pair of files; one of them, or both, may be another.
+    pub(super) fn of_project(
+        options: &MachineOptions,
+        project: &Project,
+        kernel: Option<PathBuf>,
+        image: Option<PathBuf>,
+        ui: &Ui,
+    ) -> Result<Plan, Failure> {
+        if project.manifest.project.language == Language::Python {
+            let what = "programs in Python do not run in a machine yet";
+            return Err(Failure::new(what).hint("`ukernel adapter` runs this one on Linux"));
+        }
+        let pair = Pair::of(project, kernel, image)?;
+        let run = &project.manifest.run;
+        let mut config = VmConfig::new(&pair.kernel).memory_mib(run.memory_mb.get());
+        config.vcpus = run.vcpu.get();
+        config.options = options.append.join(" ");
+        if let Some(digest) = &pair.digest {
+            config = config.options(&format!("bundle={digest}"));
+        }
+        config = config.disk(Disk::new(&pair.image).read_only());
+        config
+            .disks
+            .extend(volumes::of(project, &options.volumes, ui)?);
+
+        let name = project.name().to_string();
+        let mut plan = Plan::new(options, config, pair.symbols, name);
+        plan.settings.arguments.clone_from(&options.arguments);
+        let variables = options.variables()?;
+        let words = variables
+            .iter()
+            .map(|(name, value)| env_option(name, value));
+        plan.settings.options.extend(words);
+        if plan.published.is_empty() && plan.net.is_none_or(|net| net == NetBackend::User) {
+            plan.published = run
+                .ports
+                .iter()
+                .map(|port| Publish::plain(port.0))
+                .collect();
+        }
+        plan.net = plan.net.or(match run.net {
+            // The default: whoever cannot have it may do without.
+            NetBackend::User if run.ports.is_empty() => None,
+            net => Some(net),
+        });
+        plan.tap = plan.tap.or_else(|| run.tap.clone());
+        plan.run = Some(run.clone());
+        Ok(plan)
+    }
+
+    fn new(options: &MachineOptions, config: VmConfig, symbols: PathBuf, name: String) -> Plan {
+        let mut config = config;
+        config.memory_mib = options.memory.unwrap_or(config.memory_mib);
+        config.vcpus = options.vcpu.unwrap_or(config.vcpus);
+        Plan {
+            config,
+            published: options.published.clone(),
+            symbols,
+            settings: Settings::default(),
+            name,
+            run: None,
+            net: options.net(),
+            tap: options.tap(),
+        }
+    }
+
+    /// The network for a VMM: what was asked for, else the user-mode one where there is such a thing.
+    pub(super) fn net(&self, vmm: VmmName) -> NetBackend {
+        self.net.unwrap_or(match vmm {
+            VmmName::Firecracker => NetBackend::None,
+            VmmName::Auto | VmmName::Qemu => NetBackend::User,
+        })
+    }
+
+    /// Connects the machine to a network.
+    pub(super) fn attach_network(&mut self, net: NetBackend) -> Result<(), Failure> {
+        if net != NetBackend::User && !self.published.is_empty() {
+            let what = "ports are forwarded by the user-mode network only (--net user)";
+            return Err(Failure::new(what).status(USAGE));
+        }
+        match net {
+            NetBackend::User => {
+                let forwards = self.published.iter().map(|published| published.forward);
+                self.config.nics.push(Nic::user(forwards));
+            }
+            NetBackend::Tap => {
+                let name = self.tap.as_deref().unwrap_or(DEFAULT_TAP);
+                self.config.nics.push(Nic::tap(name));
+            }
+            NetBackend::None => {}
+        }
+        Ok(())
+    }
+
+    /// The variable that chooses a port, if that is the port.
+    pub(super) fn variable_of(&self, wanted: impl Fn(&Forward) -> bool) -> Option<&str> {
+        let mut published = self.published.iter();
+        published
+            .find(|published| wanted(&published.forward))?
+            .variable
+            .as_deref()
+    }
+
+    /// Makes every path absolute, for a process in another folder.
+    pub(super) fn make_absolute(&mut self) -> std::io::Result<()> {
+        let disks = self.config.disks.iter_mut().map(|disk| &mut disk.path);
+        let paths = [&mut self.config.kernel, &mut self.symbols];
+        for path in paths.into_iter().chain(disks) {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(())
+    }
+}
+
+/// The guest splits its command line at white space.
+fn command_line_word(text: &str) -> Result<String, Failure> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        let what = format!(
+            "'{text}': on a kernel's command line no word can be empty or contain white space"
+        );
+        return Err(Failure::new(what).status(USAGE));
+    }
+    Ok(text.into())
+}
+
+/// What machines with this kernel are called: the file's name as far as it can be one.
+fn name_of(kernel: &Path) -> String {
+    let stem = kernel.file_stem().unwrap_or_default().to_string_lossy();
+    let letters = stem.chars().map(|letter| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter,
+        _ => '-',
+    });
+    let name: String = letters.take(MAX_NAME).collect();
+    let name = name.trim_start_matches('-');
+    if name.is_empty() { "machine" } else { name }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_called_as_its_kernel() {
+        for (kernel, name) in [
+            ("target/guest/demo", "demo"),
+            ("my kernel.elf", "my-kernel"),
+            ("/tmp/.x", "x"),
+            ("/", "machine"),
+            ("ä", "machine"),
+        ] {
+            assert_eq!(name_of(Path::new(kernel)), name, "{kernel}");
+        }
+    }
+
+    #[test]
+    fn words_that_would_be_split_are_refused() {
+        assert!(command_line_word("a b").is_err());
+        assert!(command_line_word("").is_err());
+        assert!(command_line_word("a=b").is_ok());
+    }
+}

@@ -1,0 +1,95 @@
+//! `ukernel stop`: asks machines to end, and sees to it that they do.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Failure;
+use super::named::{is_running, machines, one, running};
+use crate::machines::{Command, Connection, ConnectionError, Entry};
+use crate::ui::Ui;
+
+/// How long a killed machine may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Ask machines to stop, as Ctrl-C does, and kill those that do not
+#[derive(Args)]
+pub(super) struct Stop {
+    /// The machines [default: the only one that is running]
+    names: Vec<String>,
+    /// Kill a machine that has not ended after so many seconds
+    #[arg(long, short, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+}
+
+impl Stop {
+    pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
+        let machines = machines()?;
+        let entries: Vec<Entry> = match self.names.as_slice() {
+            [] => vec![running(&machines, None, ui)?],
+            names => names
+                .iter()
+                .map(|name| one(&machines, name))
+                .collect::<Result<_, _>>()?,
+        };
+        let patience = Duration::from_secs(self.timeout);
+        for entry in &entries {
+            stop(entry, patience, ui)?;
+            ui.print(format_args!("{}\n", entry.state.name))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn stop(entry: &Entry, patience: Duration, ui: &Ui) -> Result<(), Failure> {
+    let name = &entry.state.name;
+    if !is_running(entry) {
+        ui.say(format_args!("{name} is not running"));
+        return Ok(());
+    }
+    let mut connection = match Connection::open(&entry.state) {
+        Ok(connection) => connection,
+        Err(error) => return kill_supervisor(entry, &error),
+    };
+    match connection.ask(Command::Stop) {
+        Ok(()) => {}
+        Err(ConnectionError::Ended) => return Ok(()),
+        // A VMM without Ctrl-Alt-Del, or one that hangs, can still be killed.
+        Err(error) => ui.warn(format_args!("{name} cannot be asked to stop: {error}")),
+    }
+    if connection.ended_within(patience) {
+        return Ok(());
+    }
+    ui.warn(format_args!(
+        "{name} has not ended after {} s: it is killed",
+        patience.as_secs()
+    ));
+    kill(entry)
+}
+
+/// Kills a machine that runs, and waits for its end.
+pub(super) fn kill(entry: &Entry) -> Result<(), Failure> {
+    let mut connection = match Connection::open(&entry.state) {
+        Ok(connection) => connection,
+        Err(error) => return kill_supervisor(entry, &error),
+    };
+    match connection.ask(Command::Kill) {
+        Ok(()) if connection.ended_within(KILL_TIMEOUT) => Ok(()),
+        Err(ConnectionError::Ended) => Ok(()),
+        Ok(()) => kill_supervisor(entry, &"it does not end"),
+        Err(error) => kill_supervisor(entry, &error),
+    }
+}
+
+/// The last resort: the VMM dies with its supervisor. Only this very process is ever signalled.
+fn kill_supervisor(entry: &Entry, reason: &dyn std::fmt::Display) -> Result<(), Failure> {
+    let supervisor = &entry.state.supervisor;
+    if supervisor.kill() || !supervisor.is_alive() {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!(
+        "{} cannot be ended: {reason}",
+        entry.state.name
+    )))
+}

@@ -1,0 +1,236 @@
+//! Names, claims, and what is left by somebody who was killed.
+
+use std::fs;
+
+use super::state::Description;
+use super::*;
+
+fn machines() -> (tempfile::TempDir, Machines) {
+    let folder = tempfile::tempdir().unwrap();
+    let machines = Machines::at(folder.path().join("machines"));
+    (folder, machines)
+}
+
+/// The state of a machine that this process begins to start.
+fn state(name: &str) -> State {
+    let description = Description {
+        name,
+        vmm: "qemu",
+        reason: "as asked",
+        kernel: Path::new("kernel"),
+        symbols: Path::new("kernel"),
+        memory_mib: 128,
+        vcpus: 1,
+    };
+    State::starting(&description, Path::new("/nowhere"))
+}
+
+/// A supervisor that is no more.
+fn gone() -> ProcessId {
+    let mut id = ProcessId::current();
+    id.start = id.start.map(|start| start + 1);
+    id
+}
+
+#[test]
+fn names_are_letters_and_digits() {
+    for good in ["a", "demo", "demo-2", "0x", "A_b", &"x".repeat(MAX_NAME)] {
+        assert!(is_name(good), "{good}");
+    }
+    for bad in [
+        "",
+        "-a",
+        "_a",
+        ".a",
+        "..",
+        "a/b",
+        "a b",
+        "a.b",
+        "ä",
+        &"x".repeat(MAX_NAME + 1),
+    ] {
+        assert!(!is_name(bad), "{bad}");
+    }
+    let (_folder, machines) = machines();
+    assert!(matches!(
+        machines.find("../x"),
+        Err(MachinesError::BadName(_))
+    ));
+    assert!(matches!(
+        machines.claim("../x"),
+        Err(MachinesError::BadName(_))
+    ));
+    assert!(matches!(
+        machines.remove(".."),
+        Err(MachinesError::BadName(_))
+    ));
+}
+
+#[test]
+fn no_folder_is_no_machines() {
+    let (_folder, machines) = machines();
+    assert!(machines.list().unwrap().0.is_empty());
+    assert!(matches!(machines.find("a"), Err(MachinesError::Unknown(_))));
+    assert!(matches!(
+        machines.remove("a"),
+        Err(MachinesError::Unknown(_))
+    ));
+    assert!(!machines.folder().exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_name_is_one_machines_at_a_time() {
+    let (_folder, machines) = machines();
+    let first = machines.claim("demo").unwrap();
+    assert!(matches!(
+        machines.claim("demo"),
+        Err(MachinesError::Taken(_))
+    ));
+    assert!(matches!(
+        machines.remove("demo"),
+        Err(MachinesError::Taken(_))
+    ));
+    assert_eq!(machines.claim_free("demo").unwrap().name(), "demo-2");
+    let third = machines.claim_free("demo").unwrap(); // the second was dropped at once
+    assert_eq!(third.name(), "demo-2");
+    assert_eq!(machines.claim_free("demo").unwrap().name(), "demo-3");
+    drop(first);
+    assert_eq!(machines.claim_free("demo").unwrap().name(), "demo");
+    let long = "x".repeat(MAX_NAME);
+    let _held = machines.claim(&long).unwrap();
+    let shorter = machines.claim_free(&long).unwrap();
+    assert!(shorter.name().ends_with("x-2") && is_name(shorter.name()));
+}
+
+#[test]
+fn a_new_machine_takes_the_place_of_one_that_ended() {
+    let (_folder, machines) = machines();
+    let claim = machines.claim("demo").unwrap();
+    let mut old = state("demo");
+    old.end = Some(End::died(old.started));
+    old.write(claim.folder()).unwrap();
+    fs::write(claim.folder().join("console.log"), "old").unwrap();
+    let folder = claim.folder().to_path_buf();
+    drop(claim);
+    assert_eq!(machines.find("demo").unwrap().state, old);
+    let _claim = machines.claim("demo").unwrap();
+    assert!(matches!(
+        machines.find("demo"),
+        Err(MachinesError::Unknown(_))
+    ));
+    let left: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["lock"]);
+}
+
+#[test]
+fn one_whose_supervisor_is_gone_died() {
+    let (folder, machines) = machines();
+    let scratch = folder.path().join("ukernel-x");
+    fs::create_dir(&scratch).unwrap();
+    let claim = machines.claim("demo").unwrap();
+    State::mark_scratch(&scratch, claim.folder()).unwrap();
+    let secrets = claim.folder().join("settings.img");
+    fs::write(&secrets, "secret").unwrap();
+    let mut died = state("demo");
+    died.scratch = Some(scratch.clone());
+    died.vmm_process = Some(gone());
+    died.supervisor = gone();
+    died.write(claim.folder()).unwrap();
+    assert_eq!(died.phase(), Phase::Died);
+
+    // As long as somebody holds the name he is trusted to write the end himself.
+    assert_eq!(machines.find("demo").unwrap().state.end, None);
+    drop(claim);
+    let found = machines.find("demo").unwrap().state;
+    assert_eq!(found.end.as_ref().map(|end| end.kind), Some(EndKind::Died));
+    assert_eq!(found.phase(), Phase::Ended);
+    assert!(!scratch.exists() && !secrets.exists(), "it is tidied up");
+    let (all, problems) = machines.list().unwrap();
+    assert_eq!((all.len(), problems.len()), (1, 0));
+    assert_eq!(all[0].state, found);
+}
+
+#[test]
+fn nothing_is_removed_that_is_not_the_machines() {
+    let (folder, machines) = machines();
+    let claim = machines.claim("demo").unwrap();
+    let mut died = state("demo");
+    died.supervisor = gone();
+    // Another machine's, and a folder that is none for sockets.
+    for name in ["ukernel-x", "home"] {
+        let other = folder.path().join(name);
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("machine"), "somebody else").unwrap();
+        died.scratch = Some(other.clone());
+        died.remove_scratch(claim.folder());
+        assert!(other.exists(), "{name}");
+    }
+    let home = folder.path().join("home");
+    State::mark_scratch(&home, claim.folder()).unwrap();
+    died.remove_scratch(claim.folder());
+    assert!(home.exists(), "whatever it says");
+}
+
+#[test]
+fn a_running_machine_is_as_it_says() {
+    let (_folder, machines) = machines();
+    let claim = machines.claim("demo").unwrap();
+    let mut running = state("demo");
+    running.write(claim.folder()).unwrap();
+    assert_eq!(
+        machines.find("demo").unwrap().state.phase(),
+        Phase::Starting
+    );
+    running.vmm_process = Some(ProcessId::current());
+    running.write(claim.folder()).unwrap();
+    assert_eq!(machines.find("demo").unwrap().state, running);
+    assert_eq!(running.phase(), Phase::Running);
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_a_problem_of_its_machine_only() {
+    let (_folder, machines) = machines();
+    for (name, text) in [
+        ("cut", "{\"format\": 1"),
+        ("new", "{\"format\": 2}"),
+        ("empty", ""),
+    ] {
+        let claim = machines.claim(name).unwrap();
+        fs::write(claim.folder().join("state.json"), text).unwrap();
+    }
+    let claim = machines.claim("good").unwrap();
+    state("good").write(claim.folder()).unwrap();
+    let (all, problems) = machines.list().unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(problems.len(), 3);
+    let error = machines.find("new").unwrap_err();
+    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.hint().unwrap().contains("ukernel rm new"));
+    machines.remove("cut").unwrap();
+    assert!(matches!(
+        machines.find("cut"),
+        Err(MachinesError::Unknown(_))
+    ));
+}
+
+/// Somebody was killed after he had taken the name, or while he removed the machine.
+#[test]
+fn half_a_machine_is_none() {
+    let (_folder, machines) = machines();
+    drop(machines.claim("begun").unwrap());
+    let left = machines.folder().join(".removed-old-1");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("state.json"), "{}").unwrap();
+    assert!(machines.list().unwrap().0.is_empty());
+    assert!(matches!(
+        machines.find("begun"),
+        Err(MachinesError::Unknown(_))
+    ));
+    drop(machines.claim("begun").unwrap());
+    assert!(!left.exists(), "the next one tidies up");
+    machines.remove("begun").unwrap();
+    assert!(!machines.folder().join("begun").exists());
+}
