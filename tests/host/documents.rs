@@ -144,6 +144,7 @@ fn paths_that_the_documents_name_exist() {
         ABI,
         "tests/abi/README.md",
         "adapter/python/README.md",
+        "docs/bundle.md",
         "docs/python-adapter.md",
         "docs/remote.md",
     ] {

@@ -1,11 +1,13 @@
 //! Tests of the command `ukernel` as a person uses it, with machines that are quick or only played.
 
 mod builder;
+mod bundle_page;
 mod errors;
 mod fake;
 mod firecracker;
 mod full_disk;
 mod killed;
+mod packs;
 mod place;
 mod projects;
 mod pty;

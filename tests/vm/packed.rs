@@ -17,17 +17,15 @@ struct Project(TempDir);
 impl Project {
     fn new(program: &str, settings: Index) -> Project {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("build")).expect("a folder");
         let manifest = "[project]\nname = \"demo\"\nlanguage = \"rust\"\n";
-        fs::write(folder.path().join("ukernel.toml"), manifest).unwrap();
-        fs::create_dir(folder.path().join("build")).unwrap();
-        fs::copy(guest(program), folder.path().join("build/vmlinux")).unwrap();
-        let files: [(&str, &[u8]); 1] = [("texts/hello.txt", b"hello, bundle")];
+        fs::write(path("ukernel.toml"), manifest).expect("a file");
+        fs::copy(guest(program), path("build/vmlinux")).expect("a file");
         // The tool takes an archive that is not compressed, too.
-        fs::write(
-            folder.path().join("build/bundle.tgz"),
-            archive(settings, &files).unwrap(),
-        )
-        .unwrap();
+        let files: [(&str, &[u8]); 1] = [("texts/hello.txt", b"hello, bundle")];
+        let bundle = archive(settings, &files).expect("valid settings");
+        fs::write(path("build/bundle.tgz"), bundle).expect("a file");
         Project(folder)
     }
 
@@ -64,9 +62,9 @@ fn settings() -> Index {
 
 /// Boots a kernel with a disk of one sector as its last one, and checks what the program finds.
 fn expect_to_find(kernel: &Path, image: Option<&Path>) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
-    fs::write(&data, [7; 512]).unwrap();
+    fs::write(&data, [7; 512]).expect("a file");
     let config = VmConfig::new(kernel);
     let config = image.into_iter().fold(config, |config, image| {
         config.disk(Disk::new(image).read_only())
@@ -81,7 +79,7 @@ fn expect_to_find(kernel: &Path, image: Option<&Path>) {
         "packed: file path=texts/hello.txt bytes=13",
         "packed: volume name=data beginning=[7] written=Ok(())",
     ]);
-    assert_eq!(fs::read(&data).unwrap(), [8; 512]);
+    assert_eq!(fs::read(&data).expect("a file"), [8; 512]);
 }
 
 #[test]
