@@ -149,6 +149,29 @@ fn the_differences_are_told_before_anything_is_copied() {
     );
 }
 
+#[test]
+fn a_projects_own_tests_run_there() {
+    let Some(elsewhere) = elsewhere() else { return };
+    let place = elsewhere.place();
+    place.write("ukernel.toml", &MANIFEST.replace("rust", "c"));
+    place.write("src/answer.h", "enum { ANSWER = 42 };\n");
+    let test = |answer: u32| {
+        format!("#include \"answer.h\"\nint main(void) {{ return ANSWER != {answer}; }}\n")
+    };
+    place.write("tests/a.c", &test(42));
+    assert_eq!(elsewhere.run(&["test"]).status, Some(0));
+    place.write("tests/b.c", &test(41));
+    let done = elsewhere.run(&["test"]);
+    assert_eq!(done.status, Some(1));
+    assert!(done.words.ends_with("failed: tests/b.c\n"), "{done:?}");
+
+    place.write("ukernel.toml", &MANIFEST.replace("rust", "python"));
+    let test =
+        "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): print('ran there')\n";
+    place.write("tests/test_it.py", test);
+    assert_eq!(elsewhere.run(&["test"]).data(), "ran there\n");
+}
+
 /// What is not in the project is deleted there: not in a folder that is somebody's.
 #[test]
 fn a_folder_of_somebody_elses_is_left_alone() {

@@ -147,6 +147,40 @@ fn wrong_usage_is_told_in_the_same_colours() {
     assert!(said(&["--color=always", "trace", "nothing.log"]).starts_with(red));
 }
 
+/// What bash itself makes of the completions.
+#[test]
+fn a_shell_completes_commands_and_options() {
+    let place = Place::new();
+    let complete = |line: &str, word: &str, before: &str| {
+        let script = format!(
+            "source <('{}' completions bash); COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _ukernel ukernel '{word}' '{before}'; echo \"${{COMPREPLY[@]}}\"",
+            system_tests::guest::tool().display()
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", &script]);
+        place.surround(&mut bash);
+        Done::of(&mut bash).data()
+    };
+    if Command::new("bash")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        return skip("completions", "bash is not here");
+    }
+    assert_eq!(complete("ukernel doc", "doc", "ukernel"), "doctor\n");
+    assert_eq!(
+        complete("ukernel remote sync-st", "sync-st", "remote"),
+        "sync-start sync-status sync-stop\n"
+    );
+    assert_eq!(
+        complete("ukernel env show --rev", "--rev", "show"),
+        "--reveal\n"
+    );
+}
+
 #[test]
 fn a_bar_fills_while_the_tool_goes_to_another_machine() {
     let Some(elsewhere) = Elsewhere::new() else {

@@ -1,6 +1,6 @@
 //! Looks at this machine. The only part of `doctor` that does, with [`Program`]; it changes nothing.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -30,9 +30,9 @@ pub struct Facts {
     pub tap: Tap,
     /// The Rust toolchain, as the current folder has it.
     pub rust: Rust,
-    /// `cc`.
+    /// `cc`, or what `CC` names.
     pub compiler: Program,
-    /// `python3`.
+    /// `python3`, or what `UKERNEL_PYTHON` names.
     pub python: Program,
     /// `rsync`.
     pub rsync: Program,
@@ -87,9 +87,9 @@ pub struct Tap {
 /// The Rust toolchain.
 #[derive(Clone, Debug)]
 pub struct Rust {
-    /// `rustc`.
+    /// `rustc`, or what `RUSTC` names.
     pub compiler: Program,
-    /// `cargo`.
+    /// `cargo`, or what `CARGO` names.
     pub cargo: Program,
     /// Whether it can build for guests.
     pub target: bool,
@@ -124,16 +124,22 @@ impl Facts {
             qemu: ask("qemu-system-x86_64".as_ref(), &["--version"]),
             tap: tap(uid.as_raw()),
             rust: rust(),
-            compiler: ask("cc".as_ref(), &["--version"]),
-            python: ask("python3".as_ref(), &["--version"]),
+            compiler: ask(&named("CC", "cc"), &["--version"]),
+            python: ask(&named("UKERNEL_PYTHON", "python3"), &["--version"]),
             rsync: ask("rsync".as_ref(), &["--version"]),
             cache: disk(sources::cache_folder().unwrap_or_default()),
         }
     }
 }
 
+/// The program that a build takes: the one that a variable names, where it does.
+fn named(variable: &str, otherwise: &str) -> OsString {
+    let name = std::env::var_os(variable).filter(|name| !name.is_empty());
+    name.unwrap_or(otherwise.into())
+}
+
 fn rust() -> Rust {
-    let compiler = ask("rustc".as_ref(), &["--version"]);
+    let compiler = ask(&named("RUSTC", "rustc"), &["--version"]);
     let library = answer_of(
         &compiler,
         &[
@@ -144,7 +150,7 @@ fn rust() -> Rust {
         ],
     );
     Rust {
-        cargo: ask("cargo".as_ref(), &["--version"]),
+        cargo: ask(&named("CARGO", "cargo"), &["--version"]),
         target: library.is_some_and(|folder| Path::new(folder.trim()).is_dir()),
         rustup: find("rustup".as_ref()).is_some(),
         compiler,
