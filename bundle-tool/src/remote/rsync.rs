@@ -100,7 +100,9 @@ impl<'a> Rsync<'a> {
         arguments.extend(NOT_COPIED.map(|pattern| format!("--exclude={pattern}")));
         arguments.extend(more.iter().map(|word| (*word).into()));
         // A slash at its end: what is in the folder, not the folder.
-        let from = format!("{}/", self.project.display());
+        let project = self.project.to_str();
+        let from = project.ok_or_else(|| RemoteError::Word(self.project.display().to_string()))?;
+        let from = format!("{from}/");
         arguments.extend([
             "--".into(),
             from,

@@ -136,6 +136,8 @@ fn setting(line: &str) -> Result<Option<(String, String)>, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Settings {
@@ -198,5 +200,21 @@ mod tests {
         assert!(error("UKERNEL_REMOTE='x").contains("quote"));
         assert!(error("ssh ann@build").contains("NAME=VALUE"));
         assert!(error("ann@build").contains("NAME=VALUE"));
+    }
+
+    proptest! {
+        /// Whatever the file holds, the answer is settings or an error with a line that is in it.
+        #[test]
+        fn any_text_is_settings_or_has_a_line_that_is_wrong(
+            text in "((export )?(UKERNEL_REMOTE|UKERNEL_SSH|ZIGU_REMOTE_DIR|[A-Z]{1,4})?=?[ a-z'\"\\\\#$~\\PC]{0,9}\n){0,4}"
+        ) {
+            match Settings::parse(&text, FILE.as_ref()) {
+                Ok(settings) => prop_assert!(settings.ssh.is_none_or(|words| !words.is_empty())),
+                Err(RemoteError::Line { line, text: said, .. }) => {
+                    prop_assert_eq!(text.lines().nth(line - 1), Some(said.as_str()));
+                }
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
     }
 }

@@ -248,6 +248,9 @@ fn has_terminal() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn remote(text: &str) -> Remote {
@@ -303,6 +306,17 @@ mod tests {
         let list: Vec<&str> = ["printf", "[%s]"].into_iter().chain(strange).collect();
         let expected: String = strange.iter().map(|word| format!("[{word}]")).collect();
         assert_eq!(run_here(".", &list), (Some(0), expected));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_words_arrive_as_they_were(words in vec("[^\\x00]{0,12}", 1..6)) {
+            let list = ["printf", "[%s]"].into_iter().chain(words.iter().map(String::as_str));
+            let expected: String = words.iter().map(|word| format!("[{word}]")).collect();
+            prop_assert_eq!(run_here(".", &list.collect::<Vec<_>>()), (Some(0), expected));
+        }
     }
 
     #[test]

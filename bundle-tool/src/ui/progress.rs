@@ -65,7 +65,6 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        self.ui.bars.remove(&self.bar);
     }
 }
 
