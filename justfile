@@ -43,7 +43,7 @@ test:
 # Run what takes long or needs nightly Rust or a browser; what it has to skip, it says
 [no-exit-message]
 test-long:
-    @tests/steps.sh {{ just }} -- test-miri test-sanitize test-fuzz test-python-long test-vm-long test-soak
+    @tests/steps.sh {{ just }} -- test-miri test-sanitize test-fuzz test-python-long test-tool-long test-vm-long test-soak
 
 # Run the tests that need no machine
 [no-exit-message]
@@ -52,6 +52,12 @@ test-host:
     cargo test --quiet --lib {{ guest_libraries }}
     cargo build --quiet -p bundle-tool
     cargo test --quiet -p system-tests --lib --test host --test tool
+
+# Run the long tests of the command `ukernel`: every template built and run, twice the same bytes, `cargo install`
+[no-exit-message]
+test-tool-long *ARGUMENTS:
+    cargo build --quiet -p bundle-tool
+    cargo test --quiet -p system-tests --test tool -- --ignored {{ ARGUMENTS }}
 
 # Check and test the Python package; arguments go to pytest, such as `-k NAME`
 [no-exit-message]

@@ -12,6 +12,7 @@ mod place;
 mod projects;
 mod pty;
 mod remote;
+mod reproducible;
 mod sshd;
 mod terminal;
 mod variables;

@@ -99,10 +99,12 @@ impl Build<'_> {
         let mut command = Command::new(compiler);
         command.current_dir(self.root()).args(FLAGS);
         command.arg(if self.request.release { "-O2" } else { "-Og" });
+        // What `__DATE__` and `__TIME__` say: the same every day.
+        command.env("SOURCE_DATE_EPOCH", "0");
         // By path alone, without the folder that the file lies in on this machine.
         command
-            .arg(forget(self.root(), "."))
-            .arg(forget(self.sources.folder(), "ukernel"));
+            .args(forget(self.root(), "."))
+            .args(forget(self.sources.folder(), "ukernel"));
         command
             .arg("-isystem")
             .arg(self.sources.folder().join("kernel/include"));
@@ -156,11 +158,16 @@ impl Build<'_> {
     }
 }
 
-/// The argument that makes the compiler forget a folder's path.
-fn forget(folder: &Path, instead: &str) -> OsString {
-    let mut argument = OsString::from("-ffile-prefix-map=");
-    argument.push(folder);
-    argument.push("=");
-    argument.push(instead);
-    argument
+/// The arguments that make the compiler forget a folder's path, by its name and without links.
+fn forget(folder: &Path, instead: &str) -> Vec<OsString> {
+    let real = fs::canonicalize(folder).ok();
+    let argument = |folder: &Path| {
+        let mut argument = OsString::from("-ffile-prefix-map=");
+        argument.push(folder);
+        argument.push("=");
+        argument.push(instead);
+        argument
+    };
+    let folders = [Some(folder), real.as_deref()];
+    folders.into_iter().flatten().map(argument).collect()
 }

@@ -35,8 +35,21 @@ impl Build<'_> {
         Ok(flags.filter_map(Value::as_str).map(String::from).collect())
     }
 
-    /// Folders of this machine, and what stands in their place in what is built. Of several that fit, the last counts.
+    /// Folders of this machine, and what stands in their place in what is built. Of several that fit, the last counts. Each
+    /// by the name that Cargo uses, and without links, as the compiler finds the folder that it works in.
     fn forgotten(&self, rust: &Rust, target: &Path) -> Vec<(PathBuf, String)> {
+        let named = self.forgotten_by_name(rust, target);
+        let real = named.iter().filter_map(|(folder, instead)| {
+            let real = fs::canonicalize(folder).ok()?;
+            (real != *folder).then(|| (real, instead.clone()))
+        });
+        // The longer a path, the more it says: a folder within another counts, not the other.
+        let mut pairs: Vec<_> = real.chain(named.iter().cloned()).collect();
+        pairs.sort_by_key(|(folder, _)| folder.components().count());
+        pairs
+    }
+
+    fn forgotten_by_name(&self, rust: &Rust, target: &Path) -> Vec<(PathBuf, String)> {
         let mut pairs = vec![
             (self.root().to_path_buf(), String::new()),
             (self.sources.folder().to_path_buf(), String::new()),
