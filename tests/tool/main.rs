@@ -7,6 +7,7 @@ mod fake;
 mod firecracker;
 mod full_disk;
 mod killed;
+mod machines;
 mod packs;
 mod place;
 mod projects;

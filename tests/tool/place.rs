@@ -67,6 +67,10 @@ impl Place {
             "UKERNEL_REMOTE",
             "UKERNEL_REMOTE_DIR",
             "UKERNEL_SSH",
+            "UKERNEL_FIRECRACKER",
+            "UKERNEL_KERNEL",
+            "UKERNEL_ROOTFS",
+            "UKERNEL_TAP",
         ] {
             command.env_remove(variable);
         }

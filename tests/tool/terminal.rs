@@ -215,7 +215,7 @@ fn ctrl_c_reaches_a_command_on_another_machine() {
 }
 
 /// The same command as the first of a session, whose terminal is the one it is started on: what is typed are signals then.
-fn on_terminal_of_its_own(command: &Command) -> Option<Command> {
+pub(crate) fn on_terminal_of_its_own(command: &Command) -> Option<Command> {
     let has_setsid = Command::new("setsid")
         .arg("--version")
         .stdout(Stdio::null())

@@ -2,8 +2,7 @@
 //! and where its ports are. Shared by the commands that start machines.
 
 use std::io::{BufRead, BufReader, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Failure;
 use crate::machine::{Ending, Forward, Machine, Outcome, Symbols};
@@ -51,7 +50,7 @@ pub(super) fn print_end(outcome: &Outcome, ui: &Ui) {
 /// terminal may never say anything again.
 pub(super) fn pass_input_on(machine: &Arc<Machine>, ui: &Ui) {
     let ui = ui.clone();
-    let machine = Arc::downgrade(machine); // as in `stop_on_ctrl_c`
+    let machine = Arc::downgrade(machine); // it must not keep the machine alive
     std::thread::spawn(move || {
         let mut input = BufReader::new(std::io::stdin());
         let mut line = Vec::new();
@@ -68,28 +67,69 @@ pub(super) fn pass_input_on(machine: &Arc<Machine>, ui: &Ui) {
     });
 }
 
-/// The first Ctrl-C (or SIGTERM) asks the guest to stop, the second kills it.
-pub(super) fn stop_on_ctrl_c(machine: &Arc<Machine>, ui: &Ui) -> Result<(), Failure> {
-    let ui = ui.clone();
-    // Weak: the handler lives as long as the process, and must not keep the machine alive.
-    let machine = Arc::downgrade(machine);
-    let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        let Some(machine) = machine.upgrade() else {
-            return;
-        };
-        if asked.swap(true, Ordering::Relaxed) {
-            machine.kill();
-            return;
+/// What Ctrl-C (or SIGTERM) does: the first one asks the guest to stop, the second one kills it.
+#[derive(Clone)]
+pub(super) struct CtrlC(Arc<Mutex<Presses>>);
+
+#[derive(Default)]
+struct Presses {
+    count: u32,
+    /// Weak: the handler lives as long as the process, and must not keep the machine alive.
+    machine: Weak<Machine>,
+}
+
+/// The status of a process that a Ctrl-C ended, as shells count.
+const INTERRUPTED: i32 = 130;
+
+impl CtrlC {
+    /// Takes over Ctrl-C, before there is a machine: what comes while it starts counts for it. A third one then ends this
+    /// process, and the VMM with it.
+    pub(super) fn take_over(ui: &Ui) -> Result<CtrlC, Failure> {
+        let ctrl_c = CtrlC(Arc::default());
+        let (presses, ui) = (ctrl_c.clone(), ui.clone());
+        ctrlc::set_handler(move || presses.pressed(&ui))
+            .map_err(|error| Failure::from(error).context("cannot handle Ctrl-C"))?;
+        Ok(ctrl_c)
+    }
+
+    /// Says which machine it is about.
+    pub(super) fn attach(&self, machine: &Arc<Machine>, ui: &Ui) {
+        let mut presses = self.lock();
+        presses.machine = Arc::downgrade(machine);
+        match presses.count {
+            0 => {}
+            1 => ask_to_stop(machine.clone(), ui),
+            _ => machine.kill(),
         }
-        ui.say("asking the guest to stop; Ctrl-C again kills it");
-        let ui = ui.clone();
-        // On a thread of its own: a VMM that does not answer must not hold up the second Ctrl-C.
-        std::thread::spawn(move || {
-            if let Err(error) = machine.stop() {
-                ui.warn(error);
+    }
+
+    fn pressed(&self, ui: &Ui) {
+        let mut presses = self.lock();
+        presses.count += 1;
+        match (presses.count, presses.machine.upgrade()) {
+            (1, machine) => {
+                ui.say("asking the guest to stop; Ctrl-C again kills it");
+                if let Some(machine) = machine {
+                    ask_to_stop(machine, ui);
+                }
             }
-        });
-    })
-    .map_err(|error| Failure::from(error).context("cannot handle Ctrl-C"))
+            (_, Some(machine)) => machine.kill(),
+            (2, None) => {}
+            (_, None) => std::process::exit(INTERRUPTED),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Presses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// On a thread of its own: a VMM that does not answer must not hold up the second Ctrl-C.
+fn ask_to_stop(machine: Arc<Machine>, ui: &Ui) {
+    let ui = ui.clone();
+    std::thread::spawn(move || {
+        if let Err(error) = machine.stop() {
+            ui.warn(error);
+        }
+    });
 }

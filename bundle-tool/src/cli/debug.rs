@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use clap::Args;
 
 use super::Failure;
-use super::attend::{print_addresses, print_end, show, stop_on_ctrl_c};
+use super::attend::{CtrlC, print_addresses, print_end, show};
 use super::machine_options::MachineOptions;
 use super::named::machines;
 use super::plan::Plan;
@@ -63,7 +63,7 @@ impl Debug {
             }
         }
         ui.line(format_args!("connect by: {}", shell_words(&command)));
-        stop_on_ctrl_c(supervised.machine(), ui)?;
+        CtrlC::take_over(ui)?.attach(supervised.machine(), ui);
         let (outcome, recorded) = supervised.wait();
         print_end(&outcome, ui);
         recorded.map_err(super::named::failure)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use super::attend::{pass_input_on, print_addresses, print_end, show, stop_on_ctrl_c};
+use super::attend::{CtrlC, pass_input_on, print_addresses, print_end, show};
 use super::failure::USAGE;
 use super::machine_options::MachineOptions;
 use super::plan::Plan;
@@ -97,9 +97,10 @@ impl Run {
         if let Some(limit) = self.limit(&plan) {
             launch = launch.deadline(limit);
         }
+        let ctrl_c = CtrlC::take_over(ui)?;
         let machine = launch.start().map_err(|error| failure(&plan, error))?;
         let machine = Arc::new(machine);
-        self.attend(&machine, ui)?;
+        self.attend(&machine, &ctrl_c, ui);
         let outcome = machine.wait();
         print_end(&outcome, ui);
         Ok(ExitCode::from(outcome.ending.exit_code()))
@@ -130,6 +131,7 @@ impl Run {
         }
         let symbols = Symbols::new(&plan.symbols);
         let words = ui.clone();
+        let ctrl_c = CtrlC::take_over(ui)?;
         let started = order.start(&machines, move |line| show(line, &symbols, &words));
         let supervised = started.map_err(|error| match error {
             SuperviseError::Start(error) => failure(&plan, error),
@@ -139,7 +141,7 @@ impl Run {
             }
         })?;
         ui.say(format_args!("machine {}", supervised.state().name));
-        self.attend(supervised.machine(), ui)?;
+        self.attend(supervised.machine(), &ctrl_c, ui);
         let (outcome, recorded) = supervised.wait();
         print_end(&outcome, ui);
         if let Err(error) = recorded {
@@ -148,8 +150,8 @@ impl Run {
         Ok(ExitCode::from(outcome.ending.exit_code()))
     }
 
-    fn attend(&self, machine: &Arc<Machine>, ui: &Ui) -> Result<(), Failure> {
-        stop_on_ctrl_c(machine, ui)?;
+    fn attend(&self, machine: &Arc<Machine>, ctrl_c: &CtrlC, ui: &Ui) {
+        ctrl_c.attach(machine, ui);
         print_addresses(machine.forwards(), ui);
         if let Some(host) = self.page.and_then(|guest| machine.forwarded(guest)) {
             ui.line(format_args!("page: http://{host}/"));
@@ -157,7 +159,6 @@ impl Run {
         if self.input {
             pass_input_on(machine, ui);
         }
-        Ok(())
     }
 
     fn limit(&self, plan: &Plan) -> Option<Duration> {

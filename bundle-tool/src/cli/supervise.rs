@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::attend::stop_on_ctrl_c;
+use super::attend::CtrlC;
 use crate::machines;
 use crate::ui::Ui;
 
@@ -18,12 +18,9 @@ pub(super) struct Supervise {}
 
 impl Supervise {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        machines::supervise_detached(|supervised| {
-            // SIGTERM, as when the host goes down. Without a handler it would kill the machine.
-            if let Err(failure) = stop_on_ctrl_c(supervised.machine(), ui) {
-                failure.report(ui);
-            }
-        })?;
+        // SIGTERM, as when the host goes down.
+        let ctrl_c = CtrlC::take_over(ui)?;
+        machines::supervise_detached(|supervised| ctrl_c.attach(supervised.machine(), ui))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,108 @@
+//! Logs and traces of machines with names.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::{Foreground, Host, wait_for};
+
+#[test]
+fn a_log_can_be_followed_filtered_and_read_by_programs() {
+    let host = Host::new();
+    let mut guest = Foreground::start(host.run_command(&["--name", "web"]));
+    guest.wait_for("fake: command_line");
+    let mut follower = host.tool(&["logs", "--follow", "web"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut followed = BufReader::new(follower.stdout.take().expect("piped"));
+    wait_for(&mut followed, "fake: up");
+    guest.write("say [    1.500000] WARN  low memory");
+    wait_for(&mut followed, "low memory");
+    guest.write("say panic: at src/main.rs:1");
+    guest.write("exit 101");
+    wait_for(&mut followed, "exit status=101");
+    assert_eq!(
+        followed.read_line(&mut String::new()).unwrap(),
+        0,
+        "it ends with the machine"
+    );
+    assert!(follower.wait().unwrap().success());
+    assert_eq!(guest.finish(), Some(101));
+
+    let important = host.run(&["logs", "--level", "warn"]).data();
+    let expected =
+        "[    1.500000] WARN  low memory\npanic: at src/main.rs:1\nukernel: exit status=101\n";
+    assert_eq!(important, expected);
+    assert_eq!(
+        host.run(&["logs", "-n", "1"]).data(),
+        "ukernel: exit status=101\n"
+    );
+    assert_eq!(
+        host.run(&["logs", "--since", "1h"]).data().lines().count(),
+        5
+    );
+    assert_eq!(
+        host.run(&["logs", "--since", "2099-01-01T00:00:00Z"])
+            .data(),
+        ""
+    );
+    let stamped = host.run(&["logs", "-t", "-n", "1"]).data();
+    let (time, rest) = stamped.split_once(' ').expect("a time");
+    assert!(
+        time.ends_with('Z') && time.len() == 27 && rest.starts_with("ukernel:"),
+        "{stamped}"
+    );
+    let json = host.run(&["logs", "--json", "--level", "warn"]).data();
+    let objects: Vec<Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&objects[0]["level"], &objects[0]["uptime"]),
+        (&"warn".into(), &1.5.into())
+    );
+    assert_eq!(objects[0]["message"], "low memory");
+    assert_eq!(
+        (&objects[1]["level"], &objects[1]["message"]),
+        (&Value::Null, &"panic: at src/main.rs:1".into())
+    );
+    assert_eq!(host.run(&["logs", "--since", "soon"]).status, Some(2));
+}
+
+/// The line `#trace` on its serial port is answered between the lines of the log.
+#[test]
+fn a_running_machine_is_asked_for_its_trace() {
+    let host = Host::new();
+    host.start(&["--name", "web"]);
+    let traced = host.run(&["trace", "--out", "trace.json"]);
+    assert_eq!(traced.status, Some(0), "{}", traced.words);
+    let read = |file: &Path| -> Value {
+        serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+    };
+    let trace = read(&host.place.here().join("trace.json"));
+    let names: Vec<&Value> = trace["traceEvents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["name"])
+        .collect();
+    assert!(names.contains(&&"work".into()), "{names:?}");
+    host.run(&["stop"]).data();
+    // What it wrote is still in its log, and in the file of that.
+    let again: Value = serde_json::from_str(&host.run(&["trace", "--name", "web"]).data()).unwrap();
+    let file = host
+        .machines()
+        .join("web/console.log")
+        .display()
+        .to_string();
+    let of_file: Value = serde_json::from_str(&host.run(&["trace", &file]).data()).unwrap();
+    assert_eq!(again, of_file);
+    assert!(
+        again["traceEvents"].as_array().unwrap().len()
+            >= trace["traceEvents"].as_array().unwrap().len()
+    );
+    let late = host.run(&["trace", "--on", "--name", "web"]);
+    assert_eq!(late.status, Some(125), "{}", late.words);
+}
