@@ -30,6 +30,7 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod variables;
 mod verify;
 mod vmm_choice;
 

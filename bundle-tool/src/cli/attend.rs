@@ -40,8 +40,9 @@ pub(super) fn print_addresses(forwards: &[Forward], ui: &Ui) {
 
 /// Says how a machine ended, and what its VMM had to say about that.
 pub(super) fn print_end(outcome: &Outcome, ui: &Ui) {
-    if !matches!(outcome.ending, Ending::Guest(_)) {
-        eprint!("{}", outcome.vmm_log);
+    let said = outcome.vmm_log.trim_end();
+    if !matches!(outcome.ending, Ending::Guest(_)) && !said.is_empty() {
+        ui.line(said);
     }
     ui.say(&outcome.ending);
 }

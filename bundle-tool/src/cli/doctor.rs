@@ -9,10 +9,11 @@ use super::Failure;
 use crate::doctor::{Check, Facts, Fix, Report, Status, Verdict};
 use crate::ui::{Amount, ERROR, FAINT, GOOD, Ui, WARNING};
 
-/// Say what this machine can build and run, and the command that would fix what it cannot
+/// Say what this machine can build and run, and what would fix the rest
 ///
-/// Looks at KVM, Firecracker, QEMU, tap devices, Rust with the guests' target, a C compiler, Python and the disk;
-/// installs and changes nothing. Ends with 0 when projects can be built and run here, otherwise with 1.
+/// Looks at KVM, Firecracker, QEMU, tap devices, Rust with the guests' target, a C compiler, Python, rsync and the disk;
+/// installs and changes nothing, and names the command that would fix what is not as it should be. Ends with 0 when
+/// projects can be built and run here, otherwise with 1.
 #[derive(Args)]
 pub(super) struct Doctor {
     /// Print one JSON document instead

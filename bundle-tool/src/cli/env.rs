@@ -1,13 +1,13 @@
 //! `ukernel env`: the variables that a project's program gets.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::variables::VariableOptions;
 use crate::environment::{Environment, Variable};
 use crate::project::Project;
 use crate::ui::Ui;
@@ -31,12 +31,8 @@ enum Action {
 /// printed then is a file that --env-file takes.
 #[derive(Args)]
 struct Show {
-    /// Set variables from a file, as `ukernel run` would: a NAME=VALUE a line
-    #[arg(long = "env-file", value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// Set a variable, as `ukernel run` would; without a value, to what it is here
-    #[arg(long = "env", short = 'e', value_name = "NAME[=VALUE]")]
-    words: Vec<String>,
+    #[command(flatten)]
+    variables: VariableOptions,
     /// Print secrets, too
     #[arg(long)]
     reveal: bool,
@@ -70,13 +66,7 @@ impl Show {
             Failure::from(error).maybe_hint(hint)
         })?;
         let mut environment = Environment::of_project(&project)?;
-        for file in &self.files {
-            environment.add_file(file)?;
-        }
-        for word in &self.words {
-            let added = environment.add_word(word, |name| std::env::var(name).ok());
-            added.map_err(|error| Failure::new(format_args!("--env {error}")))?;
-        }
+        self.variables.add_to(&mut environment)?;
         Ok(environment)
     }
 

@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use super::plan::Plan;
 use super::publish::Publish;
+use super::variables::VariableOptions;
+use crate::environment::Environment;
 use crate::machine::Disk;
-use crate::manifest::{EnvName, EnvValue, Name, NetBackend, env_file};
+use crate::manifest::{Name, NetBackend};
 use crate::project::{Project, ProjectError};
 use crate::ui::Ui;
 
@@ -44,12 +46,8 @@ pub(super) struct MachineOptions {
     /// The tap device to connect the guest to; it must exist [default: $UKERNEL_TAP, or tap0]
     #[arg(long, value_name = "NAME", conflicts_with = "published")]
     tap: Option<String>,
-    /// Set a variable of the program's environment; without a value, to what it is here
-    #[arg(long = "env", short = 'e', value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// Set variables from a file: a NAME=VALUE a line
-    #[arg(long = "env-file", value_name = "FILE")]
-    env_files: Vec<PathBuf>,
+    #[command(flatten)]
+    variables: VariableOptions,
     /// Add options to the kernel's command line
     #[arg(long, value_name = "OPTIONS")]
     pub(super) append: Vec<String>,
@@ -104,35 +102,12 @@ impl MachineOptions {
         named.filter(|name| !name.is_empty())
     }
 
-    /// The variables that were asked for, in the order in which they count: files first.
-    pub(super) fn variables(&self) -> Result<Vec<(EnvName, EnvValue)>, Failure> {
-        let mut variables = Vec::new();
-        for file in &self.env_files {
-            variables.extend(env_file::read(file)?);
-        }
-        for word in &self.env {
-            let given = variable(word, |name| std::env::var(name).ok());
-            variables.extend(
-                given.map_err(|error| Failure::new(format_args!("--env {word}: {error}")))?,
-            );
-        }
-        Ok(variables)
+    /// The variables that were asked for.
+    pub(super) fn environment(&self) -> Result<Environment, Failure> {
+        let mut environment = Environment::default();
+        self.variables.add_to(&mut environment)?;
+        Ok(environment)
     }
-}
-
-/// Reads `NAME=VALUE`, or `NAME` for a variable of this process; one that it has not is left out, as other tools do.
-fn variable(
-    word: &str,
-    value_of: impl Fn(&str) -> Option<String>,
-) -> Result<Option<(EnvName, EnvValue)>, String> {
-    if word.contains('=') {
-        return env_file::variable(word).map(Some);
-    }
-    let name: EnvName = word.to_string().try_into()?;
-    let Some(value) = value_of(word) else {
-        return Ok(None);
-    };
-    Ok(Some((name, value.try_into()?)))
 }
 
 fn volume(text: &str) -> Result<(Name, PathBuf), String> {
@@ -167,20 +142,6 @@ mod tests {
         for bad in ["", "M", "0", "1.5G", "-1", "4194304G", "1T"] {
             assert!(memory_mib(bad).is_err(), "{bad} was accepted");
         }
-    }
-
-    #[test]
-    fn a_variable_without_a_value_is_taken_from_here() {
-        let here = |name: &str| (name == "HERE").then(|| "a b".to_string());
-        let text = |word| {
-            let variable = variable(word, here).unwrap();
-            variable.map(|(name, value)| format!("{}={}", name.as_str(), value.as_str()))
-        };
-        assert_eq!(text("A=1").as_deref(), Some("A=1"));
-        assert_eq!(text("A=").as_deref(), Some("A="));
-        assert_eq!(text("HERE").as_deref(), Some("HERE=a b"));
-        assert_eq!(text("GONE"), None);
-        assert!(variable("a b=1", here).is_err() && variable("", here).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::machine_options::MachineOptions;
 use super::publish::Publish;
 use crate::machine::{Disk, Forward, Nic, VmConfig};
 use crate::machines::{MAX_NAME, Settings};
-use crate::manifest::{Language, NetBackend, RunTable, VmmName, env_option};
+use crate::manifest::{Language, NetBackend, RunTable, VmmName};
 use crate::project::Project;
 use crate::ui::Ui;
 use pair::Pair;
@@ -47,9 +47,8 @@ impl Plan {
     ) -> Result<Plan, Failure> {
         let mut config = VmConfig::new(kernel);
         config.options = options.append.join(" ");
-        for (name, value) in options.variables()? {
-            let word = command_line_word(&env_option(&name, &value))?;
-            config = config.options(&word);
+        for word in options.environment()?.options() {
+            config = config.options(&command_line_word(&word)?);
         }
         for argument in &options.arguments {
             config = config.argument(command_line_word(argument)?);
@@ -87,11 +86,8 @@ impl Plan {
         let name = project.name().to_string();
         let mut plan = Plan::new(options, config, pair.symbols, name);
         plan.settings.arguments.clone_from(&options.arguments);
-        let variables = options.variables()?;
-        let words = variables
-            .iter()
-            .map(|(name, value)| env_option(name, value));
-        plan.settings.options.extend(words);
+        let environment = options.environment()?;
+        plan.settings.options.extend(environment.options());
         if plan.published.is_empty() && plan.net.is_none_or(|net| net == NetBackend::User) {
             plan.published = run
                 .ports
