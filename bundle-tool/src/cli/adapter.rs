@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Failure, build};
-use crate::adapter::{self, AdapterError};
+use crate::adapter;
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -44,27 +44,11 @@ impl Adapter {
         };
         // The package itself reads UKERNEL_ENTRY.
         let entry = self.entry.as_deref();
-        let command = adapter::command(
-            &project,
-            entry,
-            &self.arguments,
-            || build::sources().map_err(Wrong),
-            ui,
-        );
-        let mut command = command.map_err(|Wrong(failure)| failure)?;
+        let mut command =
+            adapter::command::<Failure>(&project, entry, &self.arguments, build::sources, ui)?;
         ui.detail(format_args!("{command:?}"));
         // This process becomes the program: signals, terminal and exit status are the program's.
         let error = command.exec();
         Err(Failure::from(error).context("cannot run the interpreter"))
-    }
-}
-
-/// Either kind of error, as it is told.
-struct Wrong(Failure);
-
-impl From<AdapterError> for Wrong {
-    fn from(error: AdapterError) -> Wrong {
-        let hint = error.hint();
-        Wrong(Failure::from(error).maybe_hint(hint))
     }
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::build::{self, BuildError, Request};
-use crate::project::{Project, ProjectError};
-use crate::sources::{Sources, SourcesError, cache_folder};
+use crate::build::{self, Request};
+use crate::project::Project;
+use crate::sources::{Sources, cache_folder};
 use crate::ui::Ui;
 
 /// Compile the project's program with the kernel
@@ -34,7 +34,7 @@ impl Build {
             release: self.release,
             locked: self.locked,
         };
-        let built = build::build(&project, &sources, request, ui).map_err(failure)?;
+        let built = build::build(&project, &sources, request, ui)?;
         let shown = |path: &Path| {
             path.strip_prefix(project.root())
                 .unwrap_or(path)
@@ -54,22 +54,10 @@ impl Build {
 
 /// The project that the tool is called in.
 pub(super) fn project() -> Result<Project, Failure> {
-    Project::current().map_err(|error: ProjectError| {
-        let hint = error.hint();
-        Failure::from(error).maybe_hint(hint)
-    })
+    Ok(Project::current()?)
 }
 
 /// The carried sources, in the person's cache.
 pub(super) fn sources() -> Result<Sources, Failure> {
-    let unpacked = cache_folder().and_then(|cache| Sources::unpack(&cache));
-    unpacked.map_err(|error: SourcesError| {
-        let hint = error.hint();
-        Failure::from(error).maybe_hint(hint)
-    })
-}
-
-pub(super) fn failure(error: BuildError) -> Failure {
-    let hint = error.hint();
-    Failure::from(error).maybe_hint(hint)
+    Ok(Sources::unpack(&cache_folder()?)?)
 }

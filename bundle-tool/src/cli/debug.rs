@@ -13,7 +13,7 @@ use super::machine_options::MachineOptions;
 use super::named::machines;
 use super::plan::Plan;
 use crate::machine::{AcceleratorChoice, AcceleratorRequest, Protocol, Qemu, Symbols, ports};
-use crate::machines::{Order, SuperviseError, Supervised};
+use crate::machines::{Order, Supervised};
 use crate::manifest::VmmName;
 use crate::ui::Ui;
 
@@ -66,7 +66,7 @@ impl Debug {
         CtrlC::take_over(ui)?.attach(supervised.machine(), ui);
         let (outcome, recorded) = supervised.wait();
         print_end(&outcome, ui);
-        recorded.map_err(super::named::failure)?;
+        recorded?;
         Ok(ExitCode::from(outcome.ending.exit_code()))
     }
 
@@ -99,12 +99,7 @@ impl Debug {
                 show(line, &symbols, &words);
             }
         };
-        order
-            .start(&machines()?, show_line)
-            .map_err(|error: SuperviseError| {
-                let hint = error.hint();
-                Failure::from(error).maybe_hint(hint)
-            })
+        Ok(order.start(&machines()?, show_line)?)
     }
 
     /// Runs gdb to its end.

@@ -61,10 +61,7 @@ impl Env {
 
 impl Show {
     fn environment(&self) -> Result<Environment, Failure> {
-        let project = Project::current().map_err(|error| {
-            let hint = error.hint();
-            Failure::from(error).maybe_hint(hint)
-        })?;
+        let project = Project::current()?;
         let mut environment = Environment::of_project(&project)?;
         self.variables.add_to(&mut environment)?;
         Ok(environment)

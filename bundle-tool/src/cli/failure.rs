@@ -5,6 +5,15 @@ use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::process::ExitCode;
 
+use crate::adapter::AdapterError;
+use crate::build::BuildError;
+use crate::machine::StartError;
+use crate::machines::{DetachError, MachinesError, SuperviseError};
+use crate::project::ProjectError;
+use crate::remote::RemoteError;
+use crate::signing::KeyError;
+use crate::sources::SourcesError;
+use crate::toolchain::ToolchainError;
 use crate::ui::{ERROR, HINT, OutputError, Ui};
 
 /// The command line itself is wrong.
@@ -14,7 +23,7 @@ pub(super) const TOOL_FAILED: u8 = 125;
 
 /// A command that failed: a sentence, what it comes from, what to do about it, and the exit status.
 ///
-/// Every error becomes one by `?`, with its causes.
+/// Every error becomes one by `?`, with its causes, and with the hint that it or one of them has.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -85,6 +94,31 @@ impl Failure {
     }
 }
 
+/// What to do about an error, where its type knows. A new type with a `hint` is a line here.
+fn hint_of(error: &(dyn Error + 'static)) -> Option<String> {
+    let hints = [
+        known(error, AdapterError::hint),
+        known(error, BuildError::hint),
+        known(error, |error: &KeyError| error.hint().map(String::from)),
+        known(error, MachinesError::hint),
+        known(error, ProjectError::hint),
+        known(error, RemoteError::hint),
+        known(error, SourcesError::hint),
+        known(error, StartError::hint),
+        known(error, SuperviseError::hint),
+        known(error, ToolchainError::hint),
+        known(error, |error: &DetachError| error.hint.clone()),
+    ];
+    hints.into_iter().flatten().next()
+}
+
+fn known<E: Error + 'static>(
+    error: &(dyn Error + 'static),
+    hint: impl Fn(&E) -> Option<String>,
+) -> Option<String> {
+    error.downcast_ref().and_then(hint)
+}
+
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Failure {
         let error: &(dyn Error + 'static) = &error;
@@ -92,9 +126,11 @@ impl<E: Error + 'static> From<E> for Failure {
             return Failure::new("").status(0);
         }
         let mut failure = Failure::new(error);
+        failure.hint = hint_of(error);
         let mut cause = error.source();
         while let Some(error) = cause {
             failure.causes.push(error.to_string());
+            failure.hint = failure.hint.or_else(|| hint_of(error));
             cause = error.source();
         }
         failure
@@ -139,6 +175,19 @@ mod tests {
              in string\nhint: write a number"
         );
         assert_eq!(failure.status, TOOL_FAILED);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot go on")]
+    struct Above(#[source] RemoteError);
+
+    #[test]
+    fn the_hint_of_an_error_or_of_its_cause_is_found() {
+        let failure = Failure::from(RemoteError::NoHost);
+        assert_eq!(failure.hint, RemoteError::NoHost.hint());
+        assert!(failure.hint.is_some());
+        assert_eq!(Failure::from(Above(RemoteError::NoHost)).hint, failure.hint);
+        assert_eq!(outer().hint, None);
     }
 
     #[test]

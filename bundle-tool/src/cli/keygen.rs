@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::signing::{KeyError, PrivateKey};
+use crate::signing::PrivateKey;
 use crate::ui::Ui;
 
 /// Make a pair of keys for signing what is packed
@@ -23,17 +23,11 @@ pub(super) struct Keygen {
 impl Keygen {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let key = PrivateKey::generate()?;
-        let [secret, public] = key.write_pair(&self.name).map_err(key_failure)?;
+        let [secret, public] = key.write_pair(&self.name)?;
         ui.status(
             "Generated",
             format_args!("{} and {}", secret.display(), public.display()),
         );
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// A key that cannot be used, with what to do about it.
-pub(super) fn key_failure(error: KeyError) -> Failure {
-    let hint = error.hint();
-    Failure::from(error).maybe_hint(hint)
 }

@@ -77,10 +77,7 @@ impl MachineOptions {
             (Err(ProjectError::NotFound(_)), Some(kernel)) => {
                 Plan::of_kernel(self, &kernel, image.as_deref())
             }
-            (Err(error), _) => {
-                let hint = error.hint();
-                Err(Failure::from(error).maybe_hint(hint))
-            }
+            (Err(error), _) => Err(error.into()),
         }
     }
 

@@ -2,14 +2,8 @@
 //! and `trace`.
 
 use super::Failure;
-use crate::machines::{Entry, Machines, MachinesError, Phase};
+use crate::machines::{Entry, Machines, Phase};
 use crate::ui::Ui;
-
-/// The error with its hint.
-pub(super) fn failure(error: MachinesError) -> Failure {
-    let hint = error.hint();
-    Failure::from(error).maybe_hint(hint)
-}
 
 /// The machines of the project or the user.
 pub(super) fn machines() -> Result<Machines, Failure> {
@@ -19,7 +13,7 @@ pub(super) fn machines() -> Result<Machines, Failure> {
 
 /// Every machine; says which states cannot be read.
 pub(super) fn all(machines: &Machines, ui: &Ui) -> Result<Vec<Entry>, Failure> {
-    let (entries, problems) = machines.list().map_err(failure)?;
+    let (entries, problems) = machines.list()?;
     for problem in problems {
         let hint = problem.hint().unwrap_or_default();
         ui.warn(format_args!("{problem} ({hint})"));
@@ -29,7 +23,7 @@ pub(super) fn all(machines: &Machines, ui: &Ui) -> Result<Vec<Entry>, Failure> {
 
 /// The machine called `name`.
 pub(super) fn one(machines: &Machines, name: &str) -> Result<Entry, Failure> {
-    machines.find(name).map_err(failure)
+    Ok(machines.find(name)?)
 }
 
 /// The named machine, or without a name the only one that runs.

@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::Failure;
 use super::build::project;
-use super::keygen::key_failure;
 use crate::image::{self, ImageError, Shape};
 use crate::kernel_file::KernelError;
 use crate::manifest::Language;
@@ -42,12 +41,7 @@ pub(super) struct Pack {
 impl Pack {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let project = project()?;
-        let key = self
-            .sign
-            .as_deref()
-            .map(PrivateKey::read)
-            .transpose()
-            .map_err(key_failure)?;
+        let key = self.sign.as_deref().map(PrivateKey::read).transpose()?;
         let in_guest = project.manifest.project.language != Language::Python;
         let built = [(project.bundle(), true), (project.kernel(), in_guest)];
         if let Some((absent, _)) = built

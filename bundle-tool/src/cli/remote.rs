@@ -9,7 +9,7 @@ use super::Failure;
 use crate::manifest::Language;
 use crate::project::{Project, ProjectError};
 use crate::remote::{
-    Mutagen, PortForward, Remote as Machine, RemoteError, Rsync, Session, Settings, Setup, Terminal,
+    Mutagen, PortForward, Remote as Machine, Rsync, Session, Settings, Setup, Terminal,
 };
 use crate::ui::{Amount, Ui};
 
@@ -136,12 +136,12 @@ impl Place {
             Some(project) => project.root().to_path_buf(),
             None => std::env::current_dir()?,
         };
-        let settings = Settings::of_project(&folder).map_err(failed)?;
+        let settings = Settings::of_project(&folder)?;
         let name = match &project {
             Some(project) => Path::new(project.name()),
             None => folder.file_name().map_or(Path::new("project"), Path::new),
         };
-        let machine = Machine::new(settings, name).map_err(failed)?;
+        let machine = Machine::new(settings, name)?;
         Ok(Place {
             folder,
             project,
@@ -150,12 +150,8 @@ impl Place {
     }
 
     fn project(&self) -> Result<&Project, Failure> {
-        let missing = || {
-            let error = ProjectError::NotFound(self.folder.clone());
-            let hint = error.hint();
-            Failure::from(error).maybe_hint(hint)
-        };
-        self.project.as_ref().ok_or_else(missing)
+        let missing = || ProjectError::NotFound(self.folder.clone());
+        Ok(self.project.as_ref().ok_or_else(missing)?)
     }
 
     fn mutagen(&self) -> Option<Mutagen<'_>> {
@@ -167,7 +163,7 @@ impl Place {
         let Some(mutagen) = self.mutagen() else {
             return Ok(None);
         };
-        let running = mutagen.is_running().map_err(failed)?;
+        let running = mutagen.is_running()?;
         Ok(running.then_some(mutagen))
     }
 
@@ -205,8 +201,8 @@ impl Place {
     }
 
     fn run_in(&self, session: &Session<'_>, words: &[String], ui: &Ui) -> Result<u8, Failure> {
-        ui.detail(session.command_line(words).map_err(failed)?);
-        session.run(words).map_err(failed)
+        ui.detail(session.command_line(words)?);
+        Ok(session.run(words)?)
     }
 
     // --- the project's files ---
@@ -216,7 +212,7 @@ impl Place {
         self.project()?;
         match (there.no_sync, self.running()?) {
             (true, _) => Ok(()),
-            (false, Some(mutagen)) => mutagen.flush().map_err(failed),
+            (false, Some(mutagen)) => Ok(mutagen.flush()?),
             (false, None) => self.copy(ui),
         }
     }
@@ -228,9 +224,7 @@ impl Place {
             format_args!("the project to {to}"),
             Amount::Unknown,
         );
-        Rsync::new(&self.machine, &self.folder)
-            .copy()
-            .map_err(failed)?;
+        Rsync::new(&self.machine, &self.folder).copy()?;
         copying.finish("Copied", format_args!("the project to {to}"));
         Ok(())
     }
@@ -242,11 +236,11 @@ impl Place {
             ui.say("Mutagen is not installed: build, test and run copy what has changed before they start");
             return Ok(0);
         };
-        if mutagen.is_running().map_err(failed)? {
+        if mutagen.is_running()? {
             ui.say("Mutagen keeps both sides the same already");
             return Ok(0);
         }
-        mutagen.start().map_err(failed)?;
+        mutagen.start()?;
         ui.status(
             "Started",
             format_args!("keeping {} the same on both sides", self.folder.display()),
@@ -257,13 +251,11 @@ impl Place {
     fn sync_status(&self, json: bool, ui: &Ui) -> Result<u8, Failure> {
         self.project()?;
         if let Some(mutagen) = self.running()? {
-            let says = mutagen.status().map_err(failed)?;
+            let says = mutagen.status()?;
             let document = serde_json::json!({ "by": "mutagen", "status": says });
             return show(json, &document, &says, ui);
         }
-        let differences = Rsync::new(&self.machine, &self.folder)
-            .differences()
-            .map_err(failed)?;
+        let differences = Rsync::new(&self.machine, &self.folder).differences()?;
         let document = serde_json::json!({ "by": "rsync", "differs": differences });
         let lines: String = differences.iter().map(|name| format!("{name}\n")).collect();
         if differences.is_empty() {
@@ -276,7 +268,7 @@ impl Place {
         self.project()?;
         match self.running()? {
             Some(mutagen) => {
-                mutagen.stop().map_err(failed)?;
+                mutagen.stop()?;
                 ui.status("Stopped", "keeping both sides the same; the files stay");
             }
             None => ui.say("nothing keeps both sides the same"),
@@ -289,15 +281,11 @@ impl Place {
     fn setup(&self, dry_run: bool, ui: &Ui) -> Result<ExitCode, Failure> {
         let setup = Setup::new(&self.machine);
         self.install(&setup, ui)?;
-        let before = setup.report().map_err(failed)?;
+        let before = setup.report()?;
         for (name, command) in before.commands() {
             fix(&setup, name, command, dry_run, ui)?;
         }
-        let report = if dry_run {
-            before
-        } else {
-            setup.report().map_err(failed)?
-        };
+        let report = if dry_run { before } else { setup.report()? };
         super::doctor::show(&report, false, ui)
     }
 
@@ -307,14 +295,14 @@ impl Place {
             let words = "this program does not run there; the one there is used";
             ui.warn(format_args!("{host}: {words}"));
         };
-        let Some((mut program, length)) = setup.program().map_err(failed)? else {
+        let Some((mut program, length)) = setup.program()? else {
             unusable();
             return Ok(());
         };
         let words = format!("ukernel on {host}");
         let installing = ui.progress("Installing", words, Amount::Bytes(length));
         let version = setup.install(&mut program, |count| installing.advance(count));
-        match version.map_err(failed)? {
+        match version? {
             Some(version) => installing.finish("Installed", format_args!("{version} on {host}")),
             None => unusable(),
         }
@@ -335,7 +323,7 @@ fn fix(
         return Ok(());
     }
     ui.status("Running", command);
-    let status = setup.fix(command).map_err(failed)?;
+    let status = setup.fix(command)?;
     if status != 0 {
         ui.warn(format_args!(
             "{name}: the command ended with status {status}; run it there yourself"
@@ -374,9 +362,4 @@ fn after(first: &[&str], rest: Vec<String>) -> Vec<String> {
         .map(|word| String::from(*word))
         .chain(rest)
         .collect()
-}
-
-fn failed(error: RemoteError) -> Failure {
-    let hint = error.hint();
-    Failure::from(error).maybe_hint(hint)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::named::{failure, is_running, machines};
+use super::named::{is_running, machines};
 use super::stop::kill;
 use crate::machines::{Machines, MachinesError};
 use crate::ui::Ui;
@@ -56,7 +56,7 @@ fn remove(machines: &Machines, name: &str, force: bool) -> Result<(), Failure> {
         }
         // One whose state cannot be read can be removed all the same.
         Ok(_) | Err(MachinesError::Damaged { .. } | MachinesError::Unknown(_)) => {}
-        Err(error) => return Err(failure(error)),
+        Err(error) => return Err(error.into()),
     }
-    machines.remove(name).map_err(failure)
+    Ok(machines.remove(name)?)
 }

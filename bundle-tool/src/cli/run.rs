@@ -135,10 +135,7 @@ impl Run {
         let started = order.start(&machines, move |line| show(line, &symbols, &words));
         let supervised = started.map_err(|error| match error {
             SuperviseError::Start(error) => failure(&plan, error),
-            error => {
-                let hint = error.hint();
-                Failure::from(error).maybe_hint(hint)
-            }
+            error => error.into(),
         })?;
         ui.say(format_args!("machine {}", supervised.state().name));
         self.attend(supervised.machine(), &ctrl_c, ui);
@@ -215,10 +212,7 @@ impl Run {
 fn detach(machines: &Machines, order: Order, ui: &Ui) -> Result<ExitCode, Failure> {
     let mut supervisor = Process::new(std::env::current_exe()?);
     supervisor.args(["--quiet", super::supervise::NAME]);
-    let detached = machines::start_detached(machines, order, supervisor).map_err(|error| {
-        let hint = error.hint.clone();
-        Failure::from(error).maybe_hint(hint)
-    })?;
+    let detached = machines::start_detached(machines, order, supervisor)?;
     print_addresses(&detached.state.ports, ui);
     ui.print(format_args!("{}\n", detached.state.name))?;
     Ok(ExitCode::SUCCESS)
@@ -234,6 +228,5 @@ fn failure(plan: &Plan, error: StartError) -> Failure {
         |forward: &crate::machine::Forward| taken == Some((forward.protocol, forward.host_port));
     let variable = plan.variable_of(is_taken);
     let advice = |name| format!("set {name} to another port, or to 0 for any free one");
-    let hint = variable.map(advice).or_else(|| error.hint());
-    Failure::from(error).maybe_hint(hint)
+    Failure::from(error).maybe_hint(variable.map(advice))
 }

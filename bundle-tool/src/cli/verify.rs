@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::Failure;
 use super::build::project;
-use super::keygen::key_failure;
 use crate::image::{self, ImageError};
 use crate::project::Project;
 use crate::signing::PublicKey;
@@ -32,12 +31,7 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let key = self
-            .key
-            .as_deref()
-            .map(PublicKey::read)
-            .transpose()
-            .map_err(key_failure)?;
+        let key = self.key.as_deref().map(PublicKey::read).transpose()?;
         let file = packed_file(self.file)?;
         let verified = verify(&file)?;
         let signer = match &key {
