@@ -130,6 +130,10 @@ impl Pollable for Adopted {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
         self.descriptor.poll(interest, cx)
     }
+
+    fn rearm(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+        self.descriptor.rearm(interest, cx)
+    }
 }
 
 /// What the interface calls an error of Linux.

@@ -127,6 +127,16 @@ pub trait Pollable {
     /// the waker of `cx` is registered and woken once it might; registering again replaces what the
     /// same waker registered before. Bits beyond `interest` may be reported too.
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness;
+
+    /// Of an object that was found ready: has the waker of `cx` woken when it is found to be so again, even if it has been
+    /// ready all along, and says whether the object can do that. `false`: whoever wants to know has to poll.
+    ///
+    /// For objects of a system that tells readiness by levels and again each time it is asked, as `epoll` does: a set of
+    /// many need not ask each member first.
+    fn rearm(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+        let _ = (interest, cx);
+        false
+    }
 }
 
 #[cfg(test)]

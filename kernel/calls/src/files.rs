@@ -80,6 +80,10 @@ impl Pollable for OpenFile {
     fn poll_readiness(&self, interest: Interest, cx: &mut Context<'_>) -> Readiness {
         self.file.poll_readiness(interest, cx)
     }
+
+    fn rearm(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+        self.file.rearm(interest, cx)
+    }
 }
 
 impl Task {

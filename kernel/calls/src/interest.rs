@@ -2,7 +2,8 @@
 //!
 //! Each member has a waker of its own, which puts it into the set's queue and wakes who waits for the set. A wait looks
 //! at what is queued and at nothing else. A member that is found ready stays queued, because readiness is
-//! level-triggered; one that is not has left its waker with the object.
+//! level-triggered, unless its object says again that it is ready, as descriptors of Linux do; one that is not has left
+//! its waker with the object.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -153,8 +154,9 @@ impl Set {
         Ok(())
     }
 
-    /// Looks at one member. `None`: it is not ready, and will say when it might be, or it is gone.
-    fn look(&self, node: &Arc<Node>) -> Option<IoEvent> {
+    /// Looks at one member, for who is told of it or `only_asks` whether there is one. `None`: it is not ready, and will say
+    /// when it might be, or it is gone. Else what it is ready for, and whether it will say when it is so again.
+    fn look(&self, node: &Arc<Node>, only_asks: bool) -> Option<(IoEvent, bool)> {
         let mut members = self.members.borrow_mut();
         let member = members.get_mut(&node.handle)?;
         if !Arc::ptr_eq(&member.node, node) {
@@ -167,41 +169,56 @@ impl Set {
         let mut cx = Context::from_waker(&member.waker);
         let readiness = member.entry.poll(member.interest, &mut cx);
         let ready = asked_for(readiness.unwrap_or_default(), member.interest);
-        (!ready.is_empty()).then(|| IoEvent {
-            handle: node.handle,
-            events: ready.bits(),
-            reserved: member.token,
+        (!ready.is_empty()).then(|| {
+            let event = IoEvent {
+                handle: node.handle,
+                events: ready.bits(),
+                reserved: member.token,
+            };
+            let says_again = !only_asks && member.entry.rearm(member.interest, &mut cx);
+            (event, says_again)
         })
     }
 
-    /// Hands each ready member to `take` until it takes no more; registers `cx` where there was none. Says whether there
+    /// Hands ready members to `take`, at most `room`, which may be 0; registers `cx` where there was none. Says whether there
     /// was one, and at how many members it looked.
-    fn poll(&self, cx: &mut Context<'_>, mut take: impl FnMut(IoEvent) -> bool) -> (bool, u64) {
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut take: impl FnMut(IoEvent),
+    ) -> (bool, u64) {
         let mut found = self.found.borrow_mut();
         // What is queued meanwhile is for the next look: an object may wake its waiter whenever it is asked.
-        let mut looks = 0;
+        let (mut looks, mut ready) = (0, 0);
         for _ in 0..self.queue.queued() {
             let Some(node) = self.queue.next() else {
                 break;
             };
             node.queued.store(false, Ordering::Release);
             looks += 1;
-            if let Some(event) = self.look(&node) {
+            let Some((event, says_again)) = self.look(&node, room == 0) else {
+                continue;
+            };
+            if !says_again {
                 found.push(node);
-                if !take(event) {
-                    break;
-                }
+            }
+            if room > 0 {
+                take(event);
+            }
+            ready += 1;
+            if ready >= room {
+                break;
             }
         }
-        let any = !found.is_empty();
         // Readiness is level-triggered: they are looked at again next time, behind those that had no room.
         for node in found.drain(..) {
             node.enqueue(&self.queue);
         }
-        if !any {
+        if ready == 0 {
             self.wait(cx);
         }
-        (any, looks)
+        (ready > 0, looks)
     }
 
     fn wait(&self, cx: &Context<'_>) {
@@ -215,7 +232,7 @@ impl Set {
 /// A set is readable while one of its members is ready.
 impl Pollable for Set {
     fn poll_readiness(&self, _: Interest, cx: &mut Context<'_>) -> Readiness {
-        if self.poll(cx, |_| false).0 {
+        if self.poll(cx, 0, |_| {}).0 {
             Readiness::READABLE
         } else {
             Readiness::EMPTY
@@ -279,10 +296,9 @@ impl Task {
                 return Poll::Ready(Err(Error::Closed.into()));
             }
             let mut count = 0;
-            let (found, looks) = set.poll(cx, |event| {
+            let (found, looks) = set.poll(cx, events.len() as usize, |event| {
                 events.put(count, event);
                 count += 1;
-                count < events.len()
             });
             let total = &self.program().member_looks;
             total.set(total.get() + looks);
@@ -337,7 +353,7 @@ mod tests {
         let (set, signal) = set();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(
-            !set.poll(&mut cx, |_| true).0,
+            !set.poll(&mut cx, 1, |_| {}).0,
             "the signal has its waker now"
         );
         let node = Arc::downgrade(&set.members.borrow().values().next().unwrap().node);

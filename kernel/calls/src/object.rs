@@ -136,6 +136,17 @@ impl Entry {
         Some(ready)
     }
 
+    /// Has the waker woken when it is found ready again, or closed; `false`: it has to be asked.
+    pub(crate) fn rearm(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+        let object = self.object.borrow();
+        let pollable = object.as_ref().and_then(Object::pollable);
+        let rearmed = pollable.is_some_and(|object| object.rearm(interest, cx));
+        if rearmed {
+            self.on_close(cx);
+        }
+        rearmed
+    }
+
     /// Keeps a direction for one waiter, until what is returned is dropped. `None`: somebody has it.
     pub(crate) fn occupy(self: &Rc<Entry>, direction: Direction) -> Option<Occupied> {
         let flag = self.flag(direction);
