@@ -246,7 +246,7 @@ impl Descriptor {
 
     /// Has the waker woken by the next look that finds it ready, as it may be now. Not where epoll says nothing of it.
     pub(crate) fn rearm(&self, wanted: Interest, cx: &mut Context<'_>) -> bool {
-        let is_watched = self.armed.get() != Armed::Never && !self.is_lost.get();
+        let is_watched = self.armed.get() != Armed::Never;
         if is_watched {
             self.wait(wanted, cx);
         }

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import measure
 import plots
+from awake import processors_awake
 from loops import LOOPS, WITHOUT_NATIVE
 from measure import ROOT, Row
 
@@ -135,7 +136,9 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "python.json"
     if not options.draw:
-        path.write_text(json.dumps(everything(options), indent=1) + "\n")
+        with processors_awake():
+            found = everything(options)
+        path.write_text(json.dumps(found, indent=1) + "\n")
     found = json.loads(path.read_text())
     plots.draw(found, OUT)
     print(plots.tables(found))

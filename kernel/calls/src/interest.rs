@@ -154,9 +154,9 @@ impl Set {
         Ok(())
     }
 
-    /// Looks at one member, for who is told of it or `only_asks` whether there is one. `None`: it is not ready, and will say
-    /// when it might be, or it is gone. Else what it is ready for, and whether it will say when it is so again.
-    fn look(&self, node: &Arc<Node>, only_asks: bool) -> Option<(IoEvent, bool)> {
+    /// Looks at one member. `None`: it is not ready, and will say when it might be, or it is gone. Else what it is ready for,
+    /// and whether it will say when it is so again.
+    fn look(&self, node: &Arc<Node>) -> Option<(IoEvent, bool)> {
         let mut members = self.members.borrow_mut();
         let member = members.get_mut(&node.handle)?;
         if !Arc::ptr_eq(&member.node, node) {
@@ -175,8 +175,7 @@ impl Set {
                 events: ready.bits(),
                 reserved: member.token,
             };
-            let says_again = !only_asks && member.entry.rearm(member.interest, &mut cx);
-            (event, says_again)
+            (event, member.entry.rearm(member.interest, &mut cx))
         })
     }
 
@@ -197,7 +196,7 @@ impl Set {
             };
             node.queued.store(false, Ordering::Release);
             looks += 1;
-            let Some((event, says_again)) = self.look(&node, room == 0) else {
+            let Some((event, says_again)) = self.look(&node) else {
                 continue;
             };
             if !says_again {
