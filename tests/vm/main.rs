@@ -20,6 +20,7 @@ mod http;
 mod interrupts;
 mod launch;
 mod lifecycle;
+mod machines;
 mod memory;
 mod network;
 mod packed;
