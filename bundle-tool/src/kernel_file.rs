@@ -116,6 +116,14 @@ pub fn carried(kernel: &[u8]) -> Option<&[u8]> {
     bundle::Verifier::recognizes(bytes.first_chunk()?).then_some(bytes)
 }
 
+/// Whether a kernel's workload asks for a bundle; `None`: the file does not tell, as one without symbols.
+pub fn asks_for_bundle(kernel: &[u8]) -> Option<bool> {
+    let file = object::File::parse(kernel).ok()?;
+    let mut symbols = file.symbols().peekable();
+    symbols.peek()?;
+    Some(symbols.any(|symbol| symbol.name() == Ok(WORDS)))
+}
+
 /// Where the two words are in the file.
 fn words(kernel: &[u8], segments: &[Segment]) -> Result<Range<usize>, KernelError> {
     let file = object::File::parse(kernel).map_err(|_| KernelError::Malformed)?;

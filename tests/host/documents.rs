@@ -145,6 +145,7 @@ fn paths_that_the_documents_name_exist() {
         "tests/abi/README.md",
         "adapter/python/README.md",
         "docs/bundle.md",
+        "docs/firecracker-integration.md",
         "docs/python-adapter.md",
         "docs/remote.md",
     ] {

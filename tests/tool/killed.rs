@@ -22,7 +22,11 @@ const STEP: Duration = Duration::from_millis(3);
 
 /// Runs a command again and again, each time killed a little later, until it gets to its end. `check` sees what each has
 /// left. Returns how many were killed.
-fn kill_everywhere(command: impl Fn() -> Command, step: Duration, mut check: impl FnMut()) -> u32 {
+pub(crate) fn kill_everywhere(
+    command: impl Fn() -> Command,
+    step: Duration,
+    mut check: impl FnMut(),
+) -> u32 {
     let mut killed = 0;
     loop {
         let child = SharedChild::spawn(

@@ -10,6 +10,7 @@ use super::Failure;
 use super::failure::USAGE;
 use super::machine_options::MachineOptions;
 use super::publish::Publish;
+use crate::kernel_file;
 use crate::machine::{Disk, Forward, Nic, VmConfig};
 use crate::machines::{MAX_NAME, Settings};
 use crate::manifest::{Language, NetBackend, RunTable, VmmName};
@@ -71,6 +72,7 @@ impl Plan {
             return Err(Failure::new(what).hint("`ukernel adapter` runs this one on Linux"));
         }
         let pair = Pair::of(project, kernel, image)?;
+        warn_of_deaf(&pair.symbols, ui);
         let run = &project.manifest.run;
         let mut config = VmConfig::new(&pair.kernel).memory_mib(run.memory_mb.get());
         config.vcpus = run.vcpu.get();
@@ -166,6 +168,17 @@ impl Plan {
             *path = std::path::absolute(&*path)?;
         }
         Ok(())
+    }
+}
+
+/// Says so where settings do not reach a program, as far as the file tells.
+fn warn_of_deaf(kernel: &Path, ui: &Ui) {
+    let kernel = std::fs::read(kernel).unwrap_or_default();
+    if kernel_file::asks_for_bundle(&kernel) == Some(false) {
+        ui.warn(
+            "the program asks for no bundle: settings, variables, arguments and files of the project do not reach it \
+             (#[ukernel::main(bundle)] asks for one)",
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ukernel stop`: asks machines to end, and sees to it that they do.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ fn stop(entry: &Entry, patience: Duration, ui: &Ui) -> Result<(), Failure> {
     }
     let mut connection = match Connection::open(&entry.state) {
         Ok(connection) => connection,
-        Err(error) => return kill_supervisor(entry, &error),
+        Err(error) => return stop_supervisor(entry, patience, &error),
     };
     match connection.ask(Command::Stop) {
         Ok(()) => {}
@@ -82,8 +83,17 @@ pub(super) fn kill(entry: &Entry) -> Result<(), Failure> {
     }
 }
 
+/// A machine that is just being started, or whose socket somebody has removed, is asked by a signal.
+fn stop_supervisor(entry: &Entry, patience: Duration, reason: &dyn Display) -> Result<(), Failure> {
+    let supervisor = &entry.state.supervisor;
+    if supervisor.terminate() && supervisor.ended_within(patience) {
+        return Ok(());
+    }
+    kill_supervisor(entry, reason)
+}
+
 /// The last resort: the VMM dies with its supervisor. Only this very process is ever signalled.
-fn kill_supervisor(entry: &Entry, reason: &dyn std::fmt::Display) -> Result<(), Failure> {
+fn kill_supervisor(entry: &Entry, reason: &dyn Display) -> Result<(), Failure> {
     let supervisor = &entry.state.supervisor;
     if supervisor.kill() || !supervisor.is_alive() {
         return Ok(());

@@ -2,7 +2,12 @@
 //! nothing, as the system gives it again.
 
 use std::fs;
+use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -47,25 +52,45 @@ impl ProcessId {
 
     /// Kills this very process, if it still runs. Whether it was killed.
     pub fn kill(&self) -> bool {
+        self.signal(Signal::KILL)
+    }
+
+    /// Sends this very process SIGTERM, if it still runs. Whether it was sent.
+    pub fn terminate(&self) -> bool {
+        self.signal(Signal::TERM)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn signal(&self, signal: Signal) -> bool {
+        self.open()
+            .is_some_and(|process| rustix::process::pidfd_send_signal(process, signal).is_ok())
+    }
+
+    /// Where a process cannot be held on to, none is signalled.
+    #[cfg(not(target_os = "linux"))]
+    fn signal(&self, _: Signal) -> bool {
+        false
+    }
+
+    /// Waits for the end of this very process for a while. Whether it has ended.
+    pub fn ended_within(&self, span: Duration) -> bool {
         #[cfg(target_os = "linux")]
-        {
-            use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
-            let Some(pid) = raw(self.pid) else {
-                return false;
-            };
-            // What was opened stays the same process, whoever gets the number later; then it is compared.
-            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
-                return false;
-            };
-            self.start.is_some()
-                && self.is_alive()
-                && pidfd_send_signal(process, Signal::KILL).is_ok()
+        if let (Some(process), Ok(limit)) = (self.open(), Timespec::try_from(span)) {
+            let mut ended = [PollFd::new(&process, PollFlags::IN)];
+            let count = retry_on_intr(|| poll(&mut ended, Some(&limit)));
+            return count.is_ok_and(|count| count > 0);
         }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = Signal::KILL;
-            false
-        }
+        let _ = span;
+        !self.is_alive()
+    }
+
+    /// Holds on to this very process: what was opened stays the same one, whoever gets the number later. Then it is
+    /// compared.
+    #[cfg(target_os = "linux")]
+    fn open(&self) -> Option<std::os::fd::OwnedFd> {
+        use rustix::process::{PidfdFlags, pidfd_open};
+        let process = pidfd_open(raw(self.pid)?, PidfdFlags::empty()).ok()?;
+        (self.start.is_some() && self.is_alive()).then_some(process)
     }
 }
 
@@ -122,10 +147,13 @@ mod tests {
         other_boot.boot = Some("another".into());
         for stale in [before, other_boot] {
             assert!(!stale.is_alive());
-            assert!(!stale.kill());
+            assert!(!stale.kill() && !stale.terminate());
+            assert!(stale.ended_within(Duration::from_secs(10)), "it has");
         }
         assert!(child.try_wait().unwrap().is_none(), "it still runs");
+        assert!(!now.ended_within(Duration::ZERO));
         assert!(now.kill());
+        assert!(now.ended_within(Duration::from_secs(10)));
         child.wait().unwrap();
         assert!(!now.is_alive() && !now.kill());
     }

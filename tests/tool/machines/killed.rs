@@ -1,14 +1,17 @@
 //! What is left of a machine when a process of its is killed as by `kill -9`, and what the next command makes of it.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Host, project};
 use crate::fake::Fake;
+use crate::killed::kill_everywhere;
 
 #[test]
 fn a_killed_supervisor_takes_its_machine_along_and_the_next_command_sees_it() {
@@ -106,4 +109,71 @@ fn a_supervisor_that_is_killed_while_it_starts_a_machine_leaves_no_secrets() {
     child.wait().unwrap();
     assert_eq!(host.look("web")["end"]["kind"], "died");
     assert!(!secrets.exists());
+}
+
+/// As whoever cleans temporary files may do.
+#[test]
+fn a_machine_whose_socket_was_removed_is_asked_to_stop_by_a_signal() {
+    let host = Host::new();
+    host.start(&["--name", "web"]);
+    let state = fs::read_to_string(host.machines().join("web/state.json")).unwrap();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    fs::remove_file(PathBuf::from(state["scratch"].as_str().unwrap()).join("control")).unwrap();
+    assert_eq!(host.run(&["stop", "web"]).data(), "web\n");
+    let end = &host.look("web")["end"];
+    assert_eq!(
+        (&end["kind"], &end["status"]),
+        (&"exited".into(), &0.into())
+    );
+}
+
+/// Between one kill and the next.
+const STEP: Duration = Duration::from_millis(1);
+
+/// The one that types `run --detach` is killed, and whoever it has started, as long as they are one group.
+#[test]
+fn a_killed_start_leaves_no_machine_or_a_whole_one() {
+    let host = Host::new();
+    let count = Cell::new(0);
+    let start = || {
+        count.set(count.get() + 1);
+        host.run_command(&["--detach", "--name", &format!("web-{}", count.get())])
+    };
+    let check = || {
+        let listed = host.run(&["ps", "--all", "--json"]);
+        assert_eq!((listed.status, listed.words.as_str()), (Some(0), ""));
+        let machines: Value = serde_json::from_str(&listed.output).unwrap();
+        for machine in machines.as_array().unwrap() {
+            let log = host.run(&["logs", machine["name"].as_str().unwrap()]);
+            assert_eq!(log.status, Some(0), "{machine}: {}", log.words);
+        }
+    };
+    let killed = kill_everywhere(start, STEP, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    let last = format!("web-{}", count.get());
+    assert_eq!(host.run(&["stop", &last]).data(), format!("{last}\n"));
+}
+
+#[test]
+fn a_killed_rm_leaves_all_of_a_machine_or_nothing() {
+    let host = Host::new();
+    let make = || {
+        host.start(&["--name", "web"]);
+        host.run(&["stop", "web"]).data();
+    };
+    make();
+    let check = || {
+        let log = host.run(&["logs", "web"]);
+        match log.status {
+            Some(0) => assert!(log.output.ends_with("exit status=0\n"), "{}", log.output),
+            _ => {
+                assert!(log.words.contains("no machine 'web'"), "{}", log.words);
+                make();
+            }
+        }
+    };
+    let step = STEP / 4;
+    let killed = kill_everywhere(|| host.tool(&["rm", "web"]), step, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    assert_eq!(fs::read_dir(host.machines()).unwrap().count(), 0);
 }

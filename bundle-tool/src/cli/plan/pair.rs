@@ -76,11 +76,7 @@ fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = relative(file, project);
                 let what = format!("there is no {} yet", file.display());
-                let commands = match project.kernel().is_file() {
-                    true => "ukernel pack",
-                    false => "ukernel build && ukernel pack",
-                };
-                return Err(Failure::new(what).hint(format_args!("make it: {commands}")));
+                return Err(Failure::new(what).hint(how_to_make_it(project)));
             }
             Err(error) => {
                 return Err(
@@ -103,6 +99,22 @@ fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
     let newer = relative(&newer, project);
     let what = format!("{} is newer than what is in dist/", newer.display());
     Err(Failure::new(what).hint(format_args!("make that anew: {commands}")))
+}
+
+fn how_to_make_it(project: &Project) -> String {
+    let whole = project.dist().join(format!("{}.elf", project.name()));
+    if whole.is_file() {
+        let whole = relative(&whole, project);
+        return format!(
+            "boot the one file: ukernel run --kernel {}",
+            whole.display()
+        );
+    }
+    let commands = match project.kernel().is_file() {
+        true => "ukernel pack",
+        false => "ukernel build && ukernel pack",
+    };
+    format!("make it: {commands}")
 }
 
 fn modified(file: &Path) -> io::Result<SystemTime> {
@@ -244,6 +256,13 @@ mod tests {
         let error = folder.pair().err().unwrap();
         assert!(error.contains("no dist/demo.img"), "{error}");
         assert!(error.contains("make it: ukernel pack"), "{error}");
+        folder.put("dist/demo.elf", "", 30);
+        let error = folder.pair().err().unwrap();
+        assert!(
+            error.contains("ukernel run --kernel dist/demo.elf"),
+            "{error}"
+        );
+        fs::remove_file(folder.0.path().join("dist/demo.elf")).unwrap();
         fs::remove_file(folder.0.path().join("build/vmlinux")).unwrap();
         let error = folder.pair().err().unwrap();
         assert!(error.contains("ukernel build && ukernel pack"), "{error}");
