@@ -2,13 +2,13 @@
 //! system calls an echo, the least that a client can do, so that a server of any kind is what limits.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{Seen, exchange};
 
 /// Echoes `size` bytes on each of so many connections, one after the other and over and over. What was answered during
-/// `warm_up`, at first, is not counted. `idle` more connections stay silent.
+/// `warm_up`, at first, is not counted. `idle` more connections have had their echo before that, and stay silent.
 pub(crate) fn echo(
     address: SocketAddr,
     connections: usize,
@@ -19,8 +19,14 @@ pub(crate) fn echo(
 ) -> io::Result<Seen> {
     let message = vec![0x5a; size];
     let mut answer = vec![0; size];
-    let idle: Result<Vec<_>, _> = (0..idle).map(|_| exchange::connect(address)).collect();
-    let _idle = idle?;
+    // A server that is still accepting is not measured.
+    let mut once = || -> io::Result<TcpStream> {
+        let mut stream = exchange::connect(address)?;
+        stream.write_all(&message)?;
+        stream.read_exact(&mut answer)?;
+        Ok(stream)
+    };
+    let _idle = (0..idle).map(|_| once()).collect::<io::Result<Vec<_>>>()?;
     let mut streams = Vec::new();
     for _ in 0..connections {
         streams.push((exchange::connect(address)?, Instant::now()));

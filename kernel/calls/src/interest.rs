@@ -167,15 +167,15 @@ impl Set {
             return None;
         }
         let mut cx = Context::from_waker(&member.waker);
-        let readiness = member.entry.poll(member.interest, &mut cx);
-        let ready = asked_for(readiness.unwrap_or_default(), member.interest);
+        let (ready, says_again) = member.entry.poll_level(member.interest, &mut cx);
+        let ready = asked_for(ready, member.interest);
         (!ready.is_empty()).then(|| {
             let event = IoEvent {
                 handle: node.handle,
                 events: ready.bits(),
                 reserved: member.token,
             };
-            (event, member.entry.rearm(member.interest, &mut cx))
+            (event, says_again)
         })
     }
 

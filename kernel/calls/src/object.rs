@@ -136,15 +136,19 @@ impl Entry {
         Some(ready)
     }
 
-    /// Has the waker woken when it is found ready again, or closed; `false`: it has to be asked.
-    pub(crate) fn rearm(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+    /// The same for who asks again and again: also whether the waker is woken when it is found ready, though it may be so
+    /// now. A closed one, and what cannot be waited for, is never ready.
+    pub(crate) fn poll_level(&self, interest: Interest, cx: &mut Context<'_>) -> (Readiness, bool) {
         let object = self.object.borrow();
-        let pollable = object.as_ref().and_then(Object::pollable);
-        let rearmed = pollable.is_some_and(|object| object.rearm(interest, cx));
-        if rearmed {
+        let Some(pollable) = object.as_ref().and_then(Object::pollable) else {
+            return (Readiness::EMPTY, false);
+        };
+        let ready = pollable.poll_readiness(interest, cx);
+        let is_told = !ready.answers(interest) || pollable.rearm(interest, cx);
+        if is_told {
             self.on_close(cx);
         }
-        rearmed
+        (ready, is_told)
     }
 
     /// Keeps a direction for one waiter, until what is returned is dropped. `None`: somebody has it.
