@@ -14,8 +14,8 @@ export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-strict-provenance -Zmiri-disable-is
 # Miri is some hundred times slower; the many cases run natively.
 export PROPTEST_CASES="${PROPTEST_CASES:-4}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri"
-# All of the reactor's tests: they are where its tasks, wakers and queues are used. Not `trace`, which has no unsafe code and
-# whose tests fill its ring again and again.
+# All of the reactor's tests: they are where its tasks, wakers and queues are used. Not `trace` and `bundle`, which have no
+# unsafe code: the tests of one fill its ring again and again, those of the other flip every bit of an archive.
 rustup run nightly cargo miri test --quiet -p reactor --lib --tests
 rustup run nightly cargo miri test --quiet -p netstack --lib
 rustup run nightly cargo miri test --quiet -p ukernel --lib -- \

@@ -262,12 +262,13 @@ mod tests {
         let digest = Digest::of(b"x");
         let signature = key.sign(&digest);
         assert!(!other.public().verifies(&digest, &signature));
-        // One that only says it is somebody's.
+        // One that says it is somebody else's is nobody's.
         let claimed = Signature {
             public_key: other.sign(&digest).public_key,
             ..signature
         };
         assert!(!other.public().verifies(&digest, &claimed));
+        assert!(!key.public().verifies(&digest, &claimed));
         for bit in 0..512 {
             let mut damaged = signature;
             damaged.signature[bit / 8] ^= 1 << (bit % 8);

@@ -212,8 +212,9 @@ typedef struct {
 
 enum { IO_OPEN_READ = 1 << 0, IO_OPEN_WRITE = 1 << 1, IO_NONBLOCK = 1 << 2 };
 
-/* [IO] Opens what a path, ended by a zero byte, names: "serial" (writes go to the console) or "disk:N" (a disk, from
- * its first byte on). Without IO_OPEN_ flags: for whatever the object and the policy allow. IO_NONBLOCK: a write that
+/* [IO] Opens what a path, ended by a zero byte, names: "serial" (writes go to the console), "disk:N" (a disk, from
+ * its first byte on), "volume:NAME" (a disk by the name that the bundle gives it) or "bundle:PATH" (a file of the bundle, to
+ * be read: what was packed beside the program). Without IO_OPEN_ flags: for whatever the object and the policy allow. IO_NONBLOCK: a write that
  * would have to wait for room on the console is ERR_WOULD_BLOCK; a disk counts as always ready. Nothing of that name:
  * ERR_NOENT. A path of more than 255 bytes, an unknown flag: ERR_INVALID. The policy forbids it, or it cannot be read
  * or written as asked: ERR_PERMISSION. */

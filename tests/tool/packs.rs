@@ -134,6 +134,54 @@ fn who_signed_is_told_and_demanded() {
     );
 }
 
+/// A kernel is not checked by anybody but who has its signature.
+#[test]
+fn a_kernel_is_signed_too() {
+    let place = Place::new();
+    let folder = built(&place, &[("a", b"1")]);
+    place.run(&["keygen", "release"]).data();
+    place.run(&["pack", "--sign", "release.key"]).data();
+    let kernel = folder.join("dist/demo.vmlinux");
+    let verified = place.run(&["verify", "--key", "release.pub"]);
+    assert!(
+        verified.words.contains("dist/demo.vmlinux: "),
+        "{}",
+        verified.words
+    );
+    let whole = fs::read(&kernel).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&kernel, damaged).unwrap();
+    refused(
+        place.run(&["verify"]),
+        1,
+        &["dist/demo.vmlinux: its signature is wrong"],
+    );
+    refused(
+        place.run(&["verify", "--key", "release.pub"]),
+        1,
+        &["demo.vmlinux: its signature is wrong"],
+    );
+    fs::write(&kernel, whole).unwrap();
+    write(&folder.join("dist/demo.vmlinux.sig"), "ed25519 ");
+    refused(
+        place.run(&["verify"]),
+        1,
+        &["dist/demo.vmlinux.sig is not a signature"],
+    );
+    place.run(&["pack"]).data();
+    assert!(
+        !folder.join("dist/demo.vmlinux.sig").exists(),
+        "it was of another kernel"
+    );
+    place.run(&["verify"]).data();
+    refused(
+        place.run(&["verify", "dist/demo.vmlinux", "--key", "release.pub"]),
+        1,
+        &["it is not signed"],
+    );
+}
+
 /// A signature that is whole, but of something else: only the key finds it out.
 #[test]
 fn a_signature_of_another_bundle_is_none() {

@@ -137,4 +137,10 @@ fn a_program_that_asks_for_no_bundle_is_not_packed_into_one_file() {
         "{words}"
     );
     assert!(!project.path("dist/demo.elf").exists());
+    let warns = |project: &Project| {
+        let words = project.ukernel(&["pack"]).stderr;
+        String::from_utf8_lossy(&words).contains("warning: its program will not hear")
+    };
+    assert!(warns(&project));
+    assert!(!warns(&Project::new("packed", settings())));
 }

@@ -66,7 +66,7 @@ impl Inspect {
 }
 
 fn report(file: &Path, verified: Verified) -> Result<Report, Failure> {
-    let signer = claimed(file, &verified)?;
+    let signer = claimed(file, verified.digest, verified.signature.as_ref())?;
     let index = verified.index;
     let volume = |Volume { name, read_only }| NamedVolume { name, read_only };
     let packed = |Entry { path, size, digest }| PackedFile {

@@ -33,7 +33,8 @@ pub(super) struct Pack {
     /// Make the image a file that nobody may write to; to the guest it is read-only in any case
     #[arg(long)]
     readonly: bool,
-    /// Sign it with a private key, as `ukernel keygen` makes it
+    /// Sign image and kernel with a private key, as `ukernel keygen` makes it; the kernel's signature is a file beside it,
+    /// with .sig behind its name
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
 }
@@ -56,7 +57,7 @@ impl Pack {
             return Err(Failure::new(problem).hint("without --image its files are packed"));
         }
         let packing = ui.progress("Packing", project.name(), Amount::Unknown);
-        let packed = self.pack(&project, key.as_ref());
+        let packed = self.pack(&project, key.as_ref(), ui);
         drop(packing);
         let (verified, made) = packed.map_err(failure)?;
         let made: Vec<String> = made.iter().map(|path| shown(&project, path)).collect();
@@ -76,6 +77,7 @@ impl Pack {
         &self,
         project: &Project,
         key: Option<&PrivateKey>,
+        ui: &Ui,
     ) -> Result<(Verified, Vec<PathBuf>), PackError> {
         let (kernel, archive) = (project.kernel(), project.bundle());
         if self.image {
@@ -91,8 +93,11 @@ impl Pack {
         if project.manifest.project.language == Language::Python {
             return Ok((image::pack(&archive, &image, &shape)?, vec![image]));
         }
-        let verified = pack::pair((&kernel, &packed_kernel), (&archive, &image), &shape)?;
-        Ok((verified, vec![packed_kernel, image]))
+        let pair = pack::pair((&kernel, &packed_kernel), (&archive, &image), &shape)?;
+        if !pair.asks {
+            ui.warn("its program will not hear of its settings and files: it has no #[ukernel::main(bundle)]");
+        }
+        Ok((pair.verified, vec![packed_kernel, image]))
     }
 }
 

@@ -1,14 +1,18 @@
 //! `ukernel verify`: whether something packed is whole, and whose it is.
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bundle::Verified;
+use bundle::{Digest, Signature, Verified};
 use clap::Args;
 
 use super::Failure;
 use super::build::project;
 use crate::image::{self, ImageError};
+use crate::kernel_file;
+use crate::pack;
 use crate::project::Project;
 use crate::signing::PublicKey;
 use crate::ui::Ui;
@@ -18,50 +22,103 @@ const REFUSED: u8 = 1;
 
 /// Check that what was packed is whole, and with --key who has signed it
 ///
-/// Looks at every bit, as the kernel does before it runs anything. Ends with 1 if something is wrong, and names the
-/// file.
+/// Looks at every bit of an image, as the kernel does before it runs anything. A kernel is compared with the signature beside it,
+/// NAME.sig, if it has one. Ends with 1 if something is wrong, and names the file.
 #[derive(Args)]
 pub(super) struct Verify {
-    /// An image, a build/bundle.tgz or a kernel with a bundle inside [default: what was packed in this project]
+    /// An image, a build/bundle.tgz or a kernel [default: what was packed in this project, kernel and image]
     file: Option<PathBuf>,
     /// Demand a signature of the owner of this public key
     #[arg(long, value_name = "PUBLIC KEY")]
     key: Option<PathBuf>,
 }
 
+/// A file that is whole, and who has signed it, if anybody.
+struct Sound {
+    digest: Digest,
+    signature: Option<Signature>,
+}
+
 impl Verify {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let key = self.key.as_deref().map(PublicKey::read).transpose()?;
-        let file = packed_file(self.file)?;
-        let verified = verify(&file)?;
-        let signer = match &key {
-            Some(key) => Some(demand(&file, &verified, key)?),
-            None => claimed(&file, &verified)?,
+        let files = match self.file {
+            Some(file) => vec![file],
+            None => packed_files()?,
         };
-        let signed = match (signer, key) {
-            (Some(signer), Some(_)) => format!(", signed by {signer}"),
-            (Some(signer), None) => {
-                format!(", signed by {signer}, whoever that is: --key demands somebody")
-            }
-            (None, _) => String::new(),
-        };
-        ui.status(
-            "Verified",
-            format_args!("{}: {}{signed}", file.display(), verified.digest),
-        );
+        for file in files {
+            let sound = check(&file)?;
+            let signer = match &key {
+                Some(key) => Some(demand(&file, &sound, key)?),
+                None => claimed(&file, sound.digest, sound.signature.as_ref())?,
+            };
+            let signed = match (signer, key) {
+                (Some(signer), Some(_)) => format!(", signed by {signer}"),
+                (Some(signer), None) => {
+                    format!(", signed by {signer}, whoever that is: --key demands somebody")
+                }
+                (None, _) => String::new(),
+            };
+            ui.status(
+                "Verified",
+                format_args!("{}: {}{signed}", file.display(), sound.digest),
+            );
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Checks a file as far as that goes without a key.
+fn check(file: &Path) -> Result<Sound, Failure> {
+    let unread =
+        |error| Failure::from(error).context(format_args!("cannot read {}", file.display()));
+    let mut beginning = Vec::new();
+    let opened = File::open(file).map_err(unread)?;
+    opened
+        .take(kernel_file::MAGIC.len() as u64)
+        .read_to_end(&mut beginning)
+        .map_err(unread)?;
+    if beginning != kernel_file::MAGIC {
+        let Verified {
+            digest, signature, ..
+        } = verify(file)?;
+        return Ok(Sound { digest, signature });
+    }
+    let kernel = fs::read(file).map_err(unread)?;
+    if kernel_file::carried(&kernel).is_some() {
+        verify(file)?;
+    }
+    let signature =
+        pack::kernel_signature(file).map_err(|error| Failure::from(error).status(REFUSED))?;
+    Ok(Sound {
+        digest: Digest::of(&kernel),
+        signature,
+    })
+}
+
+/// What was packed last in the project: the pair, or the kernel with a bundle inside.
+fn packed_files() -> Result<Vec<PathBuf>, Failure> {
+    let project = project()?;
+    let (kernel, image, whole) = (
+        project.packed_kernel(),
+        project.packed_image(),
+        project.packed_whole(),
+    );
+    let mut files = if image.exists() {
+        vec![image, kernel]
+    } else {
+        vec![whole]
+    };
+    files.retain(|file| file.exists());
+    if files.is_empty() {
+        return Err(missing(&project));
+    }
+    Ok(files.into_iter().map(shorter).collect())
+}
+
 /// The file that was named, or else what was packed last in the project: its image, or the kernel with a bundle inside.
 pub(super) fn packed_file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    if let Some(file) = named {
-        return Ok(file);
-    }
-    let project = project()?;
-    let candidates = [project.packed_image(), project.packed_whole()];
-    let there = candidates.into_iter().find(|path| path.exists());
-    there.map(shorter).ok_or_else(|| missing(&project))
+    named.map_or_else(|| Ok(packed_files()?.swap_remove(0)), Ok)
 }
 
 /// A path as a person in this folder would write it.
@@ -85,10 +142,10 @@ pub(super) fn verify(file: &Path) -> Result<Verified, Failure> {
 }
 
 /// The signer, who must be the key's owner.
-fn demand(file: &Path, verified: &Verified, key: &PublicKey) -> Result<PublicKey, Failure> {
-    let problem = match &verified.signature {
+fn demand(file: &Path, sound: &Sound, key: &PublicKey) -> Result<PublicKey, Failure> {
+    let problem = match &sound.signature {
         None => "it is not signed",
-        Some(signature) if key.verifies(&verified.digest, signature) => return Ok(*key),
+        Some(signature) if key.verifies(&sound.digest, signature) => return Ok(*key),
         Some(signature) if PublicKey::of(signature) == Some(*key) => "its signature is wrong",
         Some(_) => "somebody else has signed it",
     };
@@ -96,11 +153,15 @@ fn demand(file: &Path, verified: &Verified, key: &PublicKey) -> Result<PublicKey
 }
 
 /// The signer as the signature says, which must at least fit itself. `None`: it is not signed.
-pub(super) fn claimed(file: &Path, verified: &Verified) -> Result<Option<PublicKey>, Failure> {
-    let Some(signature) = &verified.signature else {
+pub(super) fn claimed(
+    file: &Path,
+    digest: Digest,
+    signature: Option<&Signature>,
+) -> Result<Option<PublicKey>, Failure> {
+    let Some(signature) = signature else {
         return Ok(None);
     };
-    let signer = PublicKey::of(signature).filter(|key| key.verifies(&verified.digest, signature));
+    let signer = PublicKey::of(signature).filter(|key| key.verifies(&digest, signature));
     signer
         .map(Some)
         .ok_or_else(|| refused(file, "its signature is wrong"))
