@@ -28,7 +28,13 @@ pub(super) fn check(facts: &Facts) -> Check {
             format!("{device} opens, but no VM can be made: {error}"),
             "see whether another hypervisor holds the processor: lsmod | grep -i -E 'kvm|vbox|vmw'",
         ),
-        (KvmState::Closed(error), _) => Check::limited(
+        // No right would make it fast.
+        (KvmState::Closed(error), None) => Check::helpless(
+            NAME,
+            format!("{device} does not open ({error}), and the processor has neither vmx nor svm"),
+            VIRTUALIZATION,
+        ),
+        (KvmState::Closed(error), Some(_)) => Check::limited(
             NAME,
             format!("{device} does not open: {error}"),
             open_it(facts),

@@ -121,6 +121,11 @@ fn a_device_that_may_not_be_opened_wants_its_group() {
 
 #[test]
 fn a_device_that_opens_is_not_yet_a_hypervisor() {
+    let nothing = but(|facts| {
+        facts.kvm.state = KvmState::Closed("Permission denied".into());
+        facts.kvm.hardware = None;
+    });
+    assert!(nothing.only_fix("kvm").contains("nested"), "no group helps");
     let busy = but(|facts| facts.kvm.state = KvmState::NoVm("Device or resource busy".into()));
     assert!(busy.check("kvm").detail.contains("Device or resource busy"));
     assert!(busy.run.how.contains("TCG"));
@@ -217,11 +222,20 @@ fn building_needs_a_toolchain_with_the_guests_target() {
     assert!(report.run.possible);
     let nothing = but(|facts| {
         facts.rust.compiler = Program::Missing;
+        facts.rust.target = false;
         facts.rust.rustup = false;
         facts.compiler = Program::Missing;
     });
-    assert_eq!(nothing.build.how, "needs: rust, compiler");
-    assert!(nothing.check("rust").fix().contains("sh.rustup.rs"));
+    assert_eq!(nothing.build.how, "needs: rust, target, compiler");
+    let fix = nothing.check("rust").fix();
+    assert!(
+        fix.contains("sh.rustup.rs") && fix.contains("--target x86_64-unknown-none"),
+        "{fix}"
+    );
+    assert!(
+        nothing.commands().all(|(name, _)| name != "target"),
+        "one command brings both"
+    );
     let no_cargo = but(|facts| facts.rust.cargo = Program::Missing);
     assert_eq!(no_cargo.build.how, "needs: rust");
 }

@@ -1,7 +1,7 @@
 //! What is to be thought of the programs that this machine has, and of the disk they write to. Pure.
 
 use super::packages::{Package, as_root, install};
-use super::{Check, Facts, Program};
+use super::{Check, Facts, Program, Status};
 
 /// The oldest compiler that builds the kernel: the one the workspace asks for.
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -79,12 +79,11 @@ pub(super) fn compiler(facts: &Facts) -> Check {
 
 pub(super) fn rust(facts: &Facts) -> Check {
     let rust = &facts.rust;
+    let install = format!("{RUST} --profile minimal --target {TARGET}");
     let fix = if rust.rustup {
-        format!("rustup toolchain install {RUST} --profile minimal && rustup default {RUST}")
+        format!("rustup toolchain install {install} && rustup default {RUST}")
     } else {
-        format!(
-            "curl -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain {RUST}"
-        )
+        format!("curl -fsSL https://sh.rustup.rs | sh -s -- -y --default-toolchain {install}")
     };
     let oldest = version(RUST).expect("a version of the workspace's manifest");
     let check = program("rust", &rust.compiler, oldest, fix.clone());
@@ -101,8 +100,12 @@ pub(super) fn target(facts: &Facts) -> Check {
     if facts.rust.target {
         return Check::good("target", format!("{TARGET} is installed"));
     }
+    let detail = format!("Rust has no {TARGET} here");
+    if rust(facts).status != Status::Good {
+        return Check::helpless("target", detail, "see rust first, which brings it").fatal();
+    }
     let fix = format!("rustup target add {TARGET}");
-    Check::limited("target", format!("Rust has no {TARGET} here"), fix).fatal()
+    Check::limited("target", detail, fix).fatal()
 }
 
 pub(super) fn cache(facts: &Facts) -> Check {
