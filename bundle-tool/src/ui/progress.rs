@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use super::{GOING_ON, Ui, Verbosity};
 
@@ -39,7 +39,8 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden())
             .with_style(style(amount))
             .with_prefix(coloured(&verb))
-            .with_message(words);
+            .with_message(words)
+            .with_finish(ProgressFinish::AndClear);
         let bar = ui.bars.add(bar);
         bar.enable_steady_tick(TURN);
         Progress { ui, bar }
@@ -59,12 +60,6 @@ impl Progress {
     pub fn finish(self, verb: &str, words: impl Display) {
         self.bar.finish_and_clear();
         self.ui.status(verb, words);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 
