@@ -1,5 +1,5 @@
 //! The variables that a program gets, and where each comes from: the project's file, its manifest, further files, the
-//! command line; what comes later counts. The format of the files is [`env_file`](crate::manifest::env_file)'s.
+//! command line; what comes later counts. The format of the files is [`env_file`]'s.
 //!
 //! ```
 //! use bundle_tool::environment::Environment;
