@@ -23,7 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 ///
 /// A machine that runs is asked for what it has recorded since it was asked last. Of one that has ended, what it wrote then is
 /// taken, as it is of the serial log LOG. What a guest records is in memory of its own until it ends or is asked, and
-/// only while tracing is on: by `trace = true` under [run] in ukernel.toml, by --append trace=on of `ukernel run`, or by
+/// only while tracing is on: by `trace = true` under `[run]` in ukernel.toml, by --append trace=on of `ukernel run`, or by
 /// --on here.
 #[derive(Args)]
 pub(super) struct Trace {
