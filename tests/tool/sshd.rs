@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Once;
 
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::skip::skip;
@@ -17,6 +18,9 @@ pub(crate) const HOST: &str = "elsewhere";
 
 /// Where distributions put sshd, which is in no ordinary user's PATH.
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
+
+/// Whether it has been said that there is none.
+static SAID: Once = Once::new();
 
 /// A machine, switched off when it is dropped.
 pub(crate) struct Elsewhere {
@@ -30,7 +34,8 @@ impl Elsewhere {
     pub(crate) fn new() -> Option<Elsewhere> {
         let sshd = SSHD.into_iter().find(|path| Path::new(path).exists());
         let Some(sshd) = sshd.filter(|_| has("ssh") && has("ssh-keygen") && has("rsync")) else {
-            skip("work on another machine", "sshd, ssh or rsync is not here");
+            // Once, not for each test.
+            SAID.call_once(|| skip("work on another machine", "sshd, ssh or rsync is not here"));
             return None;
         };
         let place = Place::new();
