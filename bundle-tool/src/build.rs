@@ -12,21 +12,23 @@
 //! | `c.rs` | a program in C |
 //! | `python.rs` | a program in Python, whose sources are all there is to it |
 //! | `inputs.rs` | what a build was made of |
+//! | `output.rs` | writing what came of it |
 //! | `files.rs` | patterns, and the files they mean |
 
 mod c;
 mod files;
 mod flags;
 mod inputs;
+mod output;
 mod python;
 mod rust;
 
-use std::fs;
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bundle::{Index, Volume};
-use object::{Object as _, ObjectSegment as _};
 
 use crate::image::{Draft, ImageError, Source};
 use crate::lock::Lock;
@@ -35,7 +37,6 @@ use crate::project::Project;
 use crate::sources::{DIGEST, Sources, SourcesError};
 use crate::toolchain::ToolchainError;
 use crate::ui::Ui;
-use crate::whole_file::{self, FOR_ALL};
 
 pub use python::interpreter;
 
@@ -151,6 +152,7 @@ pub fn build(
     request: Request,
     ui: &Ui,
 ) -> Result<Built, BuildError> {
+    let _alone = alone(project, ui)?;
     let locked = request
         .locked
         .then(|| Lock::read(&project.lock()))
@@ -184,12 +186,25 @@ impl Build<'_> {
         let now = Lock {
             kernel: kernel_inputs(),
             sources: inputs::digests_again(self.root(), &locked.sources),
-            adapter: locked.adapter.clone(),
-            toolchain: locked.toolchain.clone(),
-            dependencies: locked.dependencies.clone(),
-            ..Lock::default()
+            ..locked.clone()
         };
         self.compare(&now)
+    }
+
+    /// The same for compilers and packages, once they are known.
+    fn check_tools(
+        &self,
+        toolchain: &BTreeMap<String, String>,
+        dependencies: &BTreeMap<String, String>,
+    ) -> Result<(), BuildError> {
+        let Some(locked) = &self.locked else {
+            return Ok(());
+        };
+        self.compare(&Lock {
+            toolchain: toolchain.clone(),
+            dependencies: dependencies.clone(),
+            ..locked.clone()
+        })
     }
 
     fn compare(&self, now: &Lock) -> Result<(), BuildError> {
@@ -256,131 +271,31 @@ impl Build<'_> {
             .map(|(name, path)| (name.clone(), Source::File(path.clone())));
         Ok(Draft::new(index, sources.collect())?)
     }
-
-    fn check_limits(
-        &self,
-        kernel: Option<&Path>,
-        files: &[(String, PathBuf)],
-    ) -> Result<(), BuildError> {
-        let limits = &self.project.manifest.limits;
-        if let (Some(limit), Some(kernel)) = (limits.vmlinux_kb, kernel) {
-            let size = loaded_size(kernel)?.div_ceil(1024);
-            if size > limit.get().into() {
-                let problem =
-                    format!("the program needs {size} KiB, and [limits] vmlinux_kb is {limit}");
-                return Err(BuildError::Project(problem));
-            }
-        }
-        if let Some(limit) = limits.bundle_kb {
-            let sizes = files
-                .iter()
-                .map(|(_, path)| fs::metadata(path).map_or(0, |file| file.len()));
-            let size = sizes.sum::<u64>().div_ceil(1024);
-            if size > limit.get().into() {
-                let problem = format!(
-                    "the bundle's files have {size} KiB, and [limits] bundle_kb is {limit}"
-                );
-                return Err(BuildError::Project(problem));
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what was built. While that goes on there is no `bundle.tgz`.
-    fn write(
-        &self,
-        kernel: Option<&Path>,
-        adapter: &Adapter,
-        lock: &Lock,
-        draft: &Draft,
-    ) -> Result<Built, BuildError> {
-        let bundle = self.project.bundle();
-        remove(&bundle)?;
-        let target = self.project.kernel();
-        match kernel {
-            Some(kernel) => copy(kernel, &target)?,
-            None => remove(&target)?,
-        }
-        let folder = self.project.build().join("adapter");
-        remove_other_adapters(&folder, &adapter.name)?;
-        write_text(
-            &folder.join(&adapter.name).join("adapter.toml"),
-            &self.adapter_text(adapter),
-        )?;
-        if self.locked.is_none() {
-            write_text(&self.project.lock(), &lock.to_string())?;
-        }
-        draft.write_compressed(&bundle)?;
-        Ok(Built {
-            kernel: kernel.map(|_| target),
-            bundle,
-        })
-    }
-
-    fn adapter_text(&self, adapter: &Adapter) -> String {
-        let project = &self.project.manifest.project;
-        let value = |text: &str| toml::Value::from(text).to_string();
-        format!(
-            "# Written by `ukernel build`: what stands between the program and the kernel.\n\
-             [adapter]\nname = {}\nlanguage = {}\nversion = {}\nentry = {}\ninterface = {}\ndigest = {}\n",
-            value(&adapter.name),
-            value(&project.language.to_string()),
-            value(&adapter.version),
-            value(&project.entry().to_string_lossy()),
-            value(&interface_version()),
-            value(&format!("sha256:{DIGEST}")),
-        )
-    }
 }
 
-/// The version of the interface between program and kernel.
-fn interface_version() -> String {
-    let (major, minor, patch) = abi::number::VERSION;
-    format!("{major}.{minor}.{patch}")
+/// Waits until no other build of the project goes on; held until it is dropped, or the process is gone.
+fn alone(project: &Project, ui: &Ui) -> Result<File, BuildError> {
+    let path = project.state().join("build.lock");
+    let open = || {
+        fs::create_dir_all(project.state())?;
+        let file = File::options().create(true).append(true).open(&path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                ui.say("waiting for another build of this project");
+                file.lock()?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
+        }
+        Ok(file)
+    };
+    open().map_err(|error| BuildError::io(&path, error))
 }
 
-fn kernel_inputs() -> std::collections::BTreeMap<String, String> {
+fn kernel_inputs() -> BTreeMap<String, String> {
     [
         ("version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("digest".to_string(), format!("sha256:{DIGEST}")),
     ]
     .into()
-}
-
-/// How much memory an image's code and data need, in bytes.
-fn loaded_size(kernel: &Path) -> Result<u64, BuildError> {
-    let bytes = fs::read(kernel).map_err(|error| BuildError::io(kernel, error))?;
-    let file = object::File::parse(bytes.as_slice());
-    let file =
-        file.map_err(|error| BuildError::Project(format!("{}: {error}", kernel.display())))?;
-    Ok(file.segments().map(|segment| segment.size()).sum())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
-    let mut input = fs::File::open(from).map_err(|error| BuildError::io(from, error))?;
-    let written = whole_file::write(to, FOR_ALL, |file| io::copy(&mut input, file).map(drop));
-    written.map_err(|error| BuildError::io(to, error))
-}
-
-fn write_text(path: &Path, text: &str) -> Result<(), BuildError> {
-    let written = whole_file::write(path, FOR_ALL, |file| file.write_all(text.as_bytes()));
-    written.map_err(|error| BuildError::io(path, error))
-}
-
-fn remove(path: &Path) -> Result<(), BuildError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BuildError::io(path, error)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes what a build with another adapter has left.
-fn remove_other_adapters(folder: &Path, name: &str) -> Result<(), BuildError> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name() != name {
-            fs::remove_dir_all(entry.path())
-                .map_err(|error| BuildError::io(&entry.path(), error))?;
-        }
-    }
-    Ok(())
 }

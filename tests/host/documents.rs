@@ -146,6 +146,8 @@ fn paths_that_the_documents_name_exist() {
         "adapter/python/README.md",
         "docs/bundle.md",
         "docs/firecracker-integration.md",
+        "docs/getting-started.md",
+        "docs/manifest.md",
         "docs/python-adapter.md",
         "docs/remote.md",
     ] {

@@ -2,10 +2,12 @@
 
 mod builder;
 mod bundle_page;
+mod chain;
 mod errors;
 mod fake;
 mod firecracker;
 mod full_disk;
+mod getting_started;
 mod killed;
 mod machines;
 mod packs;

@@ -1,12 +1,14 @@
 //! `ukernel init`, `build` and `adapter`, as far as nothing has to be compiled: what they write, and how they refuse.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
 
-use crate::builder::{project, run};
+use crate::builder::{project, run, tool};
 use crate::place::{Place, write};
 
 const TEMPLATES: &[(&str, &str)] = &[
@@ -269,6 +271,26 @@ fn the_adapter_is_for_python() {
         "{}",
         done.words
     );
+}
+
+#[test]
+fn a_build_waits_for_another_one_of_the_same_project() {
+    let place = Place::new();
+    let folder = project(&place, "python", "job");
+    fs::create_dir_all(folder.join(".ukernel")).unwrap();
+    let other = fs::File::create(folder.join(".ukernel/build.lock")).unwrap();
+    other.lock().unwrap();
+    let mut build = tool(&place, &folder, &["build"]);
+    let mut build = build.stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = BufReader::new(build.stderr.take().unwrap()).lines();
+    assert_eq!(
+        words.next().unwrap().unwrap(),
+        "ukernel: waiting for another build of this project"
+    );
+    assert!(!folder.join("build").exists());
+    drop(other);
+    assert!(build.wait().unwrap().success());
+    assert!(folder.join("build/bundle.tgz").is_file());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A program in C: the compiler of this machine, the kernel as a library, and the linker that Rust brings along.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,12 @@ impl Build<'_> {
         let rust = Rust::find(self.sources.folder())?;
         let compiler = PathBuf::from(cc());
         let version = version_of(&compiler)?;
+        self.fetch(self.sources.folder())?;
+        let versions = [("cc", version.as_str()), ("rustc", &rust.version)];
+        let versions = versions.map(|(name, version)| (name.to_string(), version.to_string()));
+        let toolchain = versions.into();
+        let dependencies = inputs::packages(&self.sources.folder().join("Cargo.lock"))?;
+        self.check_tools(&toolchain, &dependencies)?;
         let library = self.kernel_library(&rust)?;
         let scratch = self.project.state().join("c");
         fs::create_dir_all(&scratch).map_err(|error| BuildError::io(&scratch, error))?;
@@ -75,7 +82,12 @@ impl Build<'_> {
             .args(LINKER_FLAGS);
         run(&mut linker, "the linker")?;
         Ok(Program {
-            inputs: self.c_inputs(&rust, &version, &lists)?,
+            inputs: Lock {
+                toolchain,
+                dependencies,
+                sources: self.c_sources_read(&lists)?,
+                ..Lock::default()
+            },
             kernel: Some(kernel),
             files: Vec::new(),
             adapter: Adapter {
@@ -128,7 +140,6 @@ impl Build<'_> {
     fn kernel_library(&self, rust: &Rust) -> Result<PathBuf, BuildError> {
         let folder = self.sources.folder();
         let target = self.sources.target();
-        self.fetch(folder)?;
         let mut cargo = self.cargo("build", folder);
         cargo.args(["-p", "c", "--target", TARGET, "--profile", "guest"]);
         cargo
@@ -140,21 +151,14 @@ impl Build<'_> {
         Ok(target.join(TARGET).join("guest/libukernel_c.a"))
     }
 
-    fn c_inputs(&self, rust: &Rust, compiler: &str, lists: &[PathBuf]) -> Result<Lock, BuildError> {
+    /// The files that the compiler has read, but for those that come with it and with the kernel.
+    fn c_sources_read(&self, lists: &[PathBuf]) -> Result<BTreeMap<String, String>, BuildError> {
         let mut files = Vec::new();
         for list in lists {
             let text = fs::read_to_string(list).map_err(|error| BuildError::io(list, error))?;
             files.extend(inputs::dependencies(&text));
         }
-        let toolchain = [("cc", compiler), ("rustc", &rust.version)];
-        Ok(Lock {
-            toolchain: toolchain
-                .map(|(name, version)| (name.to_string(), version.to_string()))
-                .into(),
-            sources: inputs::digests(self.root(), &files, &[self.sources.folder()])?,
-            dependencies: inputs::packages(&self.sources.folder().join("Cargo.lock"))?,
-            ..Lock::default()
-        })
+        inputs::digests(self.root(), &files, &[self.sources.folder()])
     }
 }
 

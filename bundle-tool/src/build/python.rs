@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Adapter, Build, BuildError, Program, files, inputs, remove};
+use super::{Adapter, Build, BuildError, Program, files, inputs};
 use crate::lock::Lock;
 use crate::toolchain::{ToolchainError, answer};
 
@@ -44,7 +44,6 @@ impl Build<'_> {
         sources.push((inputs::name_in(self.root(), &entry), entry));
         let paths: Vec<PathBuf> = sources.iter().map(|(_, path)| path.clone()).collect();
         self.check_syntax(&interpreter, &sources)?;
-        remove(&self.project.kernel())?;
         Ok(Program {
             kernel: None,
             inputs: Lock {

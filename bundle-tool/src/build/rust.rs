@@ -1,5 +1,6 @@
 //! A program in Rust: Cargo builds the project's package, with the kernel's flags and profile.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ impl Build<'_> {
         self.seed_lock()?;
         // Before the first fetch there is no folder of sources whose name could be forgotten.
         self.fetch(self.root())?;
+        let toolchain = [("rustc".to_string(), rust.version.clone())].into();
+        let dependencies = inputs::packages(&self.root().join("Cargo.lock"))?;
+        self.check_tools(&toolchain, &dependencies)?;
         let target = self.target_folder()?;
         let mut cargo = self.cargo("build", self.root());
         cargo
@@ -56,7 +60,12 @@ impl Build<'_> {
         }
         let kernel = self.chosen(executables(&mut cargo)?)?;
         Ok(Program {
-            inputs: self.rust_inputs(&rust, &kernel, &target)?,
+            inputs: Lock {
+                toolchain,
+                dependencies,
+                sources: self.rust_sources(&kernel, &target)?,
+                ..Lock::default()
+            },
             kernel: Some(kernel),
             files: Vec::new(),
             adapter: Adapter {
@@ -146,24 +155,20 @@ impl Build<'_> {
         }
     }
 
-    fn rust_inputs(&self, rust: &Rust, kernel: &Path, target: &Path) -> Result<Lock, BuildError> {
+    /// The files that the program was compiled of, as Cargo lists them, and those that decide about it.
+    fn rust_sources(
+        &self,
+        kernel: &Path,
+        target: &Path,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
         let list = kernel.with_added_extension("d");
         let text = fs::read_to_string(&list).map_err(|error| BuildError::io(&list, error))?;
         let mut files = inputs::dependencies(&text);
-        files.extend(
-            SETTINGS
-                .iter()
-                .map(|name| self.root().join(name))
-                .filter(|path| path.is_file()),
-        );
+        let settings = SETTINGS.iter().map(|name| self.root().join(name));
+        files.extend(settings.filter(|path| path.is_file()));
         // The kernel's sources have a digest of their own.
         let but = [&self.project.state(), self.sources.folder(), target];
-        Ok(Lock {
-            toolchain: [("rustc".to_string(), rust.version.clone())].into(),
-            sources: inputs::digests(self.root(), &files, &but.map(|path: &Path| path))?,
-            dependencies: inputs::packages(&self.root().join("Cargo.lock"))?,
-            ..Lock::default()
-        })
+        inputs::digests(self.root(), &files, &but.map(|path: &Path| path))
     }
 }
 

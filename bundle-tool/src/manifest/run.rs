@@ -17,7 +17,7 @@ pub struct RunTable {
     pub net: NetBackend,
     /// The tap device. For `net = "tap"`.
     pub tap: Option<String>,
-    /// The program's arguments: words without white space.
+    /// The program's arguments, each one line of text.
     pub args: Vec<Argument>,
     /// Ports of this machine that lead to the guest's, such as `8080:80` or `5353:53/udp`; 0 for the first: any free one.
     pub ports: Vec<Port>,
@@ -155,14 +155,14 @@ impl LogLevel {
     }
 }
 
-/// An argument of the program: the guest splits its command line at white space.
+/// An argument of the program: one line of text, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String")]
 pub struct Argument(String);
 
 impl Argument {
-    /// The word.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -172,12 +172,8 @@ impl TryFrom<String> for Argument {
     type Error = String;
 
     fn try_from(word: String) -> Result<Argument, String> {
-        if word.is_empty()
-            || word.contains(|letter: char| letter.is_whitespace() || letter.is_control())
-        {
-            return Err(
-                "an argument for the program cannot be empty or contain white space".into(),
-            );
+        if word.contains(char::is_control) {
+            return Err("an argument is one line, without control characters".into());
         }
         Ok(Argument(word))
     }

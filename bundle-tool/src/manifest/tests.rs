@@ -39,7 +39,7 @@ fn a_manifest_that_uses_everything_becomes_the_kernels_words() {
             "env=GREETING=hello there",
         ]
     );
-    assert_eq!(manifest.arguments(), ["serve", "rounds=5"]);
+    assert_eq!(manifest.arguments(), ["serve", "five rounds"]);
     assert_eq!(
         manifest.run.ports[0].0,
         crate::machine::Forward::tcp(8080, 80)
