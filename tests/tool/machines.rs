@@ -370,7 +370,8 @@ fn ctrl_c_on_a_terminal_asks_and_a_second_one_kills() {
             return;
         };
         let mut terminal = Terminal::start(command, |_| ());
-        terminal.wait_for("fake: command_line");
+        // From here on it is the machine that hears of it.
+        terminal.wait_for("ukernel: machine web");
         for press in 1..=presses {
             terminal.write(b"\x03");
             if press == 1 {

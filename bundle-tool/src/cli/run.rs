@@ -137,8 +137,8 @@ impl Run {
             SuperviseError::Start(error) => failure(&plan, error),
             error => error.into(),
         })?;
-        ui.say(format_args!("machine {}", supervised.state().name));
         self.attend(supervised.machine(), &ctrl_c, ui);
+        ui.say(format_args!("machine {}", supervised.state().name));
         let (outcome, recorded) = supervised.wait();
         print_end(&outcome, ui);
         if let Err(error) = recorded {
