@@ -130,6 +130,34 @@ fn the_module_comes_on_top_and_the_command_line_on_top_of_both() {
     );
 }
 
+/// Each whose words about a thing come later has the last word: it does not add to what others allowed.
+#[test]
+fn the_first_allow_of_each_begins_anew() {
+    let (wide, narrow) = (
+        ["option allow=net,io:disk:1"],
+        ["option allow=log", "option allow=time"],
+    );
+    let allowed = |line: &'static str, disk: &[&str], module: &[&str]| {
+        let (disk, module) = (image(disk, &[]), kept(image(module, &[])));
+        let machine = Machine::bundled(line, &[&disk, &[0; 512]], &[module]).unwrap();
+        let ctx = machine.context();
+        (ctx.network().is_ok(), ctx.disk(1).is_ok())
+    };
+    assert_eq!(allowed("", &wide, &[]), (true, true));
+    assert_eq!(allowed("", &wide, &narrow), (false, false));
+    assert_eq!(allowed("", &narrow, &wide), (true, true));
+    assert_eq!(allowed("allow=log", &[], &wide), (false, false));
+    assert_eq!(allowed("allow=io:disk:1", &wide, &narrow), (false, true));
+}
+
+#[test]
+fn arguments_are_those_of_the_last_that_has_any() {
+    let disk = image(&["argument disk"], &[]);
+    let modules = [kept(image(&[], &[]))];
+    let machine = Machine::bundled("log=info", &[&disk], &modules).unwrap();
+    assert_eq!(machine.context().args(), ["disk"]);
+}
+
 #[test]
 fn a_module_alone_is_a_bundle_and_takes_no_disk() {
     let module = kept(image(&["argument a", "volume data rw"], &[("f", b"x")]));
