@@ -56,11 +56,23 @@ impl Host {
         self.tool(&[&words, arguments].concat())
     }
 
-    /// Leaves a machine running; returns what it is called.
+    /// Leaves a machine running that has written the beginning of its log; returns what it is called.
     #[track_caller]
     fn start(&self, arguments: &[&str]) -> String {
         let done = Done::of(&mut self.run_command(&[&["--detach"], arguments].concat()));
-        done.data().trim_end().to_string()
+        let name = done.data().trim_end().to_string();
+        self.wait_until_up(&name);
+        name
+    }
+
+    #[track_caller]
+    fn wait_until_up(&self, name: &str) {
+        let mut follower = self.tool(&["logs", "--follow", name]);
+        let mut follower = follower.stdout(Stdio::piped()).spawn().expect("it starts");
+        let output = follower.stdout.take().expect("piped");
+        wait_for(&mut BufReader::new(output), "fake: command_line");
+        let _ = follower.kill();
+        follower.wait().expect("a child");
     }
 
     /// What `ps --all --json` says of a machine.

@@ -107,7 +107,10 @@ fn a_supervisor_that_is_killed_while_it_starts_a_machine_leaves_no_secrets() {
     assert_eq!(host.look("web")["phase"], "starting");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(host.look("web")["end"]["kind"], "died");
+    // Its VMM, forked just then, may have the lock for as long as it takes to die.
+    let mut ends = (0..MAX_LOOKS).map(|_| host.look("web")["end"].take());
+    let end = ends.find(|end| !end.is_null()).expect("it is written down");
+    assert_eq!(end["kind"], "died");
     assert!(!secrets.exists());
 }
 
@@ -126,6 +129,12 @@ fn a_machine_whose_socket_was_removed_is_asked_to_stop_by_a_signal() {
         (&"exited".into(), &0.into())
     );
 }
+
+/// How often to look for what takes microseconds; each look is a process.
+const MAX_LOOKS: usize = 1000;
+
+/// How often something short is killed everywhere.
+const ROUNDS: u32 = 8;
 
 /// Between one kill and the next.
 const STEP: Duration = Duration::from_millis(1);
@@ -172,8 +181,13 @@ fn a_killed_rm_leaves_all_of_a_machine_or_nothing() {
             }
         }
     };
-    let step = STEP / 4;
-    let killed = kill_everywhere(|| host.tool(&["rm", "web"]), step, check);
-    assert!(killed > 3, "only {killed} kills landed in it");
+    // It takes a few milliseconds only, so few kills land in one.
+    let mut killed = 0;
+    for _ in 0..ROUNDS {
+        killed += kill_everywhere(|| host.tool(&["rm", "web"]), STEP / 20, check);
+        make();
+    }
+    assert!(killed > ROUNDS / 2, "only {killed} kills landed in it");
+    host.run(&["rm", "web"]).data();
     assert_eq!(fs::read_dir(host.machines()).unwrap().count(), 0);
 }

@@ -12,6 +12,7 @@ fn what_a_machine_is_told_is_nobody_elses_to_see() {
     let secret = ["-e", "PASSWORD=open sesame", "--arg", "two words"];
     let run = [&["run", "--vmm", "firecracker", "-d"], &secret[..]].concat();
     assert_eq!(host.run(&run).data(), "demo\n");
+    host.wait_until_up("demo");
     let machine = host.look("demo");
     assert_eq!(machine["memory_mib"], 48);
     let folder = host.place.here().join(".ukernel/machines/demo");
