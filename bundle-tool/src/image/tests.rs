@@ -128,6 +128,9 @@ fn what_the_format_cannot_say_is_refused() {
     );
     assert!(refused(Index::new("de mo"), "x").contains("letters"));
     assert!(!refused(Index::new("demo"), "a\nb").is_empty());
+    // It would be read, and mean something else.
+    let smuggled = Index::new("demo\noption allow=all");
+    assert!(refused(smuggled, "x").contains("line feed"));
     let mut index = Index::new("demo");
     index.options.push("a\0".into());
     assert!(refused(index, "x").contains("zero byte"));
