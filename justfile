@@ -83,6 +83,12 @@ test-python-long:
 build-wheel:
     @adapter/python/wheel.sh
 
+# Time the way from a project to a machine that answers, with `ukernel` and by hand for a Linux guest (which bench-peers builds)
+[no-exit-message]
+bench-tool:
+    cargo build --quiet --release -p bundle-tool
+    cargo run --quiet --release -p benches tool
+
 # Measure the Python package's event loop beside Python's own and uvloop; draws into build/bench (`--quick` to try it)
 [no-exit-message]
 bench-python *ARGUMENTS:

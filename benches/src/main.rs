@@ -8,6 +8,7 @@
 //! - `benches scaling` counts how costs grow with connections, tasks and timers;
 //! - `benches micro` counts the reactor's operations beside other executors', on the host;
 //! - `benches echo` is the load of the Python package's benchmarks: ADDRESS CONNECTIONS BYTES SECONDS IDLE;
+//! - `benches tool` times a project's way to an answering machine, beside the same by hand for Linux;
 //! - `benches peers` runs the kernel beside Linux guests and the host's tokio.
 
 mod baseline;
@@ -26,6 +27,7 @@ mod peers;
 mod plot;
 mod scaling;
 mod size;
+mod tool;
 mod under_load;
 
 use std::io;
@@ -71,11 +73,12 @@ fn main() -> ExitCode {
             echo::run(address, connections, size, seconds, idle)
         }
         ["micro"] => micro::run(),
+        ["tool"] => tool::run(),
         ["peers"] => peers::run(EFFORT, None),
         ["peers", "--only", text] => peers::run(EFFORT, Some(text)),
         ["peers", "--quick"] => peers::run(QUICK, None),
         _ => Err(io::Error::other(
-            "usage: benches [exact [--update] | calls | echo ADDRESS CONNECTIONS BYTES SECONDS IDLE | load [--peer NAME] | scaling | micro | peers [--quick | --only TEXT]]",
+            "usage: benches [exact [--update] | calls | echo ADDRESS CONNECTIONS BYTES SECONDS IDLE | load [--peer NAME] | scaling | micro | tool | peers [--quick | --only TEXT]]",
         )),
     };
     match kept {

@@ -1,7 +1,7 @@
 //! Runs this kernel beside what a user would pick instead, and prints how they compare: all guests on
 //! the same machine, booted once each, under loads that take turns.
 
-mod boot;
+pub(crate) mod boot;
 pub(crate) mod candidate;
 mod report;
 pub(crate) mod rig;

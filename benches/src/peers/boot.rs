@@ -77,7 +77,7 @@ fn floor() -> io::Result<Duration> {
 }
 
 /// One boot, asked as soon as the guest says that it serves.
-fn once(candidate: &Candidate) -> io::Result<(Duration, Duration)> {
+pub(crate) fn once(candidate: &Candidate) -> io::Result<(Duration, Duration)> {
     let (nic, guest, gateway) = interface(Network::User, 0, candidate.http)?;
     let config = candidate.config("serve", &guest.to_string(), &gateway.to_string());
     let started = start(candidate.qemu(config.nic(nic)), serving(candidate))?;
@@ -87,7 +87,8 @@ fn once(candidate: &Candidate) -> io::Result<(Duration, Duration)> {
     Ok((started.line, started.start.elapsed()))
 }
 
-fn ask(address: SocketAddr, request: &[u8]) -> io::Result<()> {
+/// One request, and the beginning of its answer.
+pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
