@@ -201,10 +201,12 @@ mod tests {
     #[test]
     fn what_fails_in_the_middle_leaves_no_project() {
         let folder = tempfile::tempdir().unwrap();
-        // A file where a folder has to be: writing fails at it, in the middle.
-        fs::write(folder.path().join("src"), "").unwrap();
-        assert!(create(folder.path(), &files(), Language::C, None).is_err());
-        assert_eq!(names(folder.path()), ["src"]);
+        // A file where a folder has to be: writing fails at it, behind the manifest by name.
+        fs::write(folder.path().join("zone"), "").unwrap();
+        let mut files = files();
+        files.insert("zone/file".into(), "text".into());
+        assert!(create(folder.path(), &files, Language::C, None).is_err());
+        assert_eq!(names(folder.path()), ["src", "zone"]);
     }
 
     #[test]
