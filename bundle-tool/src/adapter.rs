@@ -226,10 +226,16 @@ mod tests {
     fn with_interpreter(folder: &Path, says: &str) {
         let bin = folder.join(".venv/bin");
         fs::create_dir_all(&bin).unwrap();
-        let script = format!("#!/bin/sh\nprintf '%s\\n' {says}\n");
-        let path = bin.join("python");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let draft = bin.join("draft");
+        fs::write(&draft, format!("#!/bin/sh\nprintf '%s\\n' {says}\n")).unwrap();
+        // By another process: what this one has open for writing is open, for a moment, in those that other tests
+        // start, and cannot be run.
+        let mut install = Command::new("install");
+        install
+            .args(["-m", "755"])
+            .arg(draft)
+            .arg(bin.join("python"));
+        assert!(install.status().unwrap().success());
     }
 
     fn command_for(project: &Project, arguments: &[&str]) -> Result<Command, AdapterError> {

@@ -15,6 +15,7 @@ pub mod http;
 pub mod image;
 pub mod load;
 pub mod namespace;
+pub mod program;
 pub mod skip;
 pub mod soak;
 pub mod tiny_guest;

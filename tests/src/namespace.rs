@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,13 +45,9 @@ impl Namespace {
     pub fn wrap(&self, program: &Path) -> io::Result<PathBuf> {
         let wrapper = self.folder.path().join("run");
         let program = program.canonicalize()?;
-        let script = format!(
-            "#!/bin/sh\nexec ip netns exec {} '{}' \"$@\"\n",
-            self.name,
-            program.display()
-        );
-        std::fs::write(&wrapper, script)?;
-        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755))?;
+        let name = &self.name;
+        let script = format!("exec ip netns exec {name} '{}' \"$@\"", program.display());
+        crate::program::write(&wrapper, &script)?;
         Ok(wrapper)
     }
 

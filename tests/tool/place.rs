@@ -115,7 +115,6 @@ pub(crate) fn write(path: &Path, text: &str) {
 
 /// Writes a program for the shell.
 pub(crate) fn write_program(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    write(path, &format!("#!/bin/sh\n{text}\n"));
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its own file");
+    fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
+    system_tests::program::write(path, text).expect("a program");
 }
