@@ -158,7 +158,7 @@ test-fuzz SECONDS="60" *TARGETS="":
 
 # Measure everything: the kernel alone, then beside other executors, then beside other guests (40 minutes)
 [no-exit-message]
-bench: bench-figures bench-exact bench-scaling bench-calls bench-load bench-micro bench-peers
+bench: bench-figures bench-exact bench-scaling bench-calls bench-load bench-micro bench-peers bench-tool
 
 # Print the first figures: instructions and exits to the first poll, size, smallest memory
 [no-exit-message]
