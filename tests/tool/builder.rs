@@ -20,24 +20,8 @@ pub(crate) fn run(place: &Place, folder: &Path, arguments: &[&str]) -> Done {
     Done::of(&mut tool(place, folder, arguments))
 }
 
-/// Takes away what the test's own `cargo` has set, and says where the compilers are. Nothing is downloaded: what the
-/// repository is built with is there.
+/// Says where the compilers are. Nothing is downloaded: what the repository is built with is there.
 pub(crate) fn with_compilers(command: &mut Command) {
-    let of_cargo = |name: &str| name.starts_with("CARGO") || name.starts_with("RUST");
-    for (name, _) in env::vars().filter(|(name, _)| of_cargo(name)) {
-        command.env_remove(name);
-    }
-    for variable in [
-        "CC",
-        "CFLAGS",
-        "UKERNEL_CACHE",
-        "UKERNEL_PYTHON",
-        "UKERNEL_ROOT",
-        "UKERNEL_ENTRY",
-        "UKERNEL_ALLOW",
-    ] {
-        command.env_remove(variable);
-    }
     command
         .env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"))
         .env("RUSTUP_HOME", home_of("RUSTUP_HOME", ".rustup"))

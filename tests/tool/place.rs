@@ -1,5 +1,6 @@
 //! An empty folder and an empty home for one test, and the tool run there as a person would.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,9 @@ use std::process::{Command, Stdio};
 
 use system_tests::guest::tool;
 use tempfile::TempDir;
+
+/// What the tool is given of this machine's environment: where programs are, and where temporary files go.
+const KEPT: [Option<&str>; 2] = [Some("PATH"), Some("TMPDIR")];
 
 /// A folder of a test's own, removed when it is dropped.
 pub(crate) struct Place {
@@ -48,7 +52,7 @@ impl Place {
         write(&self.here().join(name), text);
     }
 
-    /// The tool, ready to run with nothing of this machine's user around it but the PATH.
+    /// The tool, ready to run with nothing of this machine's user around it.
     pub(crate) fn tool(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(tool());
         command.args(arguments).current_dir(self.here());
@@ -59,20 +63,9 @@ impl Place {
     /// Gives a command the surroundings of this place.
     pub(crate) fn surround(&self, command: &mut Command) {
         let home = self.beside("home");
-        // What a person may have set, and what the test's own shell may have.
-        for variable in [
-            "NO_COLOR",
-            "CLICOLOR",
-            "CLICOLOR_FORCE",
-            "UKERNEL_REMOTE",
-            "UKERNEL_REMOTE_DIR",
-            "UKERNEL_SSH",
-            "UKERNEL_FIRECRACKER",
-            "UKERNEL_KERNEL",
-            "UKERNEL_ROOTFS",
-            "UKERNEL_TAP",
-        ] {
-            command.env_remove(variable);
+        // Whatever a person, a shell or a CI has set: some of it changes what programs do, as `CI` changes who is given colours.
+        for (name, _) in env::vars_os().filter(|(name, _)| !KEPT.contains(&name.to_str())) {
+            command.env_remove(name);
         }
         command.env("HOME", &home).env("TERM", "xterm");
         command
