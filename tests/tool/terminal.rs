@@ -1,6 +1,6 @@
 //! How the tool looks on a terminal and elsewhere: progress, colours, Ctrl-C.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -17,6 +17,8 @@ const ESCAPE: char = '\u{1b}';
 /// A place where `doctor` waits for Python's version until it is told.
 struct Waiting {
     place: Place,
+    /// Open for both ends: a tool that never asks does not keep the test.
+    gate: File,
 }
 
 impl Waiting {
@@ -26,7 +28,11 @@ impl Waiting {
         mknodat(CWD, &gate, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
         let program = format!("read -r word < '{}'; echo Python 3.11.99", gate.display());
         write_program(&place.beside("bin/python3"), &program);
-        Waiting { place }
+        let open = OpenOptions::new().read(true).write(true).open(&gate);
+        Waiting {
+            place,
+            gate: open.expect("a pipe"),
+        }
     }
 
     fn doctor(&self) -> Command {
@@ -40,11 +46,8 @@ impl Waiting {
     }
 
     fn go_on(&self) {
-        let mut gate = OpenOptions::new()
-            .write(true)
-            .open(self.place.beside("gate"))
-            .expect("a pipe");
-        gate.write_all(b"go\n").expect("it is read");
+        let mut gate = &self.gate;
+        gate.write_all(b"go\n").expect("it has room for a word");
     }
 }
 
