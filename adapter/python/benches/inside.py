@@ -21,16 +21,34 @@ WAKES: Final = 20_000
 ROUND_TRIPS: Final = 3_000
 
 
-async def timers() -> float:
-    """100,000 timers: made, every other one cancelled, the rest waited for."""
-    loop, left, done = asyncio.get_running_loop(), TIMERS // 2, asyncio.Event()
+def countdown(count: int) -> tuple[Callable[[], None], asyncio.Event]:
+    """A callback, and what is set once it was called so often."""
+    done = asyncio.Event()
 
-    def fire() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
+    def call() -> None:
+        nonlocal count
+        count -= 1
+        if not count:
             done.set()
 
+    return call, done
+
+
+async def until(done: asyncio.Event, work: Callable[[], None]) -> int:
+    """Nanoseconds until it is set, from the start of another thread's work on."""
+    thread = threading.Thread(target=work)
+    begin = time.perf_counter_ns()
+    thread.start()
+    await done.wait()
+    spent = time.perf_counter_ns() - begin
+    thread.join()
+    return spent
+
+
+async def timers() -> float:
+    """100,000 timers: made, every other one cancelled, the rest waited for."""
+    loop = asyncio.get_running_loop()
+    fire, done = countdown(TIMERS // 2)
     begin = time.perf_counter_ns()
     handles = [loop.call_later(0.001 + at % 97 / 10_000, fire) for at in range(TIMERS)]
     for handle in handles[::2]:
@@ -60,25 +78,14 @@ async def call_soon() -> float:
 
 async def call_soon_threadsafe() -> float:
     """Calls that another thread makes, as fast as it can."""
-    loop, left, done = asyncio.get_running_loop(), WAKES, asyncio.Event()
-
-    def call() -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            done.set()
+    loop = asyncio.get_running_loop()
+    call, done = countdown(WAKES)
 
     def make() -> None:
         for _ in range(WAKES):
             loop.call_soon_threadsafe(call)
 
-    thread = threading.Thread(target=make)
-    begin = time.perf_counter_ns()
-    thread.start()
-    await done.wait()
-    spent = time.perf_counter_ns() - begin
-    thread.join()
-    return spent / WAKES
+    return await until(done, make) / WAKES
 
 
 async def thread_round_trips() -> float:
@@ -92,13 +99,7 @@ async def thread_round_trips() -> float:
             ran.wait()
         loop.call_soon_threadsafe(done.set)
 
-    thread = threading.Thread(target=make)
-    begin = time.perf_counter_ns()
-    thread.start()
-    await done.wait()
-    spent = time.perf_counter_ns() - begin
-    thread.join()
-    return spent / ROUND_TRIPS
+    return await until(done, make) / ROUND_TRIPS
 
 
 ROWS: Final[dict[str, Callable[[], Awaitable[float]]]] = {

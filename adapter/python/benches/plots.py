@@ -75,39 +75,53 @@ def _finish(figure: Any, axes: Any, path: Path) -> None:
 
 def tables(found: dict[str, Any]) -> str:
     """Markdown for BENCHMARKS.md."""
-    parts = [
-        "| operations a second | asyncio | uvloop | ukernel | to asyncio | to uvloop |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, row in found["defaults"].items():
-        rates = [row[loop]["rate"] for loop in ("asyncio", "uvloop", "ukernel")]
-        figures = " | ".join(f"{rate:,.0f}" for rate in rates)
-        parts.append(f"| {name} | {figures} | {rates[2] / rates[0]:.2f} | {rates[2] / rates[1]:.2f} |")
-    parts += ["", "| same read size, 64 KiB | asyncio | ukernel | ratio |", "| --- | ---: | ---: | ---: |"]
-    for name, row in found["same read size"].items():
-        ours, theirs = row["ukernel"]["rate"], row["asyncio"]["rate"]
-        parts.append(f"| {name} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
-    parts += [
-        "",
-        "| nanoseconds each | asyncio | uvloop | ukernel | to asyncio |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for name, row in found["nanoseconds"].items():
-        spent = [row[loop]["ns"] for loop in ("asyncio", "uvloop", "ukernel")]
-        figures = " | ".join(f"{one:,.0f}" for one in spent)
-        parts.append(f"| {name} | {figures} | {spent[0] / spent[2]:.2f} |")
-    parts += ["", "| system calls an operation | asyncio | uvloop | ukernel |", "| --- | ---: | ---: | ---: |"]
-    for name, row in found["system calls"].items():
-        sums = " | ".join(f"{sum(row[loop].values()):.2f}" for loop in ("asyncio", "uvloop", "ukernel"))
-        parts.append(f"| {name} | {sums} |")
-    parts += [
-        "",
-        "| µs of processor time an echo | " + " | ".join(PARTS) + " | sum |",
-        "| --- " + "| ---: " * (len(PARTS) + 1) + "|",
-    ]
-    for name, loops in found["split"].items():
-        for loop, spent in loops.items():
-            if spent:
-                figures = " | ".join(f"{spent[part]:.1f}" for part in PARTS)
-                parts.append(f"| {name}: {loop} | {figures} | {sum(spent.values()):.1f} |")
-    return "\n".join(parts)
+    all_loops = ("asyncio", "uvloop", "ukernel")
+    rates = {name: [row[loop]["rate"] for loop in all_loops] for name, row in found["defaults"].items()}
+    same = {
+        name: [row[loop]["rate"] for loop in ("asyncio", "ukernel")] for name, row in found["same read size"].items()
+    }
+    spent = {name: [row[loop]["ns"] for loop in all_loops] for name, row in found["nanoseconds"].items()}
+    calls = {name: [sum(row[loop].values()) for loop in all_loops] for name, row in found["system calls"].items()}
+    split = {
+        f"{name}: {loop}": [parts[part] for part in PARTS]
+        for name, loops in found["split"].items()
+        for loop, parts in loops.items()
+        if parts
+    }
+    return "\n\n".join(
+        (
+            _table(
+                ["operations a second", *all_loops, "to asyncio", "to uvloop"],
+                [
+                    [name, *_whole(row), f"{row[2] / row[0]:.2f}", f"{row[2] / row[1]:.2f}"]
+                    for name, row in rates.items()
+                ],
+            ),
+            _table(
+                ["same read size, 64 KiB", "asyncio", "ukernel", "ratio"],
+                [[name, *_whole(row), f"{row[1] / row[0]:.2f}"] for name, row in same.items()],
+            ),
+            _table(
+                ["nanoseconds each", *all_loops, "to asyncio"],
+                [[name, *_whole(row), f"{row[0] / row[2]:.2f}"] for name, row in spent.items()],
+            ),
+            _table(
+                ["system calls an operation", *all_loops],
+                [[name, *(f"{sum_:.2f}" for sum_ in row)] for name, row in calls.items()],
+            ),
+            _table(
+                ["µs of processor time an echo", *PARTS, "sum"],
+                [[name, *(f"{part:.1f}" for part in row), f"{sum(row):.1f}"] for name, row in split.items()],
+            ),
+        )
+    )
+
+
+def _whole(figures: list[float]) -> list[str]:
+    return [f"{figure:,.0f}" for figure in figures]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    """Names at the left, figures at the right of their columns."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
