@@ -7,8 +7,6 @@
     reason = "passes addresses to functions with C's calling convention"
 )]
 
-use std::mem::MaybeUninit;
-
 use abi::layout::IoEvent;
 use abi::number::{IO_OPEN_READ, IO_OPEN_WRITE};
 use abi::{Error, OK};
@@ -123,7 +121,7 @@ pub(crate) fn interest_remove(set: u64, handle: u64) -> Result<(), Failure> {
 /// Waits until something of a set is ready, which is in `room` then, or the time is over: then nothing is.
 pub(crate) fn interest_wait(set: u64, timeout: u64, room: &mut Events) -> Result<(), Failure> {
     room.count = 0;
-    let capacity = EVENTS_AT_A_TIME as u32;
+    let capacity = room.events.len() as u32;
     let (events, count) = (address(&mut room.events), address(&mut room.count));
     // SAFETY: both addresses are of what lives until the call returns, with room for as much as is said.
     let code = unsafe { poll::interest_wait(set, events, capacity, timeout, count) };
@@ -135,7 +133,7 @@ pub(crate) fn interest_wait(set: u64, timeout: u64, room: &mut Events) -> Result
 
 /// Room for what a wait brings.
 pub(crate) struct Events {
-    events: MaybeUninit<[IoEvent; EVENTS_AT_A_TIME]>,
+    events: [IoEvent; EVENTS_AT_A_TIME],
     count: u32,
 }
 
@@ -143,15 +141,14 @@ impl Events {
     /// With nothing in it. To be kept: it is large, and filled with zeros.
     pub(crate) fn new() -> Box<Events> {
         Box::new(Events {
-            events: MaybeUninit::uninit(),
+            events: [IoEvent::default(); EVENTS_AT_A_TIME],
             count: 0,
         })
     }
 
     /// What the last wait brought.
     pub(crate) fn found(&self) -> &[IoEvent] {
-        // SAFETY: `interest_wait` has written so many, which are no more than there is room for.
-        unsafe { std::slice::from_raw_parts(self.events.as_ptr().cast(), self.count as usize) }
+        &self.events[..self.count as usize]
     }
 }
 
