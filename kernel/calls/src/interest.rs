@@ -179,8 +179,8 @@ impl Set {
         })
     }
 
-    /// Hands ready members to `take`, at most `room`, which may be 0; registers `cx` where there was none. Says whether there
-    /// was one, and at how many members it looked.
+    /// Hands ready members to `take`, at most `room`; registers `cx` where there was none. Says whether there was one, and at
+    /// how many members it looked.
     fn poll(
         &self,
         cx: &mut Context<'_>,
@@ -202,9 +202,7 @@ impl Set {
             if !says_again {
                 found.push(node);
             }
-            if room > 0 {
-                take(event);
-            }
+            take(event);
             ready += 1;
             if ready >= room {
                 break;
@@ -231,7 +229,7 @@ impl Set {
 /// A set is readable while one of its members is ready.
 impl Pollable for Set {
     fn poll_readiness(&self, _: Interest, cx: &mut Context<'_>) -> Readiness {
-        if self.poll(cx, 0, |_| {}).0 {
+        if self.poll(cx, 1, |_| {}).0 {
             Readiness::READABLE
         } else {
             Readiness::EMPTY
