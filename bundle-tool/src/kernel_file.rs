@@ -105,13 +105,6 @@ pub fn carrying(kernel: &[u8], archive: &[u8]) -> Result<Vec<u8>, KernelError> {
     Ok(bytes)
 }
 
-/// Whether its program asks for a bundle. One without symbols does not tell: then it is taken for one that does.
-pub fn asks(kernel: &[u8]) -> bool {
-    let segments = segments(kernel).unwrap_or_default();
-    let silent = object::File::parse(kernel).map_or(true, |file| file.symbols().next().is_none());
-    silent || words(kernel, &segments) != Err(KernelError::AsksForNone)
-}
-
 /// The archive that a kernel carries, if it does.
 pub fn carried(kernel: &[u8]) -> Option<&[u8]> {
     let segments = segments(kernel)?;

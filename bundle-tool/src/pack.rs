@@ -46,8 +46,9 @@ pub enum PackError {
 pub struct Pair {
     /// The bundle.
     pub verified: Verified,
-    /// Whether the program asks for it: one that does not runs without its settings and files.
-    pub asks: bool,
+    /// Whether the program asks for it: one that does not runs without its settings and files. `None`: the kernel does
+    /// not tell.
+    pub asks: Option<bool>,
 }
 
 /// Writes the pair: the kernel without symbols, and the image. The kernel comes last, after an old one was removed: a
@@ -66,7 +67,7 @@ pub fn pair(
     let verified = image::pack(archive, packed_image, shape)?;
     sign(packed_kernel, &stripped, shape.key)?;
     write(packed_kernel, &stripped)?;
-    let asks = kernel_file::asks(&built);
+    let asks = kernel_file::asks_for_bundle(&built);
     Ok(Pair { verified, asks })
 }
 

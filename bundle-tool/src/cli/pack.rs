@@ -94,7 +94,7 @@ impl Pack {
             return Ok((image::pack(&archive, &image, &shape)?, vec![image]));
         }
         let pair = pack::pair((&kernel, &packed_kernel), (&archive, &image), &shape)?;
-        if !pair.asks {
+        if pair.asks == Some(false) {
             ui.warn("its program will not hear of its settings and files: it has no #[ukernel::main(bundle)]");
         }
         Ok((pair.verified, vec![packed_kernel, image]))
