@@ -94,6 +94,11 @@ impl Project {
         &self.root
     }
 
+    /// A path as a person in the project's folder would write it.
+    pub fn relative<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
     /// The project's name.
     pub fn name(&self) -> &str {
         self.manifest.project.name.as_str()

@@ -1,6 +1,5 @@
 //! `ukernel build`: a project into what is packed.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -35,17 +34,9 @@ impl Build {
             locked: self.locked,
         };
         let built = build::build(&project, &sources, request, ui)?;
-        let shown = |path: &Path| {
-            path.strip_prefix(project.root())
-                .unwrap_or(path)
-                .display()
-                .to_string()
-        };
-        let made: Vec<String> = built
-            .kernel
-            .iter()
-            .chain([&built.bundle])
-            .map(|path| shown(path))
+        let made = built.kernel.iter().chain([&built.bundle]);
+        let made: Vec<String> = made
+            .map(|path| project.relative(path).display().to_string())
             .collect();
         ui.status("Built", made.join(" and "));
         Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! `ukernel pack`: what was built into what is run anywhere.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bundle::Verified;
@@ -49,7 +49,7 @@ impl Pack {
             .iter()
             .find(|(path, needed)| *needed && !path.exists())
         {
-            let missing = format_args!("{} is not there", shown(&project, absent));
+            let missing = format_args!("{} is not there", project.relative(absent).display());
             return Err(Failure::new(missing).hint("build it first: ukernel build"));
         }
         if self.image && !in_guest {
@@ -60,7 +60,10 @@ impl Pack {
         let packed = self.pack(&project, key.as_ref(), ui);
         drop(packing);
         let (verified, made) = packed.map_err(failure)?;
-        let made: Vec<String> = made.iter().map(|path| shown(&project, path)).collect();
+        let made: Vec<String> = made
+            .iter()
+            .map(|path| project.relative(path).display().to_string())
+            .collect();
         let signed = if verified.signature.is_some() {
             ", signed"
         } else {
@@ -99,14 +102,6 @@ impl Pack {
         }
         Ok((pair.verified, vec![packed_kernel, image]))
     }
-}
-
-/// A path as a person in the project's folder would write it.
-fn shown(project: &Project, path: &Path) -> String {
-    path.strip_prefix(project.root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }
 
 fn failure(error: PackError) -> Failure {

@@ -29,9 +29,7 @@ impl Pair {
         kernel: Option<PathBuf>,
         image: Option<PathBuf>,
     ) -> Result<Pair, Failure> {
-        let dist = project.dist();
-        let packed_kernel = dist.join(format!("{}.vmlinux", project.name()));
-        let packed_image = dist.join(format!("{}.img", project.name()));
+        let (packed_kernel, packed_image) = (project.packed_kernel(), project.packed_image());
         let own = [(&kernel, &packed_kernel), (&image, &packed_image)];
         let own: Vec<&Path> = own
             .into_iter()
@@ -74,8 +72,7 @@ fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
         match modified(file) {
             Ok(time) => oldest = Some(oldest.map_or(time, |oldest| oldest.min(time))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = relative(file, project);
-                let what = format!("there is no {} yet", file.display());
+                let what = format!("there is no {} yet", project.relative(file).display());
                 return Err(Failure::new(what).hint(how_to_make_it(project)));
             }
             Err(error) => {
@@ -96,19 +93,16 @@ fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
         true => "ukernel pack",
         false => "ukernel build && ukernel pack",
     };
-    let newer = relative(&newer, project);
-    let what = format!("{} is newer than what is in dist/", newer.display());
+    let newer = project.relative(&newer).display();
+    let what = format!("{newer} is newer than what is in dist/");
     Err(Failure::new(what).hint(format_args!("make that anew: {commands}")))
 }
 
 fn how_to_make_it(project: &Project) -> String {
-    let whole = project.dist().join(format!("{}.elf", project.name()));
+    let whole = project.packed_whole();
     if whole.is_file() {
-        let whole = relative(&whole, project);
-        return format!(
-            "boot the one file: ukernel run --kernel {}",
-            whole.display()
-        );
+        let whole = project.relative(&whole).display();
+        return format!("boot the one file: ukernel run --kernel {whole}");
     }
     let commands = match project.kernel().is_file() {
         true => "ukernel pack",
@@ -119,10 +113,6 @@ fn how_to_make_it(project: &Project) -> String {
 
 fn modified(file: &Path) -> io::Result<SystemTime> {
     fs::metadata(file)?.modified()
-}
-
-fn relative(file: &Path, project: &Project) -> PathBuf {
-    file.strip_prefix(project.root()).unwrap_or(file).into()
 }
 
 /// The files that a pair is made of, those that a person changes first.
