@@ -31,6 +31,7 @@ mod volumes;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bundle::MAX_VARIABLES;
 use serde::Deserialize;
 
 pub use allow::{AllowItem, CapabilitiesTable};
@@ -118,8 +119,8 @@ impl Manifest {
             let problem = format!("there are at most {MAX_VOLUMES} volumes");
             return Err(("volumes", problem));
         }
-        if self.env.variables.len() > env_file::MAX_VARIABLES {
-            let problem = format!("there are at most {} variables", env_file::MAX_VARIABLES);
+        if self.env.variables.len() > MAX_VARIABLES {
+            let problem = format!("there are at most {MAX_VARIABLES} variables");
             return Err(("env.variables", problem));
         }
         Ok(())

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bundle::MAX_VARIABLES;
+
 use crate::manifest::{EnvName, EnvValue, FILE, Manifest, ManifestError, env_file, env_option};
 
 /// A project's folder and settings.
@@ -163,10 +165,9 @@ impl Project {
         let own = &self.manifest.env.variables;
         let fresh = base.iter().filter(|(name, _)| !own.contains_key(name));
         let mut words: Vec<String> = fresh.map(|(name, value)| env_option(name, value)).collect();
-        if words.len() + own.len() > env_file::MAX_VARIABLES {
+        if words.len() + own.len() > MAX_VARIABLES {
             let problem = format!(
-                "with those of [env.variables] there are more than {} variables",
-                env_file::MAX_VARIABLES
+                "with those of [env.variables] there are more than {MAX_VARIABLES} variables"
             );
             return Err(ManifestError::of_file(
                 &self.base().unwrap_or_default(),

@@ -38,7 +38,7 @@ pub const MAX_NETWORKS: usize = 8;
 /// Most name servers of one interface; further ones make the option malformed.
 pub const MAX_NAME_SERVERS: usize = 3;
 /// Most variables; further ones are warned about and ignored.
-pub const MAX_VARIABLES: usize = 128;
+pub const MAX_VARIABLES: usize = ::bundle::MAX_VARIABLES;
 /// Most warnings that are kept; further ones are only counted.
 pub const MAX_WARNINGS: usize = 16;
 

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
+use bundle::MAX_VARIABLES;
+
 use super::error::text_of;
 use super::{EnvName, EnvValue, ManifestError};
-
-/// Most variables that a program can have: the kernel's limit.
-pub const MAX_VARIABLES: usize = 32;
 
 /// Reads such a file's text; `path` is what errors call it. The order is the file's; a name may come again, and the last one
 /// counts.

@@ -65,7 +65,11 @@ fn there_are_no_more_variables_than_the_kernel_has_room_for() {
     let variables =
         |count: usize| -> String { (0..count).map(|number| format!("V{number}=x\n")).collect() };
     let manifest = format!("{MANIFEST}[env]\nbase = \"my.env\"\n[env.variables]\nLAST = \"x\"\n");
-    for (count, fits) in [(31, true), (32, false), (33, false)] {
+    for (count, fits) in [
+        (MAX_VARIABLES - 1, true),
+        (MAX_VARIABLES, false),
+        (MAX_VARIABLES + 1, false),
+    ] {
         let folder = folder(&[("ukernel.toml", &manifest), ("my.env", &variables(count))]);
         let options = Project::open(folder.path()).unwrap().options();
         assert_eq!(options.is_ok(), fits, "{count}: {options:?}");

@@ -80,6 +80,9 @@ pub const MAX_FILE_BYTES: u64 = (8 << 30) - 1;
 pub const MAX_PATH_BYTES: usize = 255;
 /// Most options; a further one is an error.
 pub const MAX_OPTIONS: usize = 512;
+/// Most variables of a program, from its bundle and the command line together: the kernel warns about a further one and
+/// ignores it, so tools refuse it.
+pub const MAX_VARIABLES: usize = 128;
 /// Most arguments; a further one is an error.
 pub const MAX_ARGUMENTS: usize = 256;
 /// Most bytes of all arguments together, with one behind each: a C program has them in memory of its own.
