@@ -1,16 +1,25 @@
 //! A stand-in for Firecracker, as a program that the tool can be told to run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use bundle_tool::machine::{Firecracker, VmConfig};
+use shared_child::SharedChild;
+use system_tests::vm::SOON;
 use tempfile::TempDir;
+
+/// Long enough for a program that ends at once to be seen doing so.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// A fake in a certain mood.
 pub(crate) struct Fake {
     folder: TempDir,
     pub(crate) program: PathBuf,
+    /// Locked as long as this test lives, however it ends: until then the program may run.
+    _alive: File,
 }
 
 impl Fake {
@@ -28,7 +37,13 @@ impl Fake {
         fs::write(folder.path().join("mood"), mood).expect("the folder is writable");
         // Some file has to be the kernel; nobody runs it.
         fs::write(folder.path().join("kernel"), "").expect("the folder is writable");
-        Fake { folder, program }
+        let alive = File::create(folder.path().join("alive")).expect("the folder is writable");
+        alive.lock().expect("nobody else has it");
+        Fake {
+            folder,
+            program,
+            _alive: alive,
+        }
     }
 
     /// What stands in for a kernel.
@@ -39,5 +54,22 @@ impl Fake {
     /// A machine for the library to start.
     pub(crate) fn machine(&self, describe: impl FnOnce(VmConfig) -> VmConfig) -> Firecracker {
         Firecracker::new(&self.program, describe(VmConfig::new(self.kernel())))
+    }
+}
+
+/// Whoever it was that started it: a supervisor that no test knows of any more keeps none running.
+#[test]
+fn a_fake_ends_with_its_test() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (number, mood) in ["", "silent"].into_iter().enumerate() {
+        let fake = Fake::in_mood(mood);
+        let socket = elsewhere.path().join(number.to_string());
+        let mut command = Command::new(&fake.program);
+        let process = SharedChild::spawn(command.arg("--api-sock").arg(socket)).unwrap();
+        assert_eq!(process.wait_timeout(SHORT).unwrap(), None, "it still may");
+        drop(fake);
+        let ended = process.wait_timeout(SOON).unwrap();
+        let _ = process.kill(); // only after a failure it still runs
+        assert!(ended.is_some(), "'{mood}' outlives its test");
     }
 }

@@ -5,10 +5,13 @@
 //! A file `mood` beside it (beside the link that it was started by) changes it, in words separated by spaces: `silent` never
 //! listens, `die=PATH` ends at a request, `refuse=PATH` refuses it, `deaf` ignores Ctrl-Alt-Del.
 //!
+//! It ends when nobody holds a lock on the file `alive` there: the test that made it does, and whatever becomes of that and of
+//! whoever started this program, the system unlocks it.
+//!
 //! The guest prints `fake: up` and its command line, and does what lines on its serial port say: `say TEXT`, `exit STATUS`,
 //! `flood COUNT`, and `#trace`. Ctrl-Alt-Del ends it with status 0.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -33,8 +36,9 @@ type CommandLine = Arc<Mutex<String>>;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let beside = Path::new(&arguments[0]).with_file_name("mood");
-    let mood = Mood(fs::read_to_string(beside).unwrap_or_default());
+    let program = Path::new(&arguments[0]);
+    end_with_the_test(&program.with_file_name("alive"));
+    let mood = Mood(fs::read_to_string(program.with_file_name("mood")).unwrap_or_default());
     let position = arguments.iter().position(|word| word == "--api-sock");
     let socket = position.and_then(|at| arguments.get(at + 1));
     let Some(socket) = socket else {
@@ -47,6 +51,15 @@ fn main() {
         }
     }
     serve(Path::new(socket), &mood);
+}
+
+fn end_with_the_test(alive: &Path) {
+    // Where there is no such file any more, the test has ended already.
+    let alive = File::open(alive);
+    thread::spawn(move || {
+        let _ = alive.and_then(|alive| alive.lock_shared());
+        exit(4)
+    });
 }
 
 fn serve(socket: &Path, mood: &Mood) -> ! {
