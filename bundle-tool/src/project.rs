@@ -1,6 +1,7 @@
 //! A project: the folder with a `ukernel.toml`, and where things lie in it. Found by every command that works on one, from
 //! the folder it is called in upwards. Writes nothing.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -139,6 +140,16 @@ impl Project {
     /// `dist/NAME.elf`: the kernel with the bundle inside.
     pub fn packed_whole(&self) -> PathBuf {
         self.packed("elf")
+    }
+
+    /// Whether what was packed last is that one file, and not the pair: it is there, and the pair's image is not or is
+    /// older.
+    pub fn is_packed_whole(&self) -> bool {
+        let written = |path: PathBuf| fs::metadata(path)?.modified();
+        match (written(self.packed_whole()), written(self.packed_image())) {
+            (Ok(whole), Ok(image)) => whole > image,
+            (whole, _) => whole.is_ok(),
+        }
     }
 
     fn packed(&self, ending: &str) -> PathBuf {

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// What a machine is.
 #[derive(Args)]
 pub(super) struct MachineOptions {
-    /// Boot this ELF instead of a project's pair of files
+    /// Boot this ELF instead of what a project has packed
     #[arg(long, value_name = "ELF")]
     pub(super) kernel: Option<PathBuf>,
     /// RAM, in MiB (M) or GiB (G) [default: the project's, or 128M]
@@ -64,7 +64,7 @@ enum Net {
 }
 
 impl MachineOptions {
-    /// Finds out what to run: the named kernel, else the project's pair, else the kernel of `UKERNEL_KERNEL`.
+    /// Finds out what to run: the named kernel, else what the project has packed, else the kernel of `UKERNEL_KERNEL`.
     pub(super) fn plan(&self, ui: &Ui) -> Result<Plan, Failure> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let kernel = variable("UKERNEL_KERNEL").map(PathBuf::from);

@@ -1,7 +1,7 @@
 //! A machine as it is to be started, out of what was typed and what the project says. Starts nothing, but makes the files
 //! of volumes.
 
-mod pair;
+mod packed;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::machines::{MAX_NAME, Settings};
 use crate::manifest::{Language, NetBackend, RunTable, VmmName};
 use crate::project::Project;
 use crate::ui::Ui;
-use pair::Pair;
+use packed::Packed;
 
 /// The tap device that is taken where none is named, as the documents make one.
 const DEFAULT_TAP: &str = "tap0";
@@ -59,7 +59,7 @@ impl Plan {
         Ok(Plan::new(options, config, kernel.into(), name_of(kernel)))
     }
 
-    /// The project's pair of files; one of them, or both, may be another.
+    /// What the project has packed; a kernel and an image of one's own take the place of the pair's.
     pub(super) fn of_project(
         options: &MachineOptions,
         project: &Project,
@@ -71,22 +71,24 @@ impl Plan {
             let what = "programs in Python do not run in a machine yet";
             return Err(Failure::new(what).hint("`ukernel adapter` runs this one on Linux"));
         }
-        let pair = Pair::of(project, kernel, image)?;
-        warn_of_deaf(&pair.symbols, ui);
+        let packed = Packed::of(project, kernel, image)?;
+        warn_of_deaf(&packed.symbols, ui);
         let run = &project.manifest.run;
-        let mut config = VmConfig::new(&pair.kernel).memory_mib(run.memory_mb.get());
+        let mut config = VmConfig::new(&packed.kernel).memory_mib(run.memory_mb.get());
         config.vcpus = run.vcpu.get();
         config.options = options.append.join(" ");
-        if let Some(digest) = &pair.digest {
+        if let Some(digest) = &packed.digest {
             config = config.options(&format!("bundle={digest}"));
         }
-        config = config.disk(Disk::new(&pair.image).read_only());
-        config
-            .disks
-            .extend(volumes::of(project, &options.volumes, ui)?);
+        config.disks = packed
+            .image
+            .map(|image| Disk::new(image).read_only())
+            .into_iter()
+            .chain(volumes::of(project, &options.volumes, ui)?)
+            .collect();
 
         let name = project.name().to_string();
-        let mut plan = Plan::new(options, config, pair.symbols, name);
+        let mut plan = Plan::new(options, config, packed.symbols, name);
         plan.settings.arguments.clone_from(&options.arguments);
         let environment = options.environment()?;
         plan.settings.options.extend(environment.options());

@@ -30,8 +30,8 @@ Environment:
 
 /// Boot a project's machine, or a kernel, stream its serial log, and end with its status
 ///
-/// In a project it takes the pair of files in dist/, as `ukernel pack` made them; with --kernel, that kernel and nothing
-/// else. Machines of projects, those with a --name and those that are detached are known to `ukernel ps`, `logs`,
+/// In a project it takes what `ukernel pack` put in dist/ last, the pair of files or the one of --image; with --kernel,
+/// that kernel and nothing else. Machines of projects, those with a --name and those that are detached are known to `ukernel ps`, `logs`,
 /// `stop` and `rm`.
 ///
 /// Ctrl-C asks the guest to stop, a second one kills it. The exit status is the guest's, 124 at the --timeout, 125 when

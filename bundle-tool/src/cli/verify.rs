@@ -99,15 +99,9 @@ fn check(file: &Path) -> Result<Sound, Failure> {
 /// What was packed last in the project: the pair, or the kernel with a bundle inside.
 fn packed_files() -> Result<Vec<PathBuf>, Failure> {
     let project = project()?;
-    let (kernel, image, whole) = (
-        project.packed_kernel(),
-        project.packed_image(),
-        project.packed_whole(),
-    );
-    let mut files = if image.exists() {
-        vec![image, kernel]
-    } else {
-        vec![whole]
+    let mut files = match project.is_packed_whole() {
+        true => vec![project.packed_whole()],
+        false => vec![project.packed_image(), project.packed_kernel()],
     };
     files.retain(|file| file.exists());
     if files.is_empty() {

@@ -1,4 +1,4 @@
-//! The pair of files that `ukernel pack` makes: whether it is there, and of what the project is now. Reads only.
+//! What `ukernel pack` makes, a pair of files or one: whether it is there, and of what the project is now. Reads only.
 
 use std::fs;
 use std::io;
@@ -6,29 +6,58 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Failure;
-use crate::image;
+use crate::image::{self, ImageError};
 use crate::project::Project;
 
 /// The most files that are looked at for their age. A project with more is run as it is.
 const MAX_FILES: usize = 20_000;
 
+/// The command that makes the pair.
+const PACK: &str = "ukernel pack";
+/// The command that makes the one file.
+const PACK_WHOLE: &str = "ukernel pack --image";
+
 /// What to boot.
-pub(super) struct Pair {
+pub(super) struct Packed {
     pub(super) kernel: PathBuf,
-    pub(super) image: PathBuf,
+    /// The first disk; `None`: the kernel has its bundle inside.
+    pub(super) image: Option<PathBuf>,
     /// The ELF with symbols.
     pub(super) symbols: PathBuf,
     /// The bundle's identity; `None`: the image is none.
     pub(super) digest: Option<String>,
 }
 
-impl Pair {
-    /// The project's pair, of which one file or both may be others.
+impl Packed {
+    /// What was packed last in the project: the pair, of which one file or both may be others, or the one file.
     pub(super) fn of(
         project: &Project,
         kernel: Option<PathBuf>,
         image: Option<PathBuf>,
-    ) -> Result<Pair, Failure> {
+    ) -> Result<Packed, Failure> {
+        // Another image is of no use to a kernel that has one inside, and the other way round.
+        match kernel.is_none() && image.is_none() && project.is_packed_whole() {
+            true => Packed::whole(project),
+            false => Packed::pair(project, kernel, image),
+        }
+    }
+
+    fn whole(project: &Project) -> Result<Packed, Failure> {
+        let kernel = project.packed_whole();
+        check_age(project, &[&kernel], PACK_WHOLE)?;
+        Ok(Packed {
+            symbols: with_symbols(project, &kernel),
+            digest: Some(digest(&kernel).map_err(damaged(PACK_WHOLE))?),
+            image: None,
+            kernel,
+        })
+    }
+
+    fn pair(
+        project: &Project,
+        kernel: Option<PathBuf>,
+        image: Option<PathBuf>,
+    ) -> Result<Packed, Failure> {
         let (packed_kernel, packed_image) = (project.packed_kernel(), project.packed_image());
         let own = [(&kernel, &packed_kernel), (&image, &packed_image)];
         let own: Vec<&Path> = own
@@ -36,44 +65,55 @@ impl Pair {
             .filter(|(other, _)| other.is_none())
             .map(|(_, own)| own.as_path())
             .collect();
-        check_age(project, &own)?;
+        check_age(project, &own, PACK)?;
 
-        let built = project.kernel();
         let symbols = match &kernel {
             Some(other) => other.clone(),
-            // What is packed is the same without its debug information.
-            None if built.is_file() => built,
-            None => packed_kernel.clone(),
+            None => with_symbols(project, &packed_kernel),
         };
         let digest = match &image {
-            None => Some(digest(&packed_image)?),
+            None => Some(digest(&packed_image).map_err(damaged(PACK))?),
             // Whoever brings his own may bring something else.
             Some(other) => digest(other).ok(),
         };
-        Ok(Pair {
+        Ok(Packed {
             kernel: kernel.unwrap_or(packed_kernel),
-            image: image.unwrap_or(packed_image),
+            image: Some(image.unwrap_or(packed_image)),
             symbols,
             digest,
         })
     }
 }
 
-fn digest(image: &Path) -> Result<String, Failure> {
-    let verified = image::verify(image)
-        .map_err(|error| Failure::from(error).hint("make it anew: ukernel pack"))?;
-    Ok(verified.digest.to_string())
+/// What is packed is what was built without its debug information.
+fn with_symbols(project: &Project, packed: &Path) -> PathBuf {
+    let built = project.kernel();
+    match built.is_file() {
+        true => built,
+        false => packed.into(),
+    }
 }
 
-/// Refuses a pair that is not there, or older than something it is made of.
-fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
+/// The identity of a bundle, all of which is checked.
+fn digest(file: &Path) -> Result<String, ImageError> {
+    Ok(image::verify(file)?.digest.to_string())
+}
+
+/// What the project has packed is not whole; `pack` is the command that makes it.
+fn damaged(pack: &str) -> impl FnOnce(ImageError) -> Failure {
+    move |error| Failure::from(error).hint(format_args!("make it anew: {pack}"))
+}
+
+/// Refuses files that are not there, or older than something they are made of; `pack` is the command that makes them.
+fn check_age(project: &Project, files: &[&Path], pack: &str) -> Result<(), Failure> {
     let mut oldest: Option<SystemTime> = None;
-    for file in pair {
+    for file in files {
         match modified(file) {
             Ok(time) => oldest = Some(oldest.map_or(time, |oldest| oldest.min(time))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let what = format!("there is no {} yet", project.relative(file).display());
-                return Err(Failure::new(what).hint(how_to_make_it(project)));
+                let commands = commands(project.kernel().is_file(), pack);
+                return Err(Failure::new(what).hint(format_args!("make it: {commands}")));
             }
             Err(error) => {
                 return Err(
@@ -89,33 +129,25 @@ fn check_age(project: &Project, pair: &[&Path]) -> Result<(), Failure> {
     let Some(newer) = sources(project).into_iter().find(is_newer) else {
         return Ok(());
     };
-    let commands = match newer == project.kernel() {
-        true => "ukernel pack",
-        false => "ukernel build && ukernel pack",
-    };
+    let commands = commands(newer == project.kernel(), pack);
     let newer = project.relative(&newer).display();
     let what = format!("{newer} is newer than what is in dist/");
     Err(Failure::new(what).hint(format_args!("make that anew: {commands}")))
 }
 
-fn how_to_make_it(project: &Project) -> String {
-    let whole = project.packed_whole();
-    if whole.is_file() {
-        let whole = project.relative(&whole).display();
-        return format!("boot the one file: ukernel run --kernel {whole}");
+/// What to type; what was built may be good as it is.
+fn commands(is_built: bool, pack: &str) -> String {
+    match is_built {
+        true => pack.into(),
+        false => format!("ukernel build && {pack}"),
     }
-    let commands = match project.kernel().is_file() {
-        true => "ukernel pack",
-        false => "ukernel build && ukernel pack",
-    };
-    format!("make it: {commands}")
 }
 
 fn modified(file: &Path) -> io::Result<SystemTime> {
     fs::metadata(file)?.modified()
 }
 
-/// The files that a pair is made of, those that a person changes first.
+/// The files that it is made of, those that a person changes first.
 fn sources(project: &Project) -> Vec<PathBuf> {
     let root = project.root();
     let mut files: Vec<PathBuf> = ["ukernel.toml", "Cargo.toml", "Cargo.lock"]
@@ -191,33 +223,40 @@ mod tests {
             file.unwrap().set_modified(time).unwrap();
         }
 
-        fn pair(&self) -> Result<Pair, String> {
-            self.pair_with(None, None)
+        /// Adds the one file, which has the bundle inside.
+        fn put_whole(&self, second: u64) {
+            let image = self.0.path().join("dist/demo.img");
+            fs::copy(image, self.0.path().join("dist/demo.elf")).unwrap();
+            self.age("dist/demo.elf", second);
         }
 
-        fn pair_with(
+        fn packed(&self) -> Result<Packed, String> {
+            self.packed_with(None, None)
+        }
+
+        fn packed_with(
             &self,
             kernel: Option<PathBuf>,
             image: Option<PathBuf>,
-        ) -> Result<Pair, String> {
+        ) -> Result<Packed, String> {
             let project = Project::open(self.0.path()).unwrap();
-            Pair::of(&project, kernel, image).map_err(|failure| format!("{failure:?}"))
+            Packed::of(&project, kernel, image).map_err(|failure| format!("{failure:?}"))
         }
     }
 
     #[test]
     fn a_pair_that_is_as_old_as_its_sources_or_younger_is_run() {
         let folder = Folder::new();
-        let pair = folder.pair().unwrap();
+        let pair = folder.packed().unwrap();
         assert!(pair.kernel.ends_with("dist/demo.vmlinux"));
         assert!(pair.symbols.ends_with("build/vmlinux"));
         assert_eq!(pair.digest.map(|digest| digest.len()), Some(64));
         folder.age("src/deep/main.c", 30);
-        assert!(folder.pair().is_ok(), "of the same instant");
+        assert!(folder.packed().is_ok(), "of the same instant");
         fs::remove_dir_all(folder.0.path().join("build")).unwrap();
         assert!(
             folder
-                .pair()
+                .packed()
                 .unwrap()
                 .symbols
                 .ends_with("dist/demo.vmlinux")
@@ -233,7 +272,7 @@ mod tests {
         ] {
             let folder = Folder::new();
             folder.age(newer, 31);
-            let error = folder.pair().err().unwrap();
+            let error = folder.packed().err().unwrap();
             assert!(error.contains(&format!("{newer} is newer")), "{error}");
             assert!(error.contains(commands), "{error}");
         }
@@ -243,19 +282,50 @@ mod tests {
     fn a_missing_pair_is_refused_with_what_to_type() {
         let folder = Folder::new();
         fs::remove_file(folder.0.path().join("dist/demo.img")).unwrap();
-        let error = folder.pair().err().unwrap();
+        let error = folder.packed().err().unwrap();
         assert!(error.contains("no dist/demo.img"), "{error}");
         assert!(error.contains("make it: ukernel pack"), "{error}");
-        folder.put("dist/demo.elf", "", 30);
-        let error = folder.pair().err().unwrap();
+        fs::remove_file(folder.0.path().join("build/vmlinux")).unwrap();
+        let error = folder.packed().err().unwrap();
+        assert!(error.contains("ukernel build && ukernel pack"), "{error}");
+    }
+
+    #[test]
+    fn what_was_packed_last_is_run() {
+        let folder = Folder::new();
+        for (second, is_whole) in [(29, false), (30, false), (31, true)] {
+            folder.put_whole(second);
+            let packed = folder.packed().unwrap();
+            assert_eq!(packed.kernel.ends_with("dist/demo.elf"), is_whole);
+            assert_eq!(packed.image.is_none(), is_whole);
+            assert!(packed.symbols.ends_with("build/vmlinux"));
+            assert_eq!(packed.digest.map(|digest| digest.len()), Some(64));
+        }
+        for name in ["dist/demo.img", "dist/demo.vmlinux"] {
+            fs::remove_file(folder.0.path().join(name)).unwrap();
+        }
+        folder.age("dist/demo.elf", 20);
+        assert_eq!(folder.packed().unwrap().image, None, "as old as its kernel");
+        // Whoever brings one half of a pair wants the other.
+        let error = folder.packed_with(None, Some("x".into())).err().unwrap();
+        assert!(error.contains("no dist/demo.vmlinux"), "{error}");
+    }
+
+    #[test]
+    fn an_older_or_damaged_file_with_everything_is_refused_with_what_to_type() {
+        let folder = Folder::new();
+        folder.put_whole(31);
+        folder.age("src/deep/main.c", 32);
+        let error = folder.packed().err().unwrap();
+        assert!(error.contains("src/deep/main.c is newer"), "{error}");
         assert!(
-            error.contains("ukernel run --kernel dist/demo.elf"),
+            error.contains("ukernel build && ukernel pack --image"),
             "{error}"
         );
-        fs::remove_file(folder.0.path().join("dist/demo.elf")).unwrap();
-        fs::remove_file(folder.0.path().join("build/vmlinux")).unwrap();
-        let error = folder.pair().err().unwrap();
-        assert!(error.contains("ukernel build && ukernel pack"), "{error}");
+        folder.put("dist/demo.elf", "no kernel", 33);
+        let error = folder.packed().err().unwrap();
+        assert!(error.contains("dist/demo.elf"), "{error}");
+        assert!(error.contains("make it anew: ukernel pack --image"), "{error}");
     }
 
     #[test]
@@ -264,7 +334,7 @@ mod tests {
         folder.age("src/deep/main.c", 99);
         let other = folder.0.path().join("ukernel.toml");
         let pair = folder
-            .pair_with(Some(other.clone()), Some(other.clone()))
+            .packed_with(Some(other.clone()), Some(other.clone()))
             .unwrap();
         assert_eq!(
             (pair.kernel, pair.symbols, pair.digest),
@@ -276,6 +346,6 @@ mod tests {
     fn a_damaged_image_is_not_started() {
         let folder = Folder::new();
         folder.put("dist/demo.img", "no image", 30);
-        assert!(folder.pair().err().unwrap().contains("dist/demo.img"));
+        assert!(folder.packed().err().unwrap().contains("dist/demo.img"));
     }
 }
