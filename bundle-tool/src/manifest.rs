@@ -46,7 +46,7 @@ pub use network::{HostName, Ipv4Network, Ipv6Setting, NetworkMode, NetworkTable}
 pub use options::env_option;
 pub use ports::Port;
 pub use project::{Language, Name, ProjectTable, RelativePath};
-pub use run::{Argument, LogLevel, MemoryMb, NetBackend, RunTable, Vcpu, VmmName};
+pub use run::{Argument, DeviceName, LogLevel, MemoryMb, NetBackend, RunTable, Vcpu, VmmName};
 pub use volumes::{VolumeSize, VolumeTable};
 
 /// What the file is called.

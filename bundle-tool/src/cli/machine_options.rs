@@ -1,18 +1,23 @@
 //! The options that say what a machine is, whoever starts it: `run` and `debug`. Of a project, or of a kernel alone.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::failure::USAGE;
 use super::plan::Plan;
 use super::publish::Publish;
 use super::variables::VariableOptions;
 use crate::environment::Environment;
 use crate::machine::Disk;
-use crate::manifest::{Name, NetBackend};
+use crate::manifest::{DeviceName, Name, NetBackend};
 use crate::project::{Project, ProjectError};
 use crate::ui::Ui;
+
+/// With less a kernel does not get as far as to say so; more no VMM has.
+const MEMORY_MIB: RangeInclusive<u32> = 2..=1 << 20;
 
 /// What a machine is.
 #[derive(Args)]
@@ -20,7 +25,7 @@ pub(super) struct MachineOptions {
     /// Boot this ELF instead of what a project has packed
     #[arg(long, value_name = "ELF")]
     pub(super) kernel: Option<PathBuf>,
-    /// RAM, in MiB (M) or GiB (G) [default: the project's, or 128M]
+    /// RAM, in MiB (M) or GiB (G), 2M to 1024G [default: the project's, or 128M]
     #[arg(long, value_name = "SIZE", value_parser = memory_mib)]
     pub(super) memory: Option<u32>,
     /// Processors, 1 to 32; the kernel uses one, the others stay idle
@@ -45,7 +50,7 @@ pub(super) struct MachineOptions {
     net: Option<Net>,
     /// The tap device to connect the guest to; it must exist [default: $UKERNEL_TAP, or tap0]
     #[arg(long, value_name = "NAME", conflicts_with = "published")]
-    tap: Option<String>,
+    tap: Option<DeviceName>,
     #[command(flatten)]
     variables: VariableOptions,
     /// Add options to the kernel's command line
@@ -82,21 +87,30 @@ impl MachineOptions {
     }
 
     /// The network that was asked for, if any.
-    pub(super) fn net(&self) -> Option<NetBackend> {
-        match (self.net, &self.tap) {
-            (Some(Net::User), _) => Some(NetBackend::User),
+    pub(super) fn net(&self) -> Result<Option<NetBackend>, Failure> {
+        Ok(match (self.net, &self.tap) {
+            (Some(Net::User | Net::None), Some(_)) => {
+                return Err(Failure::new("--tap is for --net tap").status(USAGE));
+            }
+            (Some(Net::User), None) => Some(NetBackend::User),
+            (Some(Net::None), None) => Some(NetBackend::None),
             (Some(Net::Tap), _) | (None, Some(_)) => Some(NetBackend::Tap),
-            (Some(Net::None), _) => Some(NetBackend::None),
             (None, None) if !self.published.is_empty() => Some(NetBackend::User),
             (None, None) => None,
-        }
+        })
     }
 
     /// The tap device that was asked for, by option or variable.
-    pub(super) fn tap(&self) -> Option<String> {
-        let variable = || std::env::var("UKERNEL_TAP").ok();
-        let named = self.tap.clone().or_else(variable);
-        named.filter(|name| !name.is_empty())
+    pub(super) fn tap(&self) -> Result<Option<DeviceName>, Failure> {
+        let variable = std::env::var("UKERNEL_TAP").ok();
+        let variable = variable.filter(|name| !name.is_empty());
+        match (&self.tap, variable) {
+            (Some(named), _) => Ok(Some(named.clone())),
+            (None, Some(name)) => name.parse().map(Some).map_err(|problem: String| {
+                Failure::new(format_args!("UKERNEL_TAP: {problem}")).status(USAGE)
+            }),
+            (None, None) => Ok(None),
+        }
     }
 
     /// The variables that were asked for.
@@ -121,10 +135,12 @@ fn memory_mib(text: &str) -> Result<u32, String> {
         None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),
     };
     let number: Option<u32> = digits.parse().ok();
-    let mib = number
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|mib| *mib > 0);
-    mib.ok_or_else(|| format!("'{text}' is not a size such as 64M or 2G"))
+    let mib = number.and_then(|number| number.checked_mul(unit));
+    let mib = mib.ok_or_else(|| format!("'{text}' is not a size such as 64M or 2G"))?;
+    match MEMORY_MIB.contains(&mib) {
+        true => Ok(mib),
+        false => Err("a machine has 2 MiB to 1 TiB of memory".into()),
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +152,9 @@ mod tests {
         assert_eq!(memory_mib("64M"), Ok(64));
         assert_eq!(memory_mib("64"), Ok(64));
         assert_eq!(memory_mib("2G"), Ok(2048));
-        for bad in ["", "M", "0", "1.5G", "-1", "4194304G", "1T"] {
+        assert_eq!(memory_mib("2M"), Ok(2));
+        assert_eq!(memory_mib("1024G"), Ok(1 << 20));
+        for bad in ["", "M", "0", "1", "1.5G", "-1", "1025G", "4194304G", "1T"] {
             assert!(memory_mib(bad).is_err(), "{bad} was accepted");
         }
     }

@@ -4,6 +4,7 @@
 mod packed;
 mod volumes;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -11,9 +12,9 @@ use super::failure::USAGE;
 use super::machine_options::MachineOptions;
 use super::publish::Publish;
 use crate::kernel_file;
-use crate::machine::{Disk, Forward, Nic, VmConfig};
+use crate::machine::{Disk, Forward, Nic, Protocol, VmConfig};
 use crate::machines::{MAX_NAME, Settings};
-use crate::manifest::{Language, NetBackend, RunTable, VmmName};
+use crate::manifest::{DeviceName, Language, NetBackend, RunTable, VmmName};
 use crate::project::Project;
 use crate::ui::Ui;
 use packed::Packed;
@@ -36,7 +37,7 @@ pub(super) struct Plan {
     /// The project's wishes; `None`: there is no project.
     pub(super) run: Option<RunTable>,
     net: Option<NetBackend>,
-    tap: Option<String>,
+    tap: Option<DeviceName>,
 }
 
 impl Plan {
@@ -56,7 +57,7 @@ impl Plan {
         }
         config.disks = disk.map(Disk::new).into_iter().collect();
         config.disks.extend(options.disks.iter().cloned());
-        Ok(Plan::new(options, config, kernel.into(), name_of(kernel)))
+        Plan::new(options, config, kernel.into(), name_of(kernel))
     }
 
     /// What the project has packed; a kernel and an image of one's own take the place of the pair's.
@@ -88,7 +89,7 @@ impl Plan {
             .collect();
 
         let name = project.name().to_string();
-        let mut plan = Plan::new(options, config, packed.symbols, name);
+        let mut plan = Plan::new(options, config, packed.symbols, name)?;
         plan.settings.arguments.clone_from(&options.arguments);
         let environment = options.environment()?;
         plan.settings.options.extend(environment.options());
@@ -109,20 +110,24 @@ impl Plan {
         Ok(plan)
     }
 
-    fn new(options: &MachineOptions, config: VmConfig, symbols: PathBuf, name: String) -> Plan {
-        let mut config = config;
+    fn new(
+        options: &MachineOptions,
+        mut config: VmConfig,
+        symbols: PathBuf,
+        name: String,
+    ) -> Result<Plan, Failure> {
         config.memory_mib = options.memory.unwrap_or(config.memory_mib);
         config.vcpus = options.vcpu.unwrap_or(config.vcpus);
-        Plan {
+        Ok(Plan {
             config,
             published: options.published.clone(),
             symbols,
             settings: Settings::default(),
             name,
             run: None,
-            net: options.net(),
-            tap: options.tap(),
-        }
+            net: options.net()?,
+            tap: options.tap()?,
+        })
     }
 
     /// The network for a VMM: what was asked for, else the user-mode one where there is such a thing.
@@ -141,16 +146,46 @@ impl Plan {
         }
         match net {
             NetBackend::User => {
+                self.check_ports()?;
                 let forwards = self.published.iter().map(|published| published.forward);
                 self.config.nics.push(Nic::user(forwards));
             }
             NetBackend::Tap => {
-                let name = self.tap.as_deref().unwrap_or(DEFAULT_TAP);
+                let name = self.tap.as_ref().map_or(DEFAULT_TAP, DeviceName::as_str);
+                check_tap(name)?;
                 self.config.nics.push(Nic::tap(name));
             }
             NetBackend::None => {}
         }
         Ok(())
+    }
+
+    /// One port of this machine leads to one place.
+    fn check_ports(&self) -> Result<(), Failure> {
+        let mut seen = HashSet::new();
+        let ports = self.published.iter().map(|published| published.forward);
+        let fixed = ports.filter(|forward| forward.host_port != 0);
+        let mut again = fixed.filter(|forward| !seen.insert((forward.protocol, forward.host_port)));
+        match again.next() {
+            None => Ok(()),
+            Some(Forward {
+                protocol,
+                host_port,
+                ..
+            }) => {
+                let what =
+                    format!("{protocol} port {host_port} of this machine is forwarded twice");
+                Err(Failure::new(what).status(USAGE))
+            }
+        }
+    }
+
+    /// Whether a TCP port of the guest can be reached through one of this machine.
+    pub(super) fn is_published(&self, guest_port: u16) -> bool {
+        let ports = self.published.iter().map(|published| published.forward);
+        ports
+            .into_iter()
+            .any(|forward| (forward.protocol, forward.guest_port) == (Protocol::Tcp, guest_port))
     }
 
     /// The variable that chooses a port, if that is the port.
@@ -171,6 +206,20 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// A VMM that may do so makes a device that is not there, which then leads nowhere.
+fn check_tap(name: &str) -> Result<(), Failure> {
+    // Of this process's own network namespace, unlike what is mounted on /sys. Without the file nobody knows.
+    let Ok(devices) = std::fs::read_to_string("/proc/self/net/dev") else {
+        return Ok(());
+    };
+    let mut names = devices.lines().filter_map(|line| line.split_once(':'));
+    if names.any(|(device, _)| device.trim() == name) {
+        return Ok(());
+    }
+    let hint = "`ukernel doctor` and docs/firecracker-integration.md say how to make one";
+    Err(Failure::new(format_args!("there is no network device {name}")).hint(hint))
 }
 
 /// Says so where settings do not reach a program, as far as the file tells.
@@ -222,6 +271,13 @@ mod tests {
         ] {
             assert_eq!(name_of(Path::new(kernel)), name, "{kernel}");
         }
+    }
+
+    #[test]
+    fn a_tap_device_has_to_be_there() {
+        assert!(check_tap("lo").is_ok(), "every machine has it");
+        let error = format!("{:?}", check_tap("no-such-tap").unwrap_err());
+        assert!(error.contains("no network device no-such-tap"), "{error}");
     }
 
     #[test]

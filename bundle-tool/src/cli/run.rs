@@ -1,5 +1,6 @@
 //! `ukernel run`: boots a project's machine, or a kernel, shows its log, and ends with its status.
 
+use std::num::NonZeroU32;
 use std::process::{Command as Process, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::machine::{
     AcceleratorRequest, Firecracker, HostSupport, Launch, Machine, Protocol, Qemu, StartError,
     Symbols, Vmm,
 };
-use crate::machines::{self, Machines, Order, SuperviseError};
+use crate::machines::{self, Machines, MachinesError, Order, SuperviseError};
 use crate::manifest::{NetBackend, VmmName};
 use crate::ui::Ui;
 
@@ -42,15 +43,15 @@ pub(super) struct Run {
     #[command(flatten)]
     machine: MachineOptions,
     /// The guest's port of a page to look at: print its address on this machine
-    #[arg(long, value_name = "GUEST", requires = "published")]
+    #[arg(long, value_name = "GUEST")]
     page: Option<u16>,
     /// Pass standard input on to the guest's serial port, line by line; the line "#trace" asks a guest that
     /// traces for what it has recorded
     #[arg(long, conflicts_with = "detach")]
     input: bool,
-    /// Kill the guest after so many seconds
+    /// Kill the guest after so many seconds, at least 1
     #[arg(long, value_name = "SECONDS", overrides_with = "timeout")]
-    timeout: Option<u64>,
+    timeout: Option<NonZeroU32>,
     /// The program that runs the guest: auto, qemu or firecracker
     #[arg(long, value_enum, hide_possible_values = true)]
     vmm: Option<VmmArgument>,
@@ -64,7 +65,7 @@ pub(super) struct Run {
     #[arg(long, short)]
     detach: bool,
     /// Call the machine NAME; without it, as the project, with a number if need be
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = machine_name)]
     name: Option<String>,
 }
 
@@ -158,9 +159,23 @@ impl Run {
         }
     }
 
+    /// Whether there is a way to the page.
+    fn check_page(&self, plan: &Plan) -> Result<(), Failure> {
+        match self.page {
+            Some(port) if !plan.is_published(port) => {
+                let what =
+                    format!("--page: no port of this machine leads to the guest's port {port}");
+                let hint = format!("forward one: -p 0:{port}");
+                Err(Failure::new(what).hint(hint).status(USAGE))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn limit(&self, plan: &Plan) -> Option<Duration> {
-        let project = || plan.run.as_ref()?.timeout_s.map(u64::from);
-        self.timeout.or_else(project).map(Duration::from_secs)
+        let project = || plan.run.as_ref()?.timeout_s;
+        let seconds = self.timeout.or_else(project)?;
+        Some(Duration::from_secs(seconds.get().into()))
     }
 
     /// What to run, with the reason, which is said.
@@ -174,17 +189,15 @@ impl Run {
             None => project.unwrap_or_default(),
         };
         let net = plan.net(vmm);
-        if vmm == VmmName::Firecracker && net == NetBackend::User {
-            let what = "firecracker has no user-mode network, and forwards no ports";
-            let hint = "give it a tap device (--net tap --tap NAME), or no network (--net none)";
-            return Err(Failure::new(what).hint(hint).status(USAGE));
-        }
-        plan.attach_network(net)?;
+        let accelerator = Some(self.accel).filter(|accel| *accel != AcceleratorRequest::Auto);
         let wish = Wish {
             vmm,
-            accelerator: Some(self.accel).filter(|accel| *accel != AcceleratorRequest::Auto),
+            accelerator,
             net,
         };
+        check(wish)?;
+        plan.attach_network(net)?;
+        self.check_page(plan)?;
         let host = Host {
             support: HostSupport::detect(),
             firecracker: Firecracker::find_program(),
@@ -205,6 +218,34 @@ impl Run {
                 (Qemu::with_accelerator(config, accelerator).into(), reason)
             }
         })
+    }
+}
+
+/// Refuses what Firecracker does not have.
+fn check(wish: Wish) -> Result<(), Failure> {
+    if wish.vmm != VmmName::Firecracker {
+        return Ok(());
+    }
+    let (what, hint) = if wish.net == NetBackend::User {
+        (
+            "firecracker has no user-mode network, and forwards no ports",
+            "give it a tap device (--net tap --tap NAME), or no network (--net none)",
+        )
+    } else if wish.accelerator.is_some() {
+        (
+            "firecracker always runs by KVM: --accel is for QEMU",
+            "leave --accel out, or take QEMU: --vmm qemu",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(what).hint(hint).status(USAGE))
+}
+
+fn machine_name(text: &str) -> Result<String, MachinesError> {
+    match machines::is_name(text) {
+        true => Ok(text.into()),
+        false => Err(MachinesError::BadName(text.into())),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Stop {
     names: Vec<String>,
     /// Kill a machine that has not ended after so many seconds
     #[arg(long, short, value_name = "SECONDS", default_value_t = 10)]
-    timeout: u64,
+    timeout: u32,
 }
 
 impl Stop {
@@ -34,7 +34,7 @@ impl Stop {
                 .map(|name| one(&machines, name))
                 .collect::<Result<_, _>>()?,
         };
-        let patience = Duration::from_secs(self.timeout);
+        let patience = Duration::from_secs(self.timeout.into());
         for entry in &entries {
             stop(entry, patience, ui)?;
             ui.print(format_args!("{}\n", entry.state.name))?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
+use super::failure::USAGE;
 use crate::environment::Environment;
 
 /// Variables that are set when a machine is started.
@@ -26,7 +27,7 @@ impl VariableOptions {
         }
         for word in &self.words {
             let added = environment.add_word(word, |name| std::env::var(name).ok());
-            added.map_err(|error| Failure::new(format_args!("--env {error}")))?;
+            added.map_err(|error| Failure::new(format_args!("--env {error}")).status(USAGE))?;
         }
         Ok(())
     }

@@ -37,6 +37,14 @@ pub enum StartError {
         /// The port on the loopback address.
         port: u16,
     },
+    /// This user may not bind a port of the host.
+    #[error("this user may not listen on {protocol} port {port}")]
+    PortForbidden {
+        /// TCP or UDP.
+        protocol: Protocol,
+        /// The port on the loopback address.
+        port: u16,
+    },
     /// The VMM cannot do what was asked of it.
     #[error("{vmm} cannot do this: {what}")]
     Unsupported {
@@ -83,6 +91,16 @@ pub enum StartError {
     },
 }
 
+/// What VMMs boot.
+const KERNEL_IS_ELF: &str = "a kernel is an ELF file with a PVH entry, as `ukernel build` makes it";
+
+/// Whether these words of QEMU's are about the kernel's file: "invalid kernel header", "could not load kernel".
+fn is_about_kernel(words: &str) -> bool {
+    ["kernel header", "load kernel"]
+        .iter()
+        .any(|part| words.contains(part))
+}
+
 impl StartError {
     /// What a person can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
@@ -92,9 +110,21 @@ impl StartError {
                     .into(),
             ),
             StartError::Vmm { .. } => Some("name the program in UKERNEL_FIRECRACKER".into()),
-            StartError::File { role: "kernel", .. } => Some("build it first: ./just build".into()),
+            StartError::File { role: "kernel", .. } => Some(
+                "name the ELF file of a kernel; in a project, `ukernel build && ukernel pack` makes what `ukernel run` boots"
+                    .into(),
+            ),
             StartError::PortTaken { .. } => {
                 Some("choose another port, or 0 for any free one".into())
+            }
+            StartError::PortForbidden { .. } => {
+                Some("choose a port from 1024 on, or 0 for any free one".into())
+            }
+            StartError::Exited { stderr, .. } if is_about_kernel(stderr) => {
+                Some(KERNEL_IS_ELF.into())
+            }
+            StartError::Refused { request, .. } if request.ends_with("/boot-source") => {
+                Some(KERNEL_IS_ELF.into())
             }
             StartError::Exited { stderr, .. } if stderr.contains("/dev/kvm") => {
                 Some("try --accel tcg".into())

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::api::{Absent, Api, ApiError, ApiRequest};
-use super::config::{Forward, VmConfig};
+use super::config::{Forward, Protocol, VmConfig};
 use super::error::{ControlError, StartError};
 use super::firecracker::Firecracker;
 use super::ports;
@@ -372,11 +372,20 @@ fn choose_ports(config: &mut VmConfig) -> Result<(), StartError> {
         }
         let port = forward.host_port;
         // The system may offer the same free port twice, as nobody binds it in between.
-        if !chosen.insert((protocol.to_string(), port)) || !ports::is_free(protocol, port) {
+        if !chosen.insert((protocol, port)) {
             return Err(StartError::PortTaken { protocol, port });
         }
+        ports::try_bind(protocol, port).map_err(|error| unusable(protocol, port, &error))?;
     }
     Ok(())
+}
+
+/// Why a port that cannot be bound cannot.
+fn unusable(protocol: Protocol, port: u16, error: &std::io::Error) -> StartError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => StartError::PortForbidden { protocol, port },
+        _ => StartError::PortTaken { protocol, port },
+    }
 }
 
 /// Reads from QEMU's last words why it did not start.
@@ -408,7 +417,7 @@ fn gave_up(vmm: &Vmm, process: &Process) -> StartError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Nic, Protocol};
+    use super::super::config::Nic;
     use super::*;
 
     #[test]
@@ -419,7 +428,22 @@ mod tests {
             error.to_string().starts_with("kernel absent.elf:"),
             "{error}"
         );
-        assert!(error.hint().expect("a hint").contains("./just build"));
+        assert!(error.hint().expect("a hint").contains("ukernel build"));
+    }
+
+    #[test]
+    fn a_port_that_this_user_may_not_have_is_not_called_taken() {
+        let forbidden = unusable(
+            Protocol::Tcp,
+            80,
+            &std::io::ErrorKind::PermissionDenied.into(),
+        );
+        assert_eq!(
+            forbidden.to_string(),
+            "this user may not listen on tcp port 80"
+        );
+        let taken = unusable(Protocol::Tcp, 80, &std::io::ErrorKind::AddrInUse.into());
+        assert!(matches!(taken, StartError::PortTaken { .. }), "{taken}");
     }
 
     #[test]

@@ -25,7 +25,15 @@ pub fn free(protocol: Protocol) -> io::Result<u16> {
 
 /// Whether nobody has bound `port` just now.
 pub fn is_free(protocol: Protocol, port: u16) -> bool {
-    bind(protocol, port).is_ok()
+    try_bind(protocol, port).is_ok()
+}
+
+/// Binds `port` for a moment.
+///
+/// # Errors
+/// Somebody has it, or this user may not.
+pub fn try_bind(protocol: Protocol, port: u16) -> io::Result<()> {
+    bind(protocol, port).map(drop)
 }
 
 fn bind(protocol: Protocol, port: u16) -> io::Result<u16> {

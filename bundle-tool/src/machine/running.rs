@@ -196,8 +196,10 @@ fn spawn_guarded(
 
 /// Waits for the process, and kills it at its deadline.
 fn enforce(child: &SharedChild, cut: &OnceLock<Cut>, started: Instant, limit: Option<Duration>) {
-    if let Some(limit) = limit
-        && let Ok(None) = child.wait_deadline(started + limit)
+    // One that no clock reaches is none.
+    if let Some((limit, deadline)) =
+        limit.and_then(|limit| Some((limit, started.checked_add(limit)?)))
+        && let Ok(None) = child.wait_deadline(deadline)
     {
         let _ = cut.set(Cut::Deadline(limit));
         let _ = child.kill();

@@ -1,8 +1,14 @@
 //! `[run]`: how a machine is started where the command line does not say otherwise.
 
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
 use serde::Deserialize;
 
 use super::Port;
+
+/// The longest name of a network device, in bytes (netdevice(7): IFNAMSIZ with its zero).
+const MAX_DEVICE_NAME: usize = 15;
 
 /// How `ukernel run` starts the machine; options of the command line come before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -16,15 +22,15 @@ pub struct RunTable {
     /// The network: `user` (no rights needed, forwarded ports), `tap` (a device of the host), `none`.
     pub net: NetBackend,
     /// The tap device. For `net = "tap"`.
-    pub tap: Option<String>,
+    pub tap: Option<DeviceName>,
     /// The program's arguments, each one line of text.
     pub args: Vec<Argument>,
     /// Ports of this machine that lead to the guest's, such as `8080:80` or `5353:53/udp`; 0 for the first: any free one.
     pub ports: Vec<Port>,
     /// The VMM: `auto` (Firecracker where KVM works, else QEMU), `qemu` or `firecracker`.
     pub vmm: VmmName,
-    /// After how many seconds the machine is ended. Default: never.
-    pub timeout_s: Option<u32>,
+    /// After how many seconds the machine is ended, at least 1. Default: never.
+    pub timeout_s: Option<NonZeroU32>,
     /// What the kernel logs: `off`, `error`, `warn`, `info`, `debug` or `trace`. Default: `info`.
     pub log: Option<LogLevel>,
     /// Whether the program's trace is on from its beginning.
@@ -91,6 +97,41 @@ impl TryFrom<u32> for MemoryMb {
             ));
         }
         Ok(MemoryMb(mib))
+    }
+}
+
+/// The name of a network device of the host: at most 15 letters, none of them a blank, `/`, `:` or `,`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "String")]
+pub struct DeviceName(String);
+
+impl DeviceName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for DeviceName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<DeviceName, String> {
+        // QEMU would take what is behind a comma for options.
+        let is_bad =
+            |letter: char| letter.is_whitespace() || letter.is_control() || "/:,".contains(letter);
+        if name.is_empty() || name.len() > MAX_DEVICE_NAME || name.contains(is_bad) {
+            return Err(format!("'{name}' is no name of a network device"));
+        }
+        Ok(DeviceName(name))
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<DeviceName, String> {
+        name.to_string().try_into()
     }
 }
 

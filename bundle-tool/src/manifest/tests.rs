@@ -123,6 +123,26 @@ fn names_are_good_for_files_packages_and_volumes() {
 }
 
 #[test]
+fn a_network_device_has_a_name_that_no_vmm_reads_more_into() {
+    for name in ["tap0", "br-lan.7", &"x".repeat(15)] {
+        assert!(name.parse::<DeviceName>().is_ok(), "{name}");
+    }
+    for name in [
+        "",
+        "a,script=x",
+        "a b",
+        "a/b",
+        "a:1",
+        "a\n",
+        &"x".repeat(16),
+    ] {
+        assert!(name.parse::<DeviceName>().is_err(), "{name}");
+    }
+    let error = parse("[run]\ntimeout_s = 0\n").unwrap_err();
+    assert!(error.problem().contains("nonzero"), "{error}");
+}
+
+#[test]
 fn paths_stay_in_the_project() {
     let path = |text: &str| RelativePath::try_from(text.to_string());
     for inside in ["a", "src/main.rs", "./a", "static/**/*.html"] {

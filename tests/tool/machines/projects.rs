@@ -105,3 +105,56 @@ fn a_kernel_and_an_image_can_come_from_the_environment() {
         host.fake.kernel().display().to_string()
     );
 }
+
+#[test]
+fn nonsense_on_the_command_line_is_told_before_anything_starts() {
+    let host = Host::new();
+    project(&host.place);
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let done = host.run(&[&["run"], arguments].concat());
+        assert_eq!(done.status, Some(2), "{arguments:?}: {}", done.words);
+        for word in words {
+            let (all, said) = (done.words.as_str(), done.words.contains(word));
+            assert!(said, "{arguments:?}: no '{word}' in {all}");
+        }
+    };
+    refused(&["--memory", "1M"], &["2 MiB to 1 TiB"]);
+    refused(&["--memory", "1025G"], &["2 MiB to 1 TiB"]);
+    refused(&["--vcpu", "33"], &["1..=32"]);
+    for seconds in ["0", "4294967296", "18446744073709551615", "1.5"] {
+        refused(&["--timeout", seconds], &["--timeout"]);
+        let stop = host.run(&["stop", "--timeout", seconds]);
+        assert_eq!(stop.status, Some(if seconds == "0" { 125 } else { 2 }));
+    }
+    refused(&["--name", ""], &["'' is no name"]);
+    refused(&["--name", "a b"], &["'a b' is no name"]);
+    refused(
+        &["--tap", "tap0,script=x"],
+        &["no name of a network device"],
+    );
+    for net in ["user", "none"] {
+        refused(
+            &["--net", net, "--tap", "tap0"],
+            &["--tap is for --net tap"],
+        );
+    }
+    let twice = ["-p", "8081:80", "-p", "8081:81/tcp"];
+    refused(&twice, &["tcp port 8081", "forwarded twice"]);
+    refused(
+        &["-p", "0:80", "--page", "81"],
+        &["guest's port 81", "-p 0:81"],
+    );
+    let firecracker = ["--vmm", "firecracker", "--net", "none", "--accel", "tcg"];
+    refused(&firecracker, &["always runs by KVM", "--vmm qemu"]);
+    let mut tap = host.tool(&["run", "--net", "tap"]);
+    let done = Done::of(tap.env("UKERNEL_TAP", "a,b"));
+    assert_eq!(done.status, Some(2), "{}", done.words);
+    assert!(done.words.contains("UKERNEL_TAP: 'a,b'"), "{}", done.words);
+    let absent = host.run(&["run", "--tap", "no-such-tap"]);
+    assert_eq!(absent.status, Some(125), "{}", absent.words);
+    assert!(
+        absent.words.contains("no network device no-such-tap"),
+        "{}",
+        absent.words
+    );
+}

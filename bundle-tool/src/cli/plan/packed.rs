@@ -325,7 +325,10 @@ mod tests {
         folder.put("dist/demo.elf", "no kernel", 33);
         let error = folder.packed().err().unwrap();
         assert!(error.contains("dist/demo.elf"), "{error}");
-        assert!(error.contains("make it anew: ukernel pack --image"), "{error}");
+        assert!(
+            error.contains("make it anew: ukernel pack --image"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::cli::failure::USAGE;
 use crate::machine::Disk;
 use crate::manifest::{Name, VolumeTable};
 use crate::project::Project;
@@ -39,7 +40,7 @@ pub(super) fn of(
 
 fn unknown<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Failure {
     let known: Vec<&str> = known.map(Name::as_str).collect();
-    let failure = Failure::new(format_args!("the project has no volume '{name}'"));
+    let failure = Failure::new(format_args!("the project has no volume '{name}'")).status(USAGE);
     match known.is_empty() {
         true => failure.hint("name it in ukernel.toml, under [volumes]"),
         false => failure.hint(format_args!("it has: {}", known.join(", "))),
