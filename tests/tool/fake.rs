@@ -7,12 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use bundle_tool::machine::{Firecracker, VmConfig};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use shared_child::SharedChild;
 use system_tests::vm::SOON;
 use tempfile::TempDir;
 
 /// Long enough for a program that ends at once to be seen doing so.
-const SHORT: Duration = Duration::from_millis(50);
+pub(crate) const SHORT: Duration = Duration::from_millis(50);
 
 /// A fake in a certain mood.
 pub(crate) struct Fake {
@@ -44,6 +45,25 @@ impl Fake {
             program,
             _alive: alive,
         }
+    }
+
+    /// A fake whose guest says nothing before [`open`](Self::open).
+    pub(crate) fn gated() -> Fake {
+        let fake = Fake::in_mood("gated");
+        mkfifoat(CWD, fake.gate(), Mode::RUSR | Mode::WUSR).expect("the folder is writable");
+        fake
+    }
+
+    /// Lets the guest of a gated fake speak, once it is there.
+    pub(crate) fn open(&self) {
+        File::options()
+            .write(true)
+            .open(self.gate())
+            .expect("it is there");
+    }
+
+    fn gate(&self) -> PathBuf {
+        self.folder.path().join("gate")
     }
 
     /// What stands in for a kernel.

@@ -88,6 +88,7 @@ impl Debug {
             vmm: qemu.into(),
             reason,
             symbols: plan.symbols.clone(),
+            silent: true,
             deadline: None,
             settings: std::mem::take(&mut plan.settings),
         };

@@ -188,6 +188,15 @@ impl Plan {
             .any(|forward| (forward.protocol, forward.guest_port) == (Protocol::Tcp, guest_port))
     }
 
+    /// Whether the guest's log level leaves out what every guest says when it is up; the last word about it counts.
+    pub(super) fn is_silent(&self) -> bool {
+        let words = self.config.options.split_whitespace();
+        let typed = words.filter_map(|word| word.strip_prefix("log=")).last();
+        let project = || Some(self.run.as_ref()?.log?.as_str());
+        let level = typed.or_else(project);
+        level.is_some_and(|level| ["off", "error", "warn"].contains(&level))
+    }
+
     /// The variable that chooses a port, if that is the port.
     pub(super) fn variable_of(&self, wanted: impl Fn(&Forward) -> bool) -> Option<&str> {
         let mut published = self.published.iter();
@@ -259,6 +268,7 @@ fn name_of(kernel: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::LogLevel;
 
     #[test]
     fn a_machine_is_called_as_its_kernel() {
@@ -278,6 +288,32 @@ mod tests {
         assert!(check_tap("lo").is_ok(), "every machine has it");
         let error = format!("{:?}", check_tap("no-such-tap").unwrap_err());
         assert!(error.contains("no network device no-such-tap"), "{error}");
+    }
+
+    #[test]
+    fn the_last_word_about_the_log_counts() {
+        let plan = |options: &str, project: Option<LogLevel>| Plan {
+            config: VmConfig::new("k").options(options),
+            published: Vec::new(),
+            symbols: "k".into(),
+            settings: Settings::default(),
+            name: "k".into(),
+            run: project.map(|log| RunTable {
+                log: Some(log),
+                ..RunTable::default()
+            }),
+            net: None,
+            tap: None,
+        };
+        for (options, project, silent) in [
+            ("", None, false),
+            ("log=off", None, true),
+            ("log=off a=b log=debug", None, false),
+            ("", Some(LogLevel::Warn), true),
+            ("log=info", Some(LogLevel::Error), false),
+        ] {
+            assert_eq!(plan(options, project).is_silent(), silent, "{options}");
+        }
     }
 
     #[test]

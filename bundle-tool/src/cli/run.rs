@@ -61,7 +61,7 @@ pub(super) struct Run {
     /// The same as --vmm firecracker
     #[arg(long, conflicts_with = "vmm")]
     real: bool,
-    /// Return when the machine runs, and print its name
+    /// Return when the first line is in the machine's log, and print its name
     #[arg(long, short)]
     detach: bool,
     /// Call the machine NAME; without it, as the project, with a number if need be
@@ -124,6 +124,7 @@ impl Run {
             vmm,
             reason,
             symbols: plan.symbols.clone(),
+            silent: plan.is_silent(),
             deadline: self.limit(&plan),
             settings: std::mem::take(&mut plan.settings),
         };

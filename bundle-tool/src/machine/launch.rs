@@ -114,8 +114,8 @@ impl Launch {
         self
     }
 
-    /// Calls `on_line` with each line of the serial log, from the machine's reader thread. A slow
-    /// callback slows the guest's output.
+    /// Calls `on_line` with each line of the serial log, from the machine's reader thread, before the line can be waited
+    /// for. A slow callback slows the guest's output.
     pub fn on_line(mut self, on_line: impl FnMut(&str) + Send + 'static) -> Launch {
         self.on_line = Box::new(on_line);
         self

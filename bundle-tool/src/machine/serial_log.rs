@@ -67,7 +67,8 @@ impl SerialLog {
         }
     }
 
-    /// Reads `source` to its end; calls `on_line` for each line. Returns when the VMM closed it.
+    /// Reads `source` to its end; calls `on_line` for each line, before whoever waits for that line goes on. Returns when
+    /// the VMM closed it.
     pub(super) fn fill(&self, source: impl Read, mut on_line: impl FnMut(&str)) {
         let mut source = BufReader::new(source);
         let mut bytes = Vec::new();
@@ -82,8 +83,8 @@ impl SerialLog {
             }
             let line = String::from_utf8_lossy(&bytes);
             let line = line.trim_end_matches(['\r', '\n']);
-            self.push(line);
             on_line(line);
+            self.push(line);
         }
         self.lock().closed = true;
         self.changed.notify_all();
@@ -270,6 +271,17 @@ mod tests {
             assert_eq!(waiter.join().unwrap().unwrap().index, 1);
             drop(writer);
         });
+    }
+
+    /// Who was told that a line came finds it where it was passed on to.
+    #[test]
+    fn a_line_is_passed_on_before_it_can_be_waited_for() {
+        let log = SerialLog::default();
+        log.fill(&b"one\ntwo\n"[..], |line| {
+            let waited = log.wait_for(line, 0, Duration::ZERO);
+            assert!(waited.is_err(), "{line}");
+        });
+        assert_eq!(log.line_count(), 2);
     }
 
     #[test]

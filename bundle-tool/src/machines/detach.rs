@@ -53,7 +53,8 @@ impl From<io::Error> for DetachError {
     }
 }
 
-/// Starts a machine that outlives this process. `supervisor` is this program with the arguments that lead it to
+/// Starts a machine that outlives this process, and returns when the first line of its log is there to be read (or 10 s later).
+/// `supervisor` is this program with the arguments that lead it to
 /// [`supervise_detached`].
 ///
 /// # Errors
@@ -103,6 +104,7 @@ pub fn supervise_detached(on_start: impl FnOnce(&Supervised)) -> io::Result<()> 
     match order.start(&machines, |_| {}) {
         Ok(supervised) => {
             on_start(&supervised);
+            supervised.wait_until_up();
             answer(&Answer::Started(Box::new(supervised.state().clone())))?;
             let (_, recorded) = supervised.wait();
             recorded.map_err(io::Error::other)

@@ -20,6 +20,10 @@ use crate::machine::{Disk, Launch, Machine, Outcome, StartError, Vmm};
 /// Lines that a supervisor keeps in memory: enough to see how the machine ended. All are in the log.
 const KEPT_LINES: usize = 1000;
 
+/// How long a guest may take to its first line before nobody waits for it any more. It takes milliseconds, but where KVM
+/// emulates, seconds.
+const FIRST_LINE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The most that is kept of what a VMM says, in bytes: its end.
 const MAX_VMM_LOG: usize = 256 * 1024;
 
@@ -36,6 +40,8 @@ pub struct Order {
     pub reason: String,
     /// The ELF whose symbols explain backtraces.
     pub symbols: PathBuf,
+    /// Whether it may be up without a line in its log.
+    pub silent: bool,
     /// When to kill it.
     pub deadline: Option<Duration>,
     /// What the machine is told beside its command line.
@@ -46,6 +52,7 @@ pub struct Order {
 pub struct Supervised {
     machine: Arc<Machine>,
     state: State,
+    silent: bool,
     /// Disks that no other machine may write.
     _disks: Vec<File>,
     // Dropped in this order: while the name is ours nobody else removes these.
@@ -118,10 +125,12 @@ impl Order {
                 return Err(error);
             }
         };
+        let silent = self.silent;
         match self.launch(&claim, on_line) {
             Ok((machine, state, scratch)) => Ok(Supervised {
                 machine,
                 state,
+                silent,
                 _disks: disks,
                 scratch,
                 claim,
@@ -223,6 +232,15 @@ impl Supervised {
     /// What is known of it.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Waits until the machine is up, as far as that can be told: until its first line is in its log, it has ended, or
+    /// 10 s have passed. One that may be silent is taken for up at once.
+    pub(super) fn wait_until_up(&self) {
+        if !self.silent {
+            // Whatever it is, the machine was started; how it goes on is in its log and its state.
+            let _ = self.machine.wait_for_line("", FIRST_LINE_TIMEOUT);
+        }
     }
 
     /// Waits for its end, and writes down how it was.

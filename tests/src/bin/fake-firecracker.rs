@@ -3,7 +3,8 @@
 //! Refused requests are answered as Firecracker does.
 //!
 //! A file `mood` beside it (beside the link that it was started by) changes it, in words separated by spaces: `silent` never
-//! listens, `die=PATH` ends at a request, `refuse=PATH` refuses it, `deaf` ignores Ctrl-Alt-Del.
+//! listens, `die=PATH` ends at a request, `refuse=PATH` refuses it, `deaf` ignores Ctrl-Alt-Del, `gated` has a guest that says
+//! nothing until somebody opens the named pipe `gate` for writing.
 //!
 //! It ends when nobody holds a lock on the file `alive` there: the test that made it does, and whatever becomes of that and of
 //! whoever started this program, the system unlocks it.
@@ -14,7 +15,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,12 +23,22 @@ use std::thread;
 use serde_json::{Value, json};
 use system_tests::firecracker_api::{Conversation, Effect};
 
-/// What the file `mood` says.
-struct Mood(String);
+/// What the file `mood` says, and where it is.
+struct Mood {
+    folder: PathBuf,
+    words: String,
+}
 
 impl Mood {
+    fn of(folder: &Path) -> Mood {
+        Mood {
+            folder: folder.into(),
+            words: fs::read_to_string(folder.join("mood")).unwrap_or_default(),
+        }
+    }
+
     fn has(&self, word: &str) -> bool {
-        self.0.split(' ').any(|other| other == word)
+        self.words.split(' ').any(|other| other == word)
     }
 }
 
@@ -38,7 +49,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let program = Path::new(&arguments[0]);
     end_with_the_test(&program.with_file_name("alive"));
-    let mood = Mood(fs::read_to_string(program.with_file_name("mood")).unwrap_or_default());
+    let mood = Mood::of(program.parent().expect("it is a file"));
     let position = arguments.iter().position(|word| word == "--api-sock");
     let socket = position.and_then(|at| arguments.get(at + 1));
     let Some(socket) = socket else {
@@ -82,7 +93,7 @@ fn serve(socket: &Path, mood: &Mood) -> ! {
         answer(&mut stream, &verdict);
         remember(&path, &body, &command_line);
         match verdict {
-            Ok(Effect::Start) => play(command_line.clone()),
+            Ok(Effect::Start) => play(command_line.clone(), mood),
             Ok(Effect::CtrlAltDel) if !mood.has("deaf") => end(0),
             _ => {}
         }
@@ -134,7 +145,11 @@ fn remember(path: &str, body: &str, command_line: &CommandLine) {
 }
 
 /// The guest.
-fn play(command_line: CommandLine) {
+fn play(command_line: CommandLine, mood: &Mood) {
+    if mood.has("gated") {
+        // Until somebody writes there.
+        File::open(mood.folder.join("gate")).expect("a pipe with a name");
+    }
     let words = command_line.lock().expect("nobody panics").clone();
     say("[    0.000001] INFO  fake: up");
     say(&format!(

@@ -4,10 +4,13 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
+use shared_child::SharedChild;
 
 use super::{Foreground, Host, wait_for};
+use crate::fake::{Fake, SHORT};
 
 #[test]
 fn a_log_can_be_followed_filtered_and_read_by_programs() {
@@ -69,6 +72,46 @@ fn a_log_can_be_followed_filtered_and_read_by_programs() {
         (&Value::Null, &"panic: at src/main.rs:1".into())
     );
     assert_eq!(host.run(&["logs", "--since", "soon"]).status, Some(2));
+}
+
+/// Less than a first line is waited for.
+const BEFORE_GIVING_UP: Duration = Duration::from_secs(5);
+
+/// As soon as the one that typed `run --detach` goes on, whatever the machine takes to its first line.
+#[test]
+fn a_detached_machine_has_a_log() {
+    let host = Host::with(Fake::gated());
+    let mut command = host.run_command(&["--detach", "--name", "web"]);
+    command.stdout(Stdio::null());
+    let run = SharedChild::spawn(&mut command).expect("it starts");
+    while !host.run(&["ps"]).data().contains("web   up") {
+        assert!(run.try_wait().unwrap().is_none(), "it ended");
+    }
+    assert_eq!(
+        run.wait_timeout(SHORT).unwrap(),
+        None,
+        "nothing was said yet"
+    );
+    assert_eq!(host.run(&["logs", "web"]).data(), "");
+    host.fake.open();
+    assert!(run.wait().unwrap().success());
+    let log = host.run(&["logs", "web"]).data();
+    assert!(log.starts_with("[    0.000001] INFO  fake: up\n"), "{log}");
+}
+
+/// Nobody waits for the first line of one that was told to say none.
+#[test]
+fn a_machine_that_logs_nothing_is_detached_at_once() {
+    let host = Host::with(Fake::gated());
+    let mut command = host.run_command(&["--detach", "--append", "log=off"]);
+    let run = SharedChild::spawn(command.stdout(Stdio::null())).expect("it starts");
+    assert!(
+        run.wait_timeout(BEFORE_GIVING_UP)
+            .unwrap()
+            .is_some_and(|status| status.success())
+    );
+    assert_eq!(host.run(&["logs"]).data(), "");
+    assert_eq!(host.look("kernel")["phase"], "running");
 }
 
 /// The line `#trace` on its serial port is answered between the lines of the log.
