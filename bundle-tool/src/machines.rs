@@ -31,6 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::manifest;
+use state::FORMAT;
 
 pub use claim::Claim;
 pub use console::{Console, MAX_LOG_BYTES};
@@ -80,6 +81,14 @@ pub enum MachinesError {
         /// Why not.
         reason: String,
     },
+    /// A newer version of this tool has written its state.
+    #[error("the state of machine '{name}' has format {format}, and this tool knows {FORMAT}")]
+    TooNew {
+        /// Its name.
+        name: String,
+        /// The format.
+        format: u64,
+    },
     /// The name is none.
     #[error("'{0}' is no name: letters, digits, '-' and '_', at most 63, a letter or digit first")]
     BadName(String),
@@ -102,6 +111,9 @@ impl MachinesError {
                 "choose another name by --name, or end it: ukernel stop {name}"
             )),
             MachinesError::Damaged { name, .. } => Some(format!("remove it: ukernel rm {name}")),
+            MachinesError::TooNew { name, .. } => Some(format!(
+                "use the ukernel that started it, or remove it: ukernel rm {name}"
+            )),
             MachinesError::BadName(_) | MachinesError::File { .. } => None,
         }
     }
@@ -186,18 +198,16 @@ impl Machines {
     /// # Errors
     /// There is none, or its state cannot be read.
     pub fn find(&self, name: &str) -> Result<Entry, MachinesError> {
-        let folder = self.folder_of(name)?;
-        let Some(mut state) = State::read(&folder).map_err(|reason| MachinesError::Damaged {
-            name: name.into(),
-            reason,
-        })?
-        else {
-            return Err(MachinesError::Unknown(name.into()));
+        let folder = self.existing(name)?;
+        let mut state = match State::read(&folder) {
+            Ok(Some(state)) => state,
+            Ok(None) => return Err(MachinesError::Unknown(name.into())),
+            Err(unreadable) => return Err(unreadable.of(name)),
         };
         if state.phase() == Phase::Died {
             // Whoever holds the lock is about to change the state himself.
             if let Ok(claim) = self.claim_existing(name) {
-                state = claim.settle(state)?;
+                claim.settle(&mut state);
             }
         }
         Ok(Entry { folder, state })
@@ -208,15 +218,21 @@ impl Machines {
     /// # Errors
     /// It runs, there is none, or a file cannot be removed.
     pub fn remove(&self, name: &str) -> Result<(), MachinesError> {
-        let folder = self.folder_of(name)?;
-        if !folder.is_dir() {
-            return Err(MachinesError::Unknown(name.into()));
-        }
+        let folder = self.existing(name)?;
         let claim = self.claim_existing(name)?;
         if let Ok(Some(state)) = State::read(&folder) {
             state.remove_scratch(&folder);
         }
         claim.remove()
+    }
+
+    /// The folder of a machine; somebody else's file of that name is none.
+    fn existing(&self, name: &str) -> Result<PathBuf, MachinesError> {
+        let folder = self.folder_of(name)?;
+        match folder.is_dir() {
+            true => Ok(folder),
+            false => Err(MachinesError::Unknown(name.into())),
+        }
     }
 
     fn folder_of(&self, name: &str) -> Result<PathBuf, MachinesError> {

@@ -270,6 +270,32 @@ fn machines_without_a_name_are_numbered() {
 }
 
 #[test]
+fn what_does_not_work_with_one_machine_is_done_to_the_others() {
+    let host = Host::new();
+    host.start(&["--name", "one"]);
+    host.start(&["--name", "two"]);
+    let stopped = host.run(&["stop", "gone", "one", "lost", "two"]);
+    assert_eq!(
+        (stopped.status, stopped.output.as_str()),
+        (Some(125), "one\ntwo\n")
+    );
+    for name in ["'gone'", "'lost'"] {
+        assert!(stopped.words.contains(name), "{}", stopped.words);
+    }
+    host.start(&["--name", "one"]);
+    let removed = host.run(&["rm", "one", "two"]);
+    assert_eq!(
+        (removed.status, removed.output.as_str()),
+        (Some(125), "two\n")
+    );
+    assert!(
+        removed.words.contains("ukernel rm --force one"),
+        "{}",
+        removed.words
+    );
+}
+
+#[test]
 fn names_that_are_none_or_nobodys_are_refused() {
     let host = Host::new();
     let bad = Done::of(&mut host.run_command(&["--detach", "--name", "../x"]));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Failure;
 use super::named::{is_running, latest, machines};
 use crate::machine::Symbols;
-use crate::machines::{Connection, Entry, Line, Machines, Reader};
+use crate::machines::{Entry, Line, Reader};
 use crate::manifest::LogLevel;
 use crate::ui::Ui;
 
@@ -73,8 +73,7 @@ struct Record<'a> {
 
 impl Logs {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
-        let machines = machines()?;
-        let entry = latest(&machines, self.name.as_deref(), ui)?;
+        let entry = latest(&machines()?, self.name.as_deref(), ui)?;
         let unreadable = |error| Failure::from(error).context(cannot_read(&entry.folder));
         let mut reader = Reader::open(&entry.folder).map_err(unreadable)?;
         let mut view = View {
@@ -98,7 +97,8 @@ impl Logs {
         }
         last.iter().try_for_each(|line| view.show(line))?;
         while self.follow && runs {
-            runs = !ended_within(&machines, &entry, LOOK_INTERVAL);
+            // Whoever runs it ends behind the last line.
+            runs = !entry.state.supervisor.ended_within(LOOK_INTERVAL);
             while let Some(line) = reader.next_line().map_err(unreadable)? {
                 if view.wants(&line) {
                     view.show(&line)?;
@@ -106,17 +106,6 @@ impl Logs {
             }
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Waits for a while for the machine's end. Whether it has ended.
-fn ended_within(machines: &Machines, entry: &Entry, span: Duration) -> bool {
-    match Connection::open(&entry.state) {
-        Ok(mut connection) => connection.ended_within(span),
-        // It is not far enough yet, or has ended.
-        Err(_) => !machines
-            .find(&entry.state.name)
-            .is_ok_and(|now| is_running(&now)),
     }
 }
 

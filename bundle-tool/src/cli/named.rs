@@ -1,6 +1,8 @@
 //! Which machines a command is about: those that were named, or the only one there can be meant. Shared by `logs`, `stop`
 //! and `trace`.
 
+use std::process::ExitCode;
+
 use super::Failure;
 use crate::machines::{Entry, Machines, Phase};
 use crate::ui::Ui;
@@ -15,10 +17,27 @@ pub(super) fn machines() -> Result<Machines, Failure> {
 pub(super) fn all(machines: &Machines, ui: &Ui) -> Result<Vec<Entry>, Failure> {
     let (entries, problems) = machines.list()?;
     for problem in problems {
-        let hint = problem.hint().unwrap_or_default();
-        ui.warn(format_args!("{problem} ({hint})"));
+        let hint = problem.hint().map(|hint| format!(" ({hint})"));
+        ui.warn(format_args!("{problem}{}", hint.unwrap_or_default()));
     }
     Ok(entries)
+}
+
+/// Does something about each of several machines, also after it did not work with one; every failure is told.
+pub(super) fn each<T>(
+    machines: impl IntoIterator<Item = T>,
+    ui: &Ui,
+    mut act: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut failed: Option<Failure> = None;
+    for machine in machines {
+        if let Err(failure) = act(machine)
+            && let Some(before) = failed.replace(failure)
+        {
+            before.report(ui);
+        }
+    }
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// The machine called `name`.

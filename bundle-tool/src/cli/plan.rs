@@ -191,7 +191,7 @@ impl Plan {
     /// Whether the guest's log level leaves out what every guest says when it is up; the last word about it counts.
     pub(super) fn is_silent(&self) -> bool {
         let words = self.config.options.split_whitespace();
-        let typed = words.filter_map(|word| word.strip_prefix("log=")).last();
+        let typed = words.rev().find_map(|word| word.strip_prefix("log="));
         let project = || Some(self.run.as_ref()?.log?.as_str());
         let level = typed.or_else(project);
         level.is_some_and(|level| ["off", "error", "warn"].contains(&level))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::named::{is_running, machines};
+use super::named::{each, is_running, machines};
 use super::stop::kill;
 use crate::machines::{Machines, MachinesError};
 use crate::ui::Ui;
@@ -31,11 +31,10 @@ impl Rm {
             true => ended(&machines, ui)?,
             false => self.names,
         };
-        for name in &names {
-            remove(&machines, name, self.force)?;
-            ui.print(format_args!("{name}\n"))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        each(names, ui, |name| {
+            remove(&machines, &name, self.force)?;
+            Ok(ui.print(format_args!("{name}\n"))?)
+        })
     }
 }
 
@@ -54,9 +53,18 @@ fn remove(machines: &Machines, name: &str, force: bool) -> Result<(), Failure> {
                 "ukernel stop {name}, or ukernel rm --force {name}"
             )));
         }
-        // One whose state cannot be read can be removed all the same.
-        Ok(_) | Err(MachinesError::Damaged { .. } | MachinesError::Unknown(_)) => {}
-        Err(error) => return Err(error.into()),
+        // One whose state cannot be read can be removed all the same, unless somebody holds it.
+        _ => {}
     }
-    Ok(machines.remove(name)?)
+    machines.remove(name).map_err(|error| match error {
+        MachinesError::Taken(_) => held(machines, name),
+        error => error.into(),
+    })
+}
+
+/// There is no state that would say by whom.
+fn held(machines: &Machines, name: &str) -> Failure {
+    let lock = machines.folder().join(name).join("lock");
+    let what = format_args!("machine '{name}' is running, or just being started or removed");
+    Failure::new(what).hint(format_args!("`fuser {}` names the process", lock.display()))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Failure;
-use super::named::{is_running, machines, one, running};
+use super::named::{each, is_running, machines, one, running};
 use crate::machines::{Command, Connection, ConnectionError, Entry};
 use crate::ui::Ui;
 
@@ -27,19 +27,15 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) fn execute(self, ui: &Ui) -> Result<ExitCode, Failure> {
         let machines = machines()?;
-        let entries: Vec<Entry> = match self.names.as_slice() {
-            [] => vec![running(&machines, None, ui)?],
-            names => names
-                .iter()
-                .map(|name| one(&machines, name))
-                .collect::<Result<_, _>>()?,
+        let names = match self.names.is_empty() {
+            true => vec![running(&machines, None, ui)?.state.name],
+            false => self.names,
         };
         let patience = Duration::from_secs(self.timeout.into());
-        for entry in &entries {
-            stop(entry, patience, ui)?;
-            ui.print(format_args!("{}\n", entry.state.name))?;
-        }
-        Ok(ExitCode::SUCCESS)
+        each(names, ui, |name| {
+            stop(&one(&machines, &name)?, patience, ui)?;
+            Ok(ui.print(format_args!("{name}\n"))?)
+        })
     }
 }
 
@@ -95,7 +91,9 @@ fn stop_supervisor(entry: &Entry, patience: Duration, reason: &dyn Display) -> R
 /// The last resort: the VMM dies with its supervisor. Only this very process is ever signalled.
 fn kill_supervisor(entry: &Entry, reason: &dyn Display) -> Result<(), Failure> {
     let supervisor = &entry.state.supervisor;
-    if supervisor.kill() || !supervisor.is_alive() {
+    // Whatever became of the signal: its name is free when it is gone.
+    supervisor.kill();
+    if supervisor.ended_within(KILL_TIMEOUT) {
         return Ok(());
     }
     Err(Failure::new(format_args!(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::state::{End, State};
+use super::state::{self, End, State};
 use super::{Machines, MachinesError, console, settings};
 
 const LOCK: &str = "lock";
@@ -129,6 +129,19 @@ fn make_private(folder: &Path) -> io::Result<()> {
         .create(folder)
 }
 
+/// Removes a file that may be there, or what somebody has put in its place.
+fn remove(path: &Path) -> Result<(), MachinesError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(MachinesError::file(path)),
+    }
+}
+
 fn is_same(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
@@ -152,34 +165,26 @@ impl Claim {
         if let Ok(Some(state)) = State::read(&self.folder) {
             state.remove_scratch(&self.folder);
         }
-        let state = self.folder.join("state.json");
-        match fs::remove_file(&state) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(MachinesError::file(&state)(error));
-            }
-            _ => {}
-        }
+        remove(&self.folder.join(state::FILE))?;
         let entries = fs::read_dir(&self.folder).map_err(MachinesError::file(&self.folder))?;
         for entry in entries {
             let path = entry.map_err(MachinesError::file(&self.folder))?.path();
             if path.file_name().is_none_or(|name| name != LOCK) {
-                fs::remove_file(&path).map_err(MachinesError::file(&path))?;
+                remove(&path)?;
             }
         }
         Ok(())
     }
 
     /// Writes down that a machine died, and removes what it can have left.
-    pub(super) fn settle(&self, mut state: State) -> Result<State, MachinesError> {
+    pub(super) fn settle(&self, state: &mut State) {
         state.remove_scratch(&self.folder);
         settings::remove(&self.folder);
         let last = console::last_sign(&self.folder);
         state.end = Some(End::died(last.unwrap_or_else(Timestamp::now)));
         state.scratch = None;
-        state
-            .write(&self.folder)
-            .map_err(MachinesError::file(&self.folder))?;
-        Ok(state)
+        // Where there is no room, whoever looks next finds out the same.
+        let _ = state.write(&self.folder);
     }
 
     /// Removes the machine, with all its files. Under another name first: half of a machine is none.

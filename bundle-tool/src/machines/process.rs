@@ -2,7 +2,8 @@
 //! nothing, as the system gives it again.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,6 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
+
+/// How often a process is looked at whose end the system does not announce.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A process for good: its number, when it was started, and since which boot of the host that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +84,15 @@ impl ProcessId {
             let count = retry_on_intr(|| poll(&mut ended, Some(&limit)));
             return count.is_ok_and(|count| count > 0);
         }
-        let _ = span;
-        !self.is_alive()
+        let deadline = Instant::now() + span;
+        while self.is_alive() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left.min(LOOK_INTERVAL));
+        }
+        true
     }
 
     /// Holds on to this very process: what was opened stays the same one, whoever gets the number later. Then it is

@@ -7,15 +7,17 @@ use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::MachinesError;
 use super::process::ProcessId;
 use crate::machine::{Ending, Forward};
 use crate::whole_file::{self, FOR_OWNER};
 
 /// The file.
-const FILE: &str = "state.json";
+pub(super) const FILE: &str = "state.json";
 /// The version of its format. A file with another one is not read.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// In a folder for sockets: whose it is.
 const OWNER: &str = "machine";
 /// Begins the names of folders for sockets.
@@ -54,6 +56,28 @@ pub struct State {
     pub scratch: Option<PathBuf>,
     /// How it ended; `None`: it runs, or it died with its supervisor.
     pub end: Option<End>,
+}
+
+/// There is a state, and it cannot be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    Damaged(String),
+    TooNew(u64),
+}
+
+impl Unreadable {
+    fn damaged(reason: impl ToString) -> Unreadable {
+        Unreadable::Damaged(reason.to_string())
+    }
+
+    /// As an error about the machine `name`.
+    pub(super) fn of(self, name: &str) -> MachinesError {
+        let name = name.into();
+        match self {
+            Unreadable::Damaged(reason) => MachinesError::Damaged { name, reason },
+            Unreadable::TooNew(format) => MachinesError::TooNew { name, format },
+        }
+    }
 }
 
 /// Tells whether a file is still what it was.
@@ -142,23 +166,22 @@ impl State {
     }
 
     /// The state in a machine's folder; `None`: there is none (yet).
-    pub(super) fn read(folder: &Path) -> Result<Option<State>, String> {
+    pub(super) fn read(folder: &Path) -> Result<Option<State>, Unreadable> {
         let text = match fs::read_to_string(folder.join(FILE)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(Unreadable::damaged(error)),
         };
-        let value: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if value["format"] != FORMAT {
-            return Err(format!(
-                "it has format {}, and this tool knows {FORMAT}",
-                value["format"]
-            ));
+        let value: Value = serde_json::from_str(&text).map_err(Unreadable::damaged)?;
+        match value["format"].as_u64() {
+            Some(format) if format > FORMAT.into() => Err(Unreadable::TooNew(format)),
+            format if format != Some(FORMAT.into()) => {
+                Err(Unreadable::damaged("it is none that this tool has written"))
+            }
+            _ => State::deserialize(value)
+                .map(Some)
+                .map_err(Unreadable::damaged),
         }
-        serde_json::from_value(value)
-            .map(Some)
-            .map_err(|error| error.to_string())
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {

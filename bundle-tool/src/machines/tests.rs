@@ -1,6 +1,7 @@
 //! Names, claims, and what is left by somebody who was killed.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::state::Description;
 use super::*;
@@ -195,6 +196,8 @@ fn a_state_that_cannot_be_read_is_a_problem_of_its_machine_only() {
     let (_folder, machines) = machines();
     for (name, text) in [
         ("cut", "{\"format\": 1"),
+        ("old", "{\"format\": 0}"),
+        ("list", "[1, 2]"),
         ("new", "{\"format\": 2}"),
         ("empty", ""),
     ] {
@@ -205,15 +208,72 @@ fn a_state_that_cannot_be_read_is_a_problem_of_its_machine_only() {
     state("good").write(claim.folder()).unwrap();
     let (all, problems) = machines.list().unwrap();
     assert_eq!(all.len(), 1);
-    assert_eq!(problems.len(), 3);
+    assert_eq!(problems.len(), 5);
     let error = machines.find("new").unwrap_err();
     assert!(error.to_string().contains("format 2"), "{error}");
-    assert!(error.hint().unwrap().contains("ukernel rm new"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("the ukernel that started it"), "{hint}");
+    assert!(hint.contains("ukernel rm new"), "{hint}");
+    for name in ["old", "list"] {
+        let error = machines.find(name).unwrap_err();
+        assert!(matches!(error, MachinesError::Damaged { .. }), "{error}");
+    }
     machines.remove("cut").unwrap();
     assert!(matches!(
         machines.find("cut"),
         Err(MachinesError::Unknown(_))
     ));
+}
+
+/// Somebody else's files are no machines, whatever they are called, and no reason to warn of any.
+#[test]
+fn what_is_no_folder_is_no_machine() {
+    let (_folder, machines) = machines();
+    drop(machines.claim("good").unwrap());
+    fs::write(machines.folder().join("file"), "").unwrap();
+    symlink("link", machines.folder().join("link")).unwrap();
+    let (all, problems) = machines.list().unwrap();
+    assert_eq!((all.len(), problems.len()), (0, 0), "{problems:?}");
+    for name in ["file", "link"] {
+        for error in [
+            machines.find(name).map(drop).unwrap_err(),
+            machines.remove(name).unwrap_err(),
+        ] {
+            assert!(matches!(error, MachinesError::Unknown(_)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn whatever_lies_in_a_folder_a_new_machine_takes_its_place() {
+    let (_folder, machines) = machines();
+    let folder = machines.folder().join("demo");
+    fs::create_dir_all(folder.join("state.json/deeper")).unwrap();
+    fs::create_dir_all(folder.join("other/deeper")).unwrap();
+    symlink("nowhere", folder.join("link")).unwrap();
+    assert!(machines.find("demo").is_err());
+    let claim = machines.claim("demo").unwrap();
+    assert_eq!(fs::read_dir(claim.folder()).unwrap().count(), 1);
+    state("demo").write(claim.folder()).unwrap();
+    assert!(machines.find("demo").is_ok());
+}
+
+/// On a full disk, say: the machine is listed all the same.
+#[test]
+fn a_death_that_cannot_be_written_down_is_seen() {
+    let (_folder, machines) = machines();
+    let claim = machines.claim("demo").unwrap();
+    let mut died = state("demo");
+    died.supervisor = gone();
+    died.write(claim.folder()).unwrap();
+    // Nothing can be renamed to it any more.
+    let file = claim.folder().join(super::state::FILE);
+    let mut settled = died.clone();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir_all(file.join("in the way")).unwrap();
+    claim.settle(&mut settled);
+    assert_eq!(settled.phase(), Phase::Ended);
+    assert_eq!(settled.end.map(|end| end.kind), Some(EndKind::Died));
 }
 
 /// Somebody was killed after he had taken the name, or while he removed the machine.

@@ -114,6 +114,31 @@ fn a_supervisor_that_is_killed_while_it_starts_a_machine_leaves_no_secrets() {
     assert!(!secrets.exists());
 }
 
+/// As a newer version of the tool leaves it, or a cat on the keyboard.
+#[test]
+fn a_machine_whose_state_nobody_can_read_is_not_removed_while_it_runs() {
+    let host = Host::new();
+    host.start(&["--name", "web"]);
+    let file = host.machines().join("web/state.json");
+    let state = fs::read_to_string(&file).unwrap();
+    for unreadable in ["garbage", "{\"format\": 99}"] {
+        fs::write(&file, unreadable).unwrap();
+        assert!(
+            host.run(&["ps"])
+                .words
+                .contains("warning: the state of machine 'web'")
+        );
+        let refused = host.run(&["rm", "--force", "web"]);
+        assert_eq!(refused.status, Some(125));
+        let lock = host.machines().join("web/lock").display().to_string();
+        for words in ["machine 'web' is running", &lock] {
+            assert!(refused.words.contains(words), "{}", refused.words);
+        }
+    }
+    fs::write(&file, state).unwrap();
+    assert_eq!(host.run(&["stop", "web"]).data(), "web\n");
+}
+
 /// As whoever cleans temporary files may do.
 #[test]
 fn a_machine_whose_socket_was_removed_is_asked_to_stop_by_a_signal() {
