@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{FILE, Language};
+use crate::partial;
 use crate::sources::{SEED, Sources, SourcesError};
 use crate::whole_file::{self, FOR_ALL};
 
@@ -73,18 +74,12 @@ pub fn create(
         .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| io_error(parent, error))?;
-    let partial = tempfile::Builder::new()
-        .prefix(".ukernel-init.")
-        .suffix(".partial")
-        // As any new folder's; the default keeps others out.
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .tempdir_in(parent)
-        .map_err(|error| io_error(parent, error))?;
+    let partial =
+        partial::folder(parent, "ukernel-init").map_err(|error| io_error(parent, error))?;
     fill(partial.path(), &files, sources)?;
-    fs::rename(partial.path(), folder).map_err(|error| io_error(folder, error))?;
-    // It has another name now, under which it stays.
-    let _ = partial.keep();
-    Ok(())
+    partial
+        .persist(folder)
+        .map_err(|error| io_error(folder, error))
 }
 
 /// Whether something is in the way.
@@ -114,8 +109,7 @@ fn fill(
 ) -> Result<(), InitError> {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
-        let written = whole_file::write(&path, FOR_ALL, |file| file.write_all(text.as_bytes()));
-        written.map_err(|error| io_error(&path, error))
+        whole_file::put(&path, FOR_ALL, text.as_bytes()).map_err(|error| io_error(&path, error))
     };
     for (name, text) in files.iter().filter(|(name, _)| *name != FILE) {
         write(name, text)?;

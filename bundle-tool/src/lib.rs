@@ -18,6 +18,7 @@ pub mod machine;
 pub mod machines;
 pub mod manifest;
 pub mod pack;
+mod partial;
 pub mod project;
 pub mod remote;
 pub mod signing;

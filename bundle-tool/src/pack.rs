@@ -2,7 +2,7 @@
 //! both. A signature of the image is part of it; that of a kernel is a file beside it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bundle::{Digest, Signature, Verified};
@@ -133,8 +133,7 @@ fn read(path: &Path) -> Result<Vec<u8>, PackError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), PackError> {
-    let written = whole_file::write(path, FOR_ALL, |file| file.write_all(bytes));
-    written.map_err(file("write", path))
+    whole_file::put(path, FOR_ALL, bytes).map_err(file("write", path))
 }
 
 fn unfit(path: &Path) -> impl FnOnce(KernelError) -> PackError {

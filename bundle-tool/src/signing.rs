@@ -16,7 +16,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bundle::{Digest, Signature};
@@ -199,9 +199,7 @@ fn text(path: &Path) -> Result<String, KeyError> {
 }
 
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), KeyError> {
-    let written: io::Result<()> =
-        whole_file::write(path, mode, |file| file.write_all(text.as_bytes()));
-    written.map_err(|source| KeyError::File {
+    whole_file::put(path, mode, text.as_bytes()).map_err(|source| KeyError::File {
         path: path.into(),
         source,
     })

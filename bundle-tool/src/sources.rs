@@ -23,6 +23,8 @@ use std::time::SystemTime;
 
 use flate2::read::GzDecoder;
 
+use crate::partial;
+
 /// SHA-256 of the carried sources, in hexadecimal digits.
 pub const DIGEST: &str = env!("UKERNEL_SOURCES_DIGEST");
 
@@ -30,8 +32,8 @@ static SOURCES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sources.tgz"))
 
 /// The lock file with the versions that the repository is tested with.
 pub const SEED: &str = "seed.lock";
-/// How a folder that is still being filled is called, up to its random end.
-const PARTIAL: &str = ".partial-";
+/// What a folder is called that is still being filled, whatever version it is of.
+const PARTIAL: &str = "ukernel-sources";
 
 /// The unpacked sources.
 #[derive(Debug, Clone)]
@@ -114,7 +116,6 @@ impl Sources {
             fs::create_dir_all(cache).map_err(|error| io_error(cache, error))?;
             // Held until it is dropped, or the process is gone.
             let _lock = lock(&cache.join(".lock"))?;
-            remove_partial(cache);
             if !sources.folder.exists() {
                 sources.fill(cache)?;
             }
@@ -152,7 +153,7 @@ impl Sources {
         }
         let parent = link.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(|error| io_error(parent, error))?;
-        let folder = tempfile::tempdir_in(parent).map_err(|error| io_error(parent, error))?;
+        let folder = partial::folder(parent, "kernel").map_err(|error| io_error(parent, error))?;
         let fresh = folder.path().join("kernel");
         // Cargo compares times: what it has compiled of other sources under this name must look old.
         self.touch()?;
@@ -161,8 +162,7 @@ impl Sources {
     }
 
     fn fill(&self, cache: &Path) -> Result<(), SourcesError> {
-        let partial = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(cache);
-        let partial = partial.map_err(|error| io_error(cache, error))?;
+        let partial = partial::folder(cache, PARTIAL).map_err(|error| io_error(cache, error))?;
         let mut archive = tar::Archive::new(GzDecoder::new(SOURCES));
         // The time of unpacking: Cargo takes what is older than its results for compiled.
         archive.set_preserve_mtime(false);
@@ -171,7 +171,9 @@ impl Sources {
             .map_err(|error| io_error(partial.path(), error))?;
         fs::copy(partial.path().join(SEED), partial.path().join("Cargo.lock"))
             .map_err(|error| io_error(partial.path(), error))?;
-        fs::rename(partial.keep(), &self.folder).map_err(|error| io_error(&self.folder, error))
+        partial
+            .persist(&self.folder)
+            .map_err(|error| io_error(&self.folder, error))
     }
 
     fn compare(&self) -> Result<(), SourcesError> {
@@ -215,15 +217,6 @@ fn lock(path: &Path) -> Result<File, SourcesError> {
     let file = file.map_err(|error| io_error(path, error))?;
     file.lock().map_err(|error| io_error(path, error))?;
     Ok(file)
-}
-
-/// Removes what a killed process has left behind. Only under the lock: nobody else is filling a folder.
-fn remove_partial(cache: &Path) {
-    let entries = fs::read_dir(cache).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PARTIAL)) {
-        // What cannot be removed is in nobody's way.
-        let _ = fs::remove_dir_all(entry.path());
-    }
 }
 
 fn io_error(path: &Path, error: io::Error) -> SourcesError {

@@ -1,12 +1,16 @@
 //! Files that are there whole or not at all: written beside their place, then renamed. Everything that a command
 //! leaves for another one is written through here.
 //!
-//! A tool that is killed meanwhile leaves a file `.NAME.XXXXXX.partial`, which nobody reads.
+//! A tool that is killed meanwhile leaves a file `.NAME.XXXXXX.partial`, which nobody reads; whoever writes that file next
+//! removes it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::partial;
 
 /// What a file that anybody may read is made with; the user's mask takes from it.
 pub const FOR_ALL: u32 = 0o666;
@@ -45,8 +49,16 @@ pub fn write<E: From<io::Error>>(
     Ok(())
 }
 
+/// Makes `path` a file of these bytes, or leaves it as it is.
+///
+/// # Errors
+/// As [`write`].
+pub fn put(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    write(path, mode, |file| file.write_all(bytes))
+}
+
 /// A file in the folder of `path`, which is made if need be.
-fn beside(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
+fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::other("this is no name of a file"))?;
@@ -55,16 +67,13 @@ fn beside(path: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    tempfile::Builder::new()
-        .prefix(&format!(".{}.", name.to_string_lossy()))
-        .suffix(".partial")
-        // The default keeps others from reading it.
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)
+    partial::file(folder, &name.to_string_lossy(), mode)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -96,7 +105,7 @@ mod tests {
     fn folders_are_made_and_secrets_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/key");
-        write(&path, FOR_OWNER, |file| file.write_all(b"secret")).unwrap();
+        put(&path, FOR_OWNER, b"secret").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"secret");
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

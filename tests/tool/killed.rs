@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,6 +48,20 @@ pub(crate) fn kill_everywhere(
     }
 }
 
+/// What killed tools have left below a folder that nobody will read.
+fn left_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a readable folder").path();
+        if path.to_str().expect("text").ends_with(".partial") {
+            found.push(path);
+        } else if path.is_dir() && !path.is_symlink() {
+            found.extend(left_in(&path));
+        }
+    }
+    found
+}
+
 #[test]
 fn a_killed_init_leaves_no_project_or_all_of_one() {
     let place = Place::new();
@@ -66,6 +80,7 @@ fn a_killed_init_leaves_no_project_or_all_of_one() {
     };
     let killed = kill_everywhere(init, STEP, check);
     assert!(killed > 3, "only {killed} kills landed in it");
+    assert_eq!(left_in(&place.beside("")), Vec::<PathBuf>::new());
     // What was unpacked is whole: the tool compares it with what it carries.
     run(&place, &place.here(), &["init", "another"]).data();
 }
@@ -83,6 +98,7 @@ fn a_killed_build_leaves_no_bundle_or_a_whole_one() {
     );
     assert!(killed > 3, "only {killed} kills landed in it");
     assert_eq!(fs::read(folder.join("build/bundle.tgz")).unwrap(), whole);
+    assert_eq!(left_in(&folder), Vec::<PathBuf>::new());
     run(&place, &folder, &["build", "--locked"]).data();
 }
 

@@ -388,4 +388,9 @@ fn a_killed_pack_leaves_no_pair_and_no_half_image() {
     fs::write(&archive, &content).unwrap();
     place.run(&["pack"]).data();
     assert!(fs::read(&image).unwrap() == old && folder.join("dist/demo.vmlinux").exists());
+    assert_eq!(
+        fs::read_dir(folder.join("dist")).unwrap().count(),
+        2,
+        "what the killed one was writing is gone"
+    );
 }

@@ -1,7 +1,7 @@
 //! What a build leaves: written whole, in an order in which nobody takes a part for all of it; and its limits.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use object::{Object as _, ObjectSegment as _};
@@ -112,8 +112,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), BuildError> {
-    let written = whole_file::write(path, FOR_ALL, |file| file.write_all(text.as_bytes()));
-    written.map_err(|error| BuildError::io(path, error))
+    whole_file::put(path, FOR_ALL, text.as_bytes()).map_err(|error| BuildError::io(path, error))
 }
 
 fn remove(path: &Path) -> Result<(), BuildError> {

@@ -122,10 +122,8 @@ impl Build<'_> {
             return Ok(());
         }
         let seed = self.sources.read(SEED)?;
-        let written = whole_file::write(&path, FOR_ALL, |file| {
-            std::io::Write::write_all(file, seed.as_bytes())
-        });
-        written.map_err(|error| BuildError::io(&path, error))
+        whole_file::put(&path, FOR_ALL, seed.as_bytes())
+            .map_err(|error| BuildError::io(&path, error))
     }
 
     /// Where Cargo puts what it compiles of the project.

@@ -1,7 +1,7 @@
 //! What is known of a machine, in its `state.json`. Written by its supervisor, whole each time; read by every command.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -187,7 +187,7 @@ impl State {
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         text.push(b'\n');
-        whole_file::write(&folder.join(FILE), FOR_OWNER, |file| file.write_all(&text))
+        whole_file::put(&folder.join(FILE), FOR_OWNER, &text)
     }
 
     /// What the machine is doing now.

@@ -79,7 +79,7 @@ fn a_changed_file_is_noticed_and_named() {
 #[test]
 fn what_a_killed_process_left_is_removed_and_never_used() {
     let cache = tempfile::tempdir().unwrap();
-    let left = cache.path().join(format!("{PARTIAL}abc"));
+    let left = cache.path().join(format!(".{PARTIAL}.abcdef.partial"));
     fs::create_dir_all(left.join("kernel")).unwrap();
     let sources = Sources::unpack(cache.path()).unwrap();
     assert!(!left.exists() && sources.folder().join("kernel/src/lib.rs").is_file());
