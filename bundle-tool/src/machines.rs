@@ -36,7 +36,7 @@ use state::FORMAT;
 pub use claim::Claim;
 pub use console::{Console, MAX_LOG_BYTES};
 pub use control::{Command, Connection, ConnectionError};
-pub use detach::{DetachError, Detached, start_detached, supervise_detached};
+pub use detach::{DetachError, start_detached, supervise_detached};
 pub use log::{Line, Reader};
 pub use process::ProcessId;
 pub use settings::Settings;

@@ -147,6 +147,7 @@ fn paths_that_the_documents_name_exist() {
         "docs/bundle.md",
         "docs/firecracker-integration.md",
         "docs/getting-started.md",
+        "docs/json.md",
         "docs/manifest.md",
         "docs/python-adapter.md",
         "docs/remote.md",

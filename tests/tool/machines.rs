@@ -1,6 +1,7 @@
 //! Machines with names, as a person looks after them: run, ps, logs, stop, rm, trace; several at once, and what is left when
 //! somebody is killed. Firecracker is played, so that nothing here waits for a machine.
 
+mod json;
 mod killed;
 mod logs;
 mod projects;

@@ -24,9 +24,9 @@ pub(super) struct Ps {
     json: bool,
 }
 
-/// A machine, for programs.
+/// A machine, for programs; docs/json.md has the keys.
 #[derive(Serialize)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     name: &'a str,
     phase: Phase,
     vmm: &'a str,
@@ -57,7 +57,7 @@ impl Ps {
     }
 }
 
-fn row(entry: &Entry) -> Row<'_> {
+pub(super) fn row(entry: &Entry) -> Row<'_> {
     let state = &entry.state;
     Row {
         name: &state.name,

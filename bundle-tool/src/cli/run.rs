@@ -12,6 +12,7 @@ use super::attend::{CtrlC, pass_input_on, print_addresses, print_end, show};
 use super::failure::USAGE;
 use super::machine_options::MachineOptions;
 use super::plan::Plan;
+use super::ps::row;
 use super::vmm_choice::{Choice, Host, Wish, choose};
 use crate::machine::{
     AcceleratorRequest, Firecracker, HostSupport, Launch, Machine, Protocol, Qemu, StartError,
@@ -64,6 +65,9 @@ pub(super) struct Run {
     /// Return when the first line is in the machine's log, and print its name
     #[arg(long, short)]
     detach: bool,
+    /// With --detach: print what `ukernel ps --json` says of the machine, instead of its name
+    #[arg(long, requires = "detach")]
+    json: bool,
     /// Call the machine NAME; without it, as the project, with a number if need be
     #[arg(long, value_name = "NAME", value_parser = machine_name)]
     name: Option<String>,
@@ -129,7 +133,7 @@ impl Run {
             settings: std::mem::take(&mut plan.settings),
         };
         if self.detach {
-            return detach(&machines, order, ui);
+            return self.detach(&machines, order, ui);
         }
         let symbols = Symbols::new(&plan.symbols);
         let words = ui.clone();
@@ -147,6 +151,19 @@ impl Run {
             ui.warn(error);
         }
         Ok(ExitCode::from(outcome.ending.exit_code()))
+    }
+
+    /// Leaves the machine to a process of its own, and says what it is called.
+    fn detach(&self, machines: &Machines, order: Order, ui: &Ui) -> Result<ExitCode, Failure> {
+        let mut supervisor = Process::new(std::env::current_exe()?);
+        supervisor.args(["--quiet", super::supervise::NAME]);
+        let entry = machines::start_detached(machines, order, supervisor)?;
+        print_addresses(&entry.state.ports, ui);
+        match self.json {
+            true => ui.json(&row(&entry))?,
+            false => ui.print(format_args!("{}\n", entry.state.name))?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     fn attend(&self, machine: &Arc<Machine>, ctrl_c: &CtrlC, ui: &Ui) {
@@ -248,16 +265,6 @@ fn machine_name(text: &str) -> Result<String, MachinesError> {
         true => Ok(text.into()),
         false => Err(MachinesError::BadName(text.into())),
     }
-}
-
-/// Leaves the machine to a process of its own, and says what it is called.
-fn detach(machines: &Machines, order: Order, ui: &Ui) -> Result<ExitCode, Failure> {
-    let mut supervisor = Process::new(std::env::current_exe()?);
-    supervisor.args(["--quiet", super::supervise::NAME]);
-    let detached = machines::start_detached(machines, order, supervisor)?;
-    print_addresses(&detached.state.ports, ui);
-    ui.print(format_args!("{}\n", detached.state.name))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The error in words, with the variable that chooses a port which is taken.

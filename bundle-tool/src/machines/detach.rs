@@ -6,17 +6,10 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Machines, Order, State, SuperviseError, Supervised};
+use super::{Entry, Machines, Order, State, SuperviseError, Supervised};
 
 /// The longest answer of a supervisor, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
-
-/// A machine that another process supervises.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Detached {
-    /// What was known of it when it had started.
-    pub state: State,
-}
 
 /// What a supervisor says once.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +56,7 @@ pub fn start_detached(
     machines: &Machines,
     order: Order,
     mut supervisor: Command,
-) -> Result<Detached, DetachError> {
+) -> Result<Entry, DetachError> {
     let task = Task {
         machines: machines.folder().into(),
         order,
@@ -83,7 +76,10 @@ pub fn start_detached(
     let mut answer = String::new();
     BufReader::new(output.take(MAX_ANSWER)).read_line(&mut answer)?;
     match serde_json::from_str(&answer) {
-        Ok(Answer::Started(state)) => Ok(Detached { state: *state }),
+        Ok(Answer::Started(state)) => Ok(Entry {
+            folder: machines.folder().join(&state.name),
+            state: *state,
+        }),
         Ok(Answer::Failed { message, hint }) => Err(DetachError { message, hint }),
         Err(_) => Err(io::Error::other("it ended without an answer").into()),
     }
