@@ -16,7 +16,7 @@ use crate::toolchain::{ToolchainError, answer, cargo};
 use crate::ui::{Amount, Ui, Verbosity};
 
 /// The oldest Python that the package runs on.
-const OLDEST: (u32, u32) = (3, 11);
+pub const OLDEST_PYTHON: (u32, u32) = (3, 11);
 /// The library for Linux, where Cargo puts it.
 const LIBRARY: &str = "release/libukernel_abi.so";
 
@@ -42,7 +42,7 @@ pub enum AdapterError {
         language: Language,
     },
     /// The interpreter is too old.
-    #[error("{} is Python {}.{}, and the adapter needs {}.{}", program.display(), found.0, found.1, OLDEST.0, OLDEST.1)]
+    #[error("{} is Python {}.{}, and the adapter needs {}.{}", program.display(), found.0, found.1, OLDEST_PYTHON.0, OLDEST_PYTHON.1)]
     TooOld {
         /// The interpreter.
         program: PathBuf,
@@ -121,7 +121,7 @@ fn has_package(program: &Path) -> Result<bool, AdapterError> {
     let mut words = words.split_whitespace();
     let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     let found = (number(), number());
-    if found < OLDEST {
+    if found < OLDEST_PYTHON {
         return Err(AdapterError::TooOld {
             program: program.into(),
             found,

@@ -180,7 +180,10 @@ fn run_verdict(facts: &Facts) -> Verdict {
     let firecracker = matches!(facts.firecracker, Program::Found { .. });
     let qemu = matches!(facts.qemu, Program::Found { .. });
     let how = match (facts.kvm.is_fast(), firecracker, qemu) {
-        (true, true, _) => "Firecracker",
+        (true, true, true) => "Firecracker",
+        (true, true, false) => {
+            "Firecracker, with a tap device or no network; forwarded ports need qemu"
+        }
         (true, false, true) => "QEMU with KVM",
         (false, _, true) => "QEMU with TCG, which needs no rights and is slower than KVM",
         (true, false, false) => "needs: firecracker or qemu",

@@ -19,6 +19,7 @@ pub mod machines;
 pub mod manifest;
 pub mod pack;
 mod partial;
+pub mod program;
 pub mod project;
 pub mod remote;
 pub mod signing;

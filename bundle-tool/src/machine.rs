@@ -37,7 +37,9 @@ mod symbols;
 #[cfg(target_os = "linux")]
 mod tether;
 
-pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
+pub use accelerator::{
+    Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport, virtualization_flag,
+};
 pub use api::ApiRequest;
 pub use config::{Disk, DiskFault, DiskOperation, Forward, Nic, NicBackend, Protocol, VmConfig};
 pub use error::{ControlError, StartError};

@@ -30,7 +30,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::manifest;
+use crate::project::Project;
 use state::FORMAT;
 
 pub use claim::Claim;
@@ -141,11 +141,8 @@ impl Machines {
     /// There is no working folder or no home.
     pub fn current() -> io::Result<Machines> {
         let here = std::env::current_dir()?;
-        let project = here
-            .ancestors()
-            .find(|folder| folder.join(manifest::FILE).is_file());
-        if let Some(project) = project {
-            return Ok(Machines::of_project(project));
+        if let Some(project) = Project::root_of(&here) {
+            return Ok(Machines::of_project(&project));
         }
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let absolute = |path: &PathBuf| path.is_absolute();

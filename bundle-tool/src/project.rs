@@ -67,9 +67,16 @@ impl Project {
             path: folder.into(),
             error,
         })?;
+        let root = Project::root_of(&absolute);
+        Project::open(&root.ok_or(ProjectError::NotFound(absolute))?)
+    }
+
+    /// The folder of the project that `folder` lies in, whatever stands in its manifest; `None`: it lies in none.
+    pub fn root_of(folder: &Path) -> Option<PathBuf> {
+        let absolute = std::path::absolute(folder).ok()?;
         let mut folders = absolute.ancestors();
         let root = folders.find(|folder| folder.join(FILE).is_file());
-        Project::open(root.ok_or(ProjectError::NotFound(absolute.clone()))?)
+        root.map(Path::to_path_buf)
     }
 
     /// The project of the folder that this process is in.

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 /// What programs in a machine are compiled for.
 pub const TARGET: &str = "x86_64-unknown-none";
+/// The oldest Rust that compiles the kernel: the one that the workspace asks for.
+pub const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// Rust's compiler and what belongs to it.
 #[derive(Debug, Clone)]
@@ -88,20 +90,14 @@ impl Rust {
             .unwrap_or_default()
             .trim_start_matches("rustc ")
             .to_string();
-        let needed = env!("CARGO_PKG_RUST_VERSION");
-        if number(&version) < number(needed) {
+        if numbers(&version) < numbers(OLDEST_RUST) {
             return Err(ToolchainError::TooOld {
                 found: version,
-                needed,
+                needed: OLDEST_RUST,
             });
         }
         let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?.trim());
-        if !sysroot
-            .join("lib/rustlib")
-            .join(TARGET)
-            .join("lib")
-            .is_dir()
-        {
+        if !has_target(&sysroot) {
             return Err(ToolchainError::NoTarget);
         }
         let host = value("host:");
@@ -119,20 +115,31 @@ impl Rust {
     }
 }
 
-/// The program `cargo`: `$CARGO`, if it is set.
-pub fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or("cargo".into())
+/// Whether the Rust in `sysroot` can compile for the machine.
+pub fn has_target(sysroot: &Path) -> bool {
+    let libraries = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    libraries.is_dir()
 }
 
-fn rustc() -> OsString {
-    std::env::var_os("RUSTC").unwrap_or("rustc".into())
+/// The program `cargo`: `$CARGO`, if it is set.
+pub fn cargo() -> OsString {
+    named("CARGO", "cargo")
+}
+
+/// Rust's compiler: `$RUSTC`, else `rustc`.
+pub fn rustc() -> OsString {
+    named("RUSTC", "rustc")
 }
 
 /// The C compiler: `$CC`, else `cc`.
 pub fn cc() -> OsString {
-    std::env::var_os("CC")
-        .filter(|name| !name.is_empty())
-        .unwrap_or("cc".into())
+    named("CC", "cc")
+}
+
+/// The program that a variable names; one that is empty names none.
+fn named(variable: &str, otherwise: &str) -> OsString {
+    let name = std::env::var_os(variable).filter(|name| !name.is_empty());
+    name.unwrap_or(otherwise.into())
 }
 
 /// The first line that a program says of its version.
@@ -166,11 +173,13 @@ pub fn answer(command: &mut Command, name: &str) -> Result<String, ToolchainErro
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
-/// Major and minor number of a version.
-fn number(version: &str) -> (u32, u32) {
-    let mut parts = version.split(|letter: char| !letter.is_ascii_digit());
-    let mut next = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
-    (next(), next())
+/// The first two numbers with a dot between them in what a program says about its version.
+pub fn numbers(says: &str) -> Option<(u32, u32)> {
+    says.split(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
+        .find_map(|word| {
+            let mut numbers = word.split('.');
+            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        })
 }
 
 #[cfg(test)]
@@ -179,9 +188,21 @@ mod tests {
 
     #[test]
     fn versions_are_compared_by_their_numbers() {
-        assert!(number("1.100.0 (x)") > number("1.95"));
-        assert!(number("1.95.0-nightly (abc 2026-01-01)") >= number("1.95"));
-        assert!(number("nonsense") < number("1.95"));
+        assert!(numbers("1.100.0 (x)") > numbers("1.95"));
+        assert!(numbers("1.95.0-nightly (abc 2026-01-01)") >= numbers("1.95"));
+        assert!(numbers("nonsense") < numbers("1.95"));
+    }
+
+    #[test]
+    fn a_version_is_the_first_one_said() {
+        assert_eq!(numbers("rustc 1.95.0 (abc 2026-04-14)"), Some((1, 95)));
+        assert_eq!(numbers("Firecracker v1.17.0-dev"), Some((1, 17)));
+        assert_eq!(
+            numbers("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
+            Some((7, 2))
+        );
+        assert_eq!(numbers("cc (Debian 12.2.0-14) 12.2.0"), Some((12, 2)));
+        assert_eq!(numbers("no. 5"), None);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Looks at this machine. The only part of `doctor` that does, with [`Program`]; it changes nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::packages::PackageManager;
-use super::program::{Program, answer_of, ask, find};
-use crate::machine::Firecracker;
+use super::program::{Program, answer_of, ask};
+use crate::build::interpreter;
+use crate::machine::{Firecracker, virtualization_flag};
+use crate::program::find;
+use crate::project::Project;
 use crate::sources;
+use crate::toolchain::{cargo, cc, has_target, rustc};
 
 /// What this machine has.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ pub struct Facts {
     pub rust: Rust,
     /// `cc`, or what `CC` names.
     pub compiler: Program,
-    /// `python3`, or what `UKERNEL_PYTHON` names.
+    /// The interpreter that a project in Python has.
     pub python: Program,
     /// `rsync`.
     pub rsync: Program,
@@ -124,34 +128,26 @@ impl Facts {
             qemu: ask("qemu-system-x86_64".as_ref(), &["--version"]),
             tap: tap(uid.as_raw()),
             rust: rust(),
-            compiler: ask(&named("CC", "cc"), &["--version"]),
-            python: ask(&named("UKERNEL_PYTHON", "python3"), &["--version"]),
+            compiler: ask(&cc(), &["--version"]),
+            python: ask(python().as_os_str(), &["--version"]),
             rsync: ask("rsync".as_ref(), &["--version"]),
             cache: disk(sources::cache_folder().unwrap_or_default()),
         }
     }
 }
 
-/// The program that a build takes: the one that a variable names, where it does.
-fn named(variable: &str, otherwise: &str) -> OsString {
-    let name = std::env::var_os(variable).filter(|name| !name.is_empty());
-    name.unwrap_or(otherwise.into())
+/// The interpreter of the project that this is, or of any other.
+fn python() -> PathBuf {
+    let root = Project::root_of(Path::new("."));
+    interpreter(&root.unwrap_or_default())
 }
 
 fn rust() -> Rust {
-    let compiler = ask(&named("RUSTC", "rustc"), &["--version"]);
-    let library = answer_of(
-        &compiler,
-        &[
-            "--print",
-            "target-libdir",
-            "--target",
-            "x86_64-unknown-none",
-        ],
-    );
+    let compiler = ask(&rustc(), &["--version"]);
+    let sysroot = answer_of(&compiler, &["--print", "sysroot"]);
     Rust {
-        cargo: ask(&named("CARGO", "cargo"), &["--version"]),
-        target: library.is_some_and(|folder| Path::new(folder.trim()).is_dir()),
+        cargo: ask(&cargo(), &["--version"]),
+        target: sysroot.is_some_and(|folder| has_target(Path::new(folder.trim()))),
         rustup: find("rustup".as_ref()).is_some(),
         compiler,
     }
@@ -173,7 +169,7 @@ fn kvm() -> Kvm {
     });
     Kvm {
         state: found.map_or(KvmState::NoDevice, |_| kvm_state(device)),
-        hardware: processor_flag(&cpuinfo),
+        hardware: virtualization_flag(&cpuinfo).map(String::from),
         permissions,
         group,
     }
@@ -188,16 +184,6 @@ fn kvm_state(device: &Path) -> KvmState {
         return KvmState::NoVm(io::Error::from_raw_os_error(error.errno()).to_string());
     }
     KvmState::Works
-}
-
-fn processor_flag(cpuinfo: &str) -> Option<String> {
-    let mut flags = cpuinfo
-        .lines()
-        .filter(|line| line.starts_with("flags"))
-        .flat_map(str::split_whitespace);
-    flags
-        .find(|flag| ["vmx", "svm"].contains(flag))
-        .map(String::from)
 }
 
 /// A device's permissions as `ls -l` shows them.
@@ -278,15 +264,6 @@ fn disk(folder: PathBuf) -> Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_processors_flag_is_a_word_of_its_flags() {
-        assert_eq!(
-            processor_flag("model : x\nflags\t: fpu vmx sse\n").as_deref(),
-            Some("vmx")
-        );
-        assert_eq!(processor_flag("flags : svm_lock\nvmx flags : vnmi\n"), None);
-    }
 
     #[test]
     fn net_admin_is_one_bit_of_the_effective_capabilities() {

@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use shared_child::SharedChild;
+
+use crate::program::find;
 
 /// A program of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +34,6 @@ pub enum Program {
 
 /// A program that takes longer to say its version has something else to do.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where the PATH, or the name itself if it is a path, has a program.
-pub(super) fn find(program: &OsStr) -> Option<PathBuf> {
-    let is_program = |path: &PathBuf| {
-        fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
-    };
-    if Path::new(program).components().count() > 1 {
-        return Some(PathBuf::from(program)).filter(is_program);
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(is_program)
-}
 
 /// What a program says when it is asked for its version.
 pub(super) fn ask(program: &OsStr, arguments: &[&str]) -> Program {

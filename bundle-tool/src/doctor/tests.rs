@@ -149,7 +149,7 @@ fn a_missing_device_wants_the_processors_module() {
 #[test]
 fn either_vmm_is_enough_with_kvm() {
     let no_qemu = but(|facts| facts.qemu = Program::Missing);
-    assert!(no_qemu.run.possible);
+    assert!(no_qemu.run.possible && no_qemu.run.how.contains("forwarded ports need qemu"));
     assert_eq!(
         no_qemu.only_fix("qemu"),
         "sudo apt-get install -y qemu-system-x86"
@@ -161,6 +161,44 @@ fn either_vmm_is_enough_with_kvm() {
         fix.contains("curl ") && fix.contains("sudo install"),
         "{fix}"
     );
+}
+
+/// What the shell is told, with a network and root of its own. `latest` is where the page of the latest release leads to.
+fn installed(fix: &str, latest: &str) -> (bool, String) {
+    let script = format!(
+        r#"page={latest}
+curl() {{
+    case "$*" in
+        "-fsSLI -o /dev/null -w %{{url_effective}} https://github.com/firecracker-microvm/firecracker/releases/latest")
+            [ -n "$page" ] && echo "$page" ;;
+        "-fL https://github.com/firecracker-microvm/firecracker/releases/download/v9.8.7/firecracker-v9.8.7-x86_64.tgz")
+            mkdir release-v9.8.7-x86_64 && echo the program > release-v9.8.7-x86_64/firecracker-v9.8.7-x86_64 &&
+                tar -cz release-v9.8.7-x86_64 ;;
+        *) return 22 ;;
+    esac
+}}
+sudo() {{ cat "$2" && echo "$1 $3"; }}
+{fix}"#
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new("sh")
+        .env("TMPDIR", folder.path())
+        .args(["-c", &script])
+        .output();
+    let output = output.expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), text)
+}
+
+#[test]
+fn the_latest_firecracker_is_installed_whatever_its_number() {
+    let report = but(|facts| facts.firecracker = Program::Missing);
+    let fix = report.only_fix("firecracker");
+    let latest = "https://github.com/firecracker-microvm/firecracker/releases/tag/v9.8.7";
+    let expected = "the program\ninstall /usr/local/bin/firecracker\n";
+    assert_eq!(installed(fix, latest), (true, expected.into()));
+    assert_eq!(installed(fix, "''"), (false, String::new()), "no network");
+    assert!(!installed(fix, "https://github.com/login").0, "no release");
 }
 
 #[test]

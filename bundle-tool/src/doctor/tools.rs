@@ -2,19 +2,16 @@
 
 use super::packages::{Package, as_root, install};
 use super::{Check, Facts, Program, Status};
+use crate::adapter::OLDEST_PYTHON;
+use crate::toolchain::{OLDEST_RUST, TARGET, numbers};
 
-/// The oldest compiler that builds the kernel: the one the workspace asks for.
-const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
-/// What guests are built for.
-const TARGET: &str = "x86_64-unknown-none";
 /// The first Firecracker that boots by PVH, as QEMU does.
 const FIRECRACKER: (u32, u32) = (1, 12);
 /// The first QEMU with a machine `microvm` that is told about its devices on the command line.
 const QEMU: (u32, u32) = (4, 2);
-/// The first Python that the package `ukernel` supports.
-const PYTHON: (u32, u32) = (3, 11);
-/// A release to install where there is none.
-const FIRECRACKER_RELEASE: &str = "v1.13.1";
+
+/// Where Firecracker is published.
+const FIRECRACKER_RELEASES: &str = "https://github.com/firecracker-microvm/firecracker/releases";
 
 /// Less free space than this and a build is likely to fail halfway: what one project takes.
 const SPACE_FOR_A_BUILD: u64 = 512 << 20;
@@ -35,18 +32,15 @@ pub(super) fn firecracker(facts: &Facts) -> Check {
     }
 }
 
+/// Installs the latest release: the address of its page leads to the one with its number, as Firecracker's own
+/// instructions have it.
 fn install_firecracker(root: bool) -> String {
-    let release = FIRECRACKER_RELEASE;
-    let place =
-        format!("https://github.com/firecracker-microvm/firecracker/releases/download/{release}");
-    let copy = as_root(
-        root,
-        &format!(
-            "install release-{release}-x86_64/firecracker-{release}-x86_64 /usr/local/bin/firecracker"
-        ),
-    );
+    let program = r#""release-$tag-x86_64/firecracker-$tag-x86_64" /usr/local/bin/firecracker"#;
+    let install = as_root(root, &format!("install {program}"));
     format!(
-        "(cd \"$(mktemp -d)\" && curl -fL {place}/firecracker-{release}-x86_64.tgz | tar -xz && {copy})"
+        "(cd \"$(mktemp -d)\" && url={FIRECRACKER_RELEASES} && \
+         page=$(curl -fsSLI -o /dev/null -w '%{{url_effective}}' \"$url/latest\") && tag=${{page##*/}} && \
+         curl -fL \"$url/download/$tag/firecracker-$tag-x86_64.tgz\" | tar -xz && {install})"
     )
 }
 
@@ -57,7 +51,7 @@ pub(super) fn qemu(facts: &Facts) -> Check {
 
 pub(super) fn python(facts: &Facts) -> Check {
     let fix = install(facts.packages, facts.root, Package::Python);
-    program("python", &facts.python, PYTHON, fix)
+    program("python", &facts.python, OLDEST_PYTHON, fix)
 }
 
 /// How a project gets to another machine, and from one.
@@ -79,13 +73,13 @@ pub(super) fn compiler(facts: &Facts) -> Check {
 
 pub(super) fn rust(facts: &Facts) -> Check {
     let rust = &facts.rust;
-    let install = format!("{RUST} --profile minimal --target {TARGET}");
+    let install = format!("{OLDEST_RUST} --profile minimal --target {TARGET}");
     let fix = if rust.rustup {
-        format!("rustup toolchain install {install} && rustup default {RUST}")
+        format!("rustup toolchain install {install} && rustup default {OLDEST_RUST}")
     } else {
         format!("curl -fsSL https://sh.rustup.rs | sh -s -- -y --default-toolchain {install}")
     };
-    let oldest = version(RUST).expect("a version of the workspace's manifest");
+    let oldest = numbers(OLDEST_RUST).expect("a version of the workspace's manifest");
     let check = program("rust", &rust.compiler, oldest, fix.clone());
     if check.fix.is_some() {
         return check.fatal();
@@ -135,7 +129,7 @@ fn program(name: &str, program: &Program, oldest: (u32, u32), fix: String) -> Ch
         ),
         Program::Found { path, says } => {
             let detail = format!("{says} ({})", path.display());
-            match version(says) {
+            match numbers(says) {
                 Some(version) if version < oldest => {
                     let (major, minor) = oldest;
                     Check::limited(
@@ -147,31 +141,5 @@ fn program(name: &str, program: &Program, oldest: (u32, u32), fix: String) -> Ch
                 _ => Check::good(name, detail),
             }
         }
-    }
-}
-
-/// The first two numbers with a dot between them in what a program says about itself.
-fn version(says: &str) -> Option<(u32, u32)> {
-    says.split(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
-        .find_map(|word| {
-            let mut numbers = word.split('.');
-            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_the_first_one_said() {
-        assert_eq!(version("rustc 1.95.0 (abc 2026-04-14)"), Some((1, 95)));
-        assert_eq!(version("Firecracker v1.17.0-dev"), Some((1, 17)));
-        assert_eq!(
-            version("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
-            Some((7, 2))
-        );
-        assert_eq!(version("cc (Debian 12.2.0-14) 12.2.0"), Some((12, 2)));
-        assert_eq!(version("no. 5"), None);
     }
 }

@@ -59,19 +59,16 @@ impl HostSupport {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         HostSupport {
             kvm: kvm.map(drop).map_err(|error| error.to_string()),
-            hardware: has_virtualization_flag(&cpuinfo),
+            hardware: virtualization_flag(&cpuinfo).is_some(),
         }
     }
 }
 
-fn has_virtualization_flag(cpuinfo: &str) -> bool {
-    cpuinfo
-        .lines()
-        .filter(|line| line.starts_with("flags"))
-        .any(|line| {
-            line.split_whitespace()
-                .any(|flag| flag == "vmx" || flag == "svm")
-        })
+/// The flag in `/proc/cpuinfo` by which a processor says that it can run guests: `vmx` or `svm`.
+pub fn virtualization_flag(cpuinfo: &str) -> Option<&str> {
+    let lines = cpuinfo.lines().filter(|line| line.starts_with("flags"));
+    let mut flags = lines.flat_map(str::split_whitespace);
+    flags.find(|flag| ["vmx", "svm"].contains(flag))
 }
 
 impl AcceleratorChoice {
@@ -199,13 +196,11 @@ mod tests {
 
     #[test]
     fn the_flag_is_a_word_of_the_flags_line() {
-        assert!(has_virtualization_flag(
-            "model name : x\nflags\t\t: fpu vmx sse2\n"
-        ));
-        assert!(has_virtualization_flag("flags : svm\n"));
-        assert!(!has_virtualization_flag(
-            "flags : fpu svm_lock\nvmx flags : vnmi\n"
-        ));
-        assert!(!has_virtualization_flag(""));
+        let vmx = "model name : x\nflags\t\t: fpu vmx sse2\n";
+        assert_eq!(virtualization_flag(vmx), Some("vmx"));
+        assert_eq!(virtualization_flag("flags : svm\n"), Some("svm"));
+        let none = "flags : fpu svm_lock\nvmx flags : vnmi\n";
+        assert_eq!(virtualization_flag(none), None);
+        assert_eq!(virtualization_flag(""), None);
     }
 }

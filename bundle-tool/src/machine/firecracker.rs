@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::api::ApiRequest;
 use super::config::{Disk, Nic, NicBackend, VmConfig};
 use super::error::StartError;
+use crate::program;
 
 /// The environment variable that names Firecracker's binary.
 const PROGRAM_VARIABLE: &str = "UKERNEL_FIRECRACKER";
@@ -37,13 +38,7 @@ impl Firecracker {
 
     /// The binary that `UKERNEL_FIRECRACKER` names, else the one on the `PATH`; `None`: there is none.
     pub fn find_program() -> Option<PathBuf> {
-        Firecracker::program_from_environment().or_else(|| {
-            let path = std::env::var_os("PATH")?;
-            let mut folders = std::env::split_paths(&path);
-            let program =
-                |folder: PathBuf| Some(folder.join("firecracker")).filter(|p| p.is_file());
-            folders.find_map(program)
-        })
+        Firecracker::program_from_environment().or_else(|| program::find("firecracker".as_ref()))
     }
 
     /// Runs `config` by `program`.

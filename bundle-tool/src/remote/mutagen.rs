@@ -1,12 +1,13 @@
 //! A project's files by Mutagen, where it is installed: kept the same on both machines while both change. Mutagen's own
 //! service does the work; here are only the commands for it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 
 use super::{NOT_COPIED, Remote, RemoteError};
+use crate::program;
 
 /// The program.
 const PROGRAM: &str = "mutagen";
@@ -22,9 +23,7 @@ pub struct Mutagen<'a> {
 impl<'a> Mutagen<'a> {
     /// The project in the folder `project`; `None`: Mutagen is not installed here.
     pub fn find(remote: &'a Remote, project: &'a Path) -> Option<Mutagen<'a>> {
-        let path = std::env::var_os("PATH")?;
-        let mut places = std::env::split_paths(&path).map(|folder: PathBuf| folder.join(PROGRAM));
-        places.any(|place| place.is_file()).then(|| Mutagen {
+        program::find(PROGRAM.as_ref()).map(|_| Mutagen {
             remote,
             project,
             name: session_name(remote, project),
