@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::retry_on_intr;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -95,7 +96,8 @@ impl Terminal {
     /// Reads what there is, or waits for more. `false`: the other side is closed.
     fn read(&mut self) -> bool {
         let mut ready = [PollFd::new(&self.side, PollFlags::IN)];
-        let count = poll(&mut ready, Some(&PATIENCE)).expect("it can be waited for");
+        let count = retry_on_intr(|| poll(&mut ready, Some(&PATIENCE)));
+        let count = count.expect("it can be waited for");
         assert!(
             count > 0,
             "nothing was written for a minute; so far:\n{}",
