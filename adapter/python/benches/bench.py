@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -52,30 +53,41 @@ def inside(row: str) -> Once:
     return lambda loop: {"ns": measure.inside(loop, row)}
 
 
-def in_turns(loops: tuple[str, ...], rounds: int, once: Once) -> dict[str, dict[str, float]]:
-    """Measures each loop once a round. The medians of all that is measured."""
+def in_turns(loops: tuple[str, ...], rounds: int, key: str, once: Once) -> dict[str, dict[str, float]]:
+    """Measures each loop once a round. The medians of all that is measured, and of its ratios to each other loop's.
+
+    A ratio is of ``key``, within a round: what slows the machine down for a while slows both.
+    """
     seen: dict[str, list[dict[str, float]]] = {loop: [] for loop in loops}
     for at in range(rounds):
         # Not always the same after the same.
         for loop in loops if at % 2 == 0 else reversed(loops):
             seen[loop].append(once(loop))
-    return {
+    medians = {
         loop: {name: statistics.median(one[name] for one in all_of_it) for name in all_of_it[0]}
         for loop, all_of_it in seen.items()
     }
+    for loop, other in itertools.permutations(loops, 2):
+        rounds_of_both = zip(seen[loop], seen[other], strict=True)
+        medians[loop][f"to {other}"] = statistics.median(one[key] / two[key] for one, two in rounds_of_both)
+    return medians
 
 
 def say(name: str, medians: dict[str, dict[str, float]], key: str) -> None:
     """A line for who waits."""
-    figures = "  ".join(f"{loop} {one[key]:,.1f}" for loop, one in medians.items())
-    print(f"{name}: {figures}", flush=True)
+    figures = (f"{loop} {one[key]:,.1f}" for loop, one in medians.items())
+    ours = medians["ukernel"]
+    ratios = (f"{name} {ratio:.3f}" for name, ratio in ours.items() if name.startswith("to "))
+    print(f"{name}: {'  '.join((*figures, *ratios))}", flush=True)
 
 
 def rates(rows: list[Row], loops: tuple[str, ...], options: argparse.Namespace, same: bool) -> dict[str, Any]:
     """Operations a second of each row."""
     found = {}
     for row in rows:
-        medians = in_turns(loops, options.rounds, loading(row, options.seconds, same))
+        if options.only not in row.name:
+            continue
+        medians = in_turns(loops, options.rounds, "rate", loading(row, options.seconds, same))
         say(row.name + (", same read size" if same else ""), medians, "rate")
         found[row.name] = medians
     return found
@@ -87,15 +99,22 @@ def everything(options: argparse.Namespace) -> dict[str, Any]:
     found["system calls"] = {
         row.name: {loop: measure.system_calls(loop, row, options.seconds) for loop in LOOPS} for row in COUNTED
     }
-    found["defaults"] = rates(ECHO + OTHERS, LOOPS, options, same=False)
-    found["same read size"] = rates(SAME, ("asyncio", "ukernel"), options, same=True)
+    found |= loads(options)
     found["nanoseconds"] = {}
     for row, name in INSIDE.items():
-        medians = in_turns(LOOPS, options.rounds, inside(row))
+        medians = in_turns(LOOPS, options.rounds, "ns", inside(row))
         say(name, medians, "ns")
         found["nanoseconds"][name] = medians
     found["split"] = splits(options)
     return found
+
+
+def loads(options: argparse.Namespace) -> dict[str, Any]:
+    """What servers do a second."""
+    return {
+        "defaults": rates(ECHO + OTHERS, LOOPS, options, same=False),
+        "same read size": rates(SAME, ("asyncio", "ukernel"), options, same=True),
+    }
 
 
 def splits(options: argparse.Namespace) -> dict[str, Any]:
@@ -103,7 +122,7 @@ def splits(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     loops = (*LOOPS, WITHOUT_NATIVE)
     for row in (Row("protocol", 1), Row("protocol", 100)):
-        medians = in_turns(loops, options.rounds, loading(row, options.seconds))
+        medians = in_turns(loops, options.rounds, "cpu_us", loading(row, options.seconds))
         found[row.name] = {}
         for loop in loops:
             shares = measure.split(loop, row, 2 * options.seconds)
@@ -129,10 +148,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one load")
     parser.add_argument("--quick", action="store_true", help="to see that it works")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only loads whose name has it; nothing is written")
     parser.add_argument("--draw", action="store_true", help="only the plots, of what was measured before")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.3
+    if options.only:
+        with processors_awake():
+            loads(options)
+        return
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "python.json"
     if not options.draw:

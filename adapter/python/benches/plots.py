@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ def _rates(rows: dict[str, Any], path: Path) -> None:
     loops = list(rows[names[0]])
     height = 0.8 / len(loops)
     for at, loop in enumerate(loops):
-        ratios = [rows[name][loop]["rate"] / rows[name]["asyncio"]["rate"] for name in names]
+        ratios = [1.0 if loop == "asyncio" else rows[name][loop]["to asyncio"] for name in names]
         places = [place + at * height for place in range(len(names))]
         axes.barh(places, ratios, height, color=COLOURS[loop], label=loop)
         for place, ratio in zip(places, ratios, strict=True):
@@ -74,51 +75,57 @@ def _finish(figure: Any, axes: Any, path: Path) -> None:
 
 
 def tables(found: dict[str, Any]) -> str:
-    """Markdown for BENCHMARKS.md."""
-    all_loops = ("asyncio", "uvloop", "ukernel")
-    rates = {name: [row[loop]["rate"] for loop in all_loops] for name, row in found["defaults"].items()}
-    same = {
-        name: [row[loop]["rate"] for loop in ("asyncio", "ukernel")] for name, row in found["same read size"].items()
-    }
-    spent = {name: [row[loop]["ns"] for loop in all_loops] for name, row in found["nanoseconds"].items()}
-    calls = {name: [sum(row[loop].values()) for loop in all_loops] for name, row in found["system calls"].items()}
-    split = {
-        f"{name}: {loop}": [parts[part] for part in PARTS]
-        for name, loops in found["split"].items()
-        for loop, parts in loops.items()
-        if parts
-    }
+    """Markdown for BENCHMARKS.md. Ratios are medians of those of each round."""
+    loops = ("asyncio", "uvloop", "ukernel")
     return "\n\n".join(
         (
             _table(
-                ["operations a second", *all_loops, "to asyncio", "to uvloop"],
+                ["operations a second", *loops, "to asyncio", "to uvloop"],
                 [
-                    [name, *_whole(row), f"{row[2] / row[0]:.2f}", f"{row[2] / row[1]:.2f}"]
-                    for name, row in rates.items()
+                    [name, *_medians(row, loops, "rate"), *_ratios(row, loops[:2])]
+                    for name, row in found["defaults"].items()
                 ],
             ),
             _table(
                 ["same read size, 64 KiB", "asyncio", "ukernel", "ratio"],
-                [[name, *_whole(row), f"{row[1] / row[0]:.2f}"] for name, row in same.items()],
+                [
+                    [name, *_medians(row, ("asyncio", "ukernel"), "rate"), *_ratios(row, loops[:1])]
+                    for name, row in found["same read size"].items()
+                ],
             ),
             _table(
-                ["nanoseconds each", *all_loops, "to asyncio"],
-                [[name, *_whole(row), f"{row[0] / row[2]:.2f}"] for name, row in spent.items()],
+                ["nanoseconds each", *loops, "to asyncio"],
+                [
+                    [name, *_medians(row, loops, "ns"), f"{row['asyncio']['to ukernel']:.2f}"]
+                    for name, row in found["nanoseconds"].items()
+                ],
             ),
             _table(
-                ["system calls an operation", *all_loops],
-                [[name, *(f"{sum_:.2f}" for sum_ in row)] for name, row in calls.items()],
+                ["system calls an operation", *loops],
+                [
+                    [name, *(f"{sum(row[loop].values()):.2f}" for loop in loops)]
+                    for name, row in found["system calls"].items()
+                ],
             ),
             _table(
                 ["µs of processor time an echo", *PARTS, "sum"],
-                [[name, *(f"{part:.1f}" for part in row), f"{sum(row):.1f}"] for name, row in split.items()],
+                [
+                    [f"{name}: {loop}", *(f"{spent[part]:.1f}" for part in PARTS), f"{sum(spent.values()):.1f}"]
+                    for name, row in found["split"].items()
+                    for loop, spent in row.items()
+                    if spent
+                ],
             ),
         )
     )
 
 
-def _whole(figures: list[float]) -> list[str]:
-    return [f"{figure:,.0f}" for figure in figures]
+def _medians(row: dict[str, Any], loops: Iterable[str], key: str) -> list[str]:
+    return [f"{row[loop][key]:,.0f}" for loop in loops]
+
+
+def _ratios(row: dict[str, Any], others: Iterable[str]) -> list[str]:
+    return [f"{row['ukernel'][f'to {other}']:.2f}" for other in others]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,14 +1,12 @@
 """A server to be measured: ``server.py LOOP KIND [READ_SIZE]``.
 
-Prints its port, serves until its standard input ends, and prints what it has used as JSON.
+Prints its port, and serves until its standard input ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import resource
 import sys
 from typing import Any
 
@@ -85,8 +83,6 @@ async def main(kind: str) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"user": used.ru_utime, "system": used.ru_stime, "memory_kib": used.ru_maxrss}), flush=True)
 
 
 if __name__ == "__main__":
@@ -95,5 +91,4 @@ if __name__ == "__main__":
         read_at_most(int(sys.argv[3]))
     with asyncio.Runner(loop_factory=factory(sys.argv[1])) as runner:
         runner.run(main(sys.argv[2]))
-        sys.stdout.flush()
         os._exit(0)  # connections that are still open are nobody's business now
