@@ -15,6 +15,9 @@ pub enum RemoteError {
     /// The folder on the machine is none that a project can have to itself.
     #[error("'{0}' is no folder for a project on the remote machine")]
     Folder(String),
+    /// The program that connects is no command line.
+    #[error("UKERNEL_SSH is {0:?}: a quote in it is not closed")]
+    Ssh(String),
     /// `.remote` cannot be read.
     #[error("cannot read {}", path.display())]
     File {
@@ -86,6 +89,7 @@ impl RemoteError {
             RemoteError::Folder(_) => {
                 "name a folder of its own, such as ~/ukernel/demo: what else is in it is deleted"
             }
+            RemoteError::Ssh(_) => "write it as a shell takes it, such as ssh -F 'my config'",
             RemoteError::Connection(host) => {
                 return Some(format!(
                     "see what ssh said above; `ssh {host}` tries the connection alone"

@@ -83,13 +83,12 @@ impl Settings {
             let in_environment = names.iter().find_map(|name| environment(name));
             in_environment.or_else(|| names.iter().find_map(|name| in_file(name)))
         };
-        let ssh = find(&SSH);
+        let words = |text: String| shlex::split(&text).ok_or(RemoteError::Ssh(text));
+        let ssh = find(&SSH).map(words).transpose()?;
         Ok(Settings {
             host: find(&HOST),
             folder: find(&FOLDER),
-            ssh: ssh
-                .and_then(|words| shlex::split(&words))
-                .filter(|words| !words.is_empty()),
+            ssh: ssh.filter(|words| !words.is_empty()),
         })
     }
 }
@@ -190,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_no_shell_would_run_is_refused() {
+        let of_file = Settings::parse("UKERNEL_SSH=\"ssh -F 'a\"\n", FILE.as_ref());
+        let environment = |name: &str| (name == "UKERNEL_SSH").then(|| "ssh \"-v".into());
+        let of_environment = Settings::merge("", FILE.as_ref(), environment);
+        for refused in [of_file, of_environment] {
+            let error = refused.unwrap_err();
+            assert!(error.to_string().contains("UKERNEL_SSH"), "{error}");
+            assert!(error.hint().is_some());
+        }
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_line() {
         let text = error("UKERNEL_REMOTE=x\nUKERNEL_HOST=y\n");
         assert!(
@@ -210,6 +221,7 @@ mod tests {
         ) {
             match Settings::parse(&text, FILE.as_ref()) {
                 Ok(settings) => prop_assert!(settings.ssh.is_none_or(|words| !words.is_empty())),
+                Err(RemoteError::Ssh(words)) => prop_assert!(shlex::split(&words).is_none()),
                 Err(RemoteError::Line { line, text: said, .. }) => {
                     prop_assert_eq!(text.lines().nth(line - 1), Some(said.as_str()));
                 }
