@@ -381,6 +381,17 @@ fn a_machine_that_does_not_start_is_none() {
     );
 }
 
+/// Such as one of another version, which was installed in between.
+#[test]
+fn a_supervisor_that_does_not_understand_says_so() {
+    let host = Host::new();
+    let answer = host.run(&["supervise"]).data();
+    assert!(
+        answer.contains("cannot start a supervisor: EOF while"),
+        "{answer}"
+    );
+}
+
 #[test]
 fn no_two_machines_write_one_disk() {
     let host = Host::new();

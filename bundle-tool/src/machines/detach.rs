@@ -15,10 +15,7 @@ const MAX_ANSWER: u64 = 64 * 1024;
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Started(Box<State>),
-    Failed {
-        message: String,
-        hint: Option<String>,
-    },
+    Failed(DetachError),
 }
 
 /// What a supervisor is told.
@@ -29,7 +26,7 @@ struct Task {
 }
 
 /// A detached machine did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct DetachError {
     message: String,
@@ -42,6 +39,15 @@ impl From<io::Error> for DetachError {
         DetachError {
             message: format!("cannot start a supervisor: {error}"),
             hint: None,
+        }
+    }
+}
+
+impl From<SuperviseError> for DetachError {
+    fn from(error: SuperviseError) -> DetachError {
+        DetachError {
+            message: error.to_string(),
+            hint: error.hint(),
         }
     }
 }
@@ -80,7 +86,7 @@ pub fn start_detached(
             folder: machines.folder().join(&state.name),
             state: *state,
         }),
-        Ok(Answer::Failed { message, hint }) => Err(DetachError { message, hint }),
+        Ok(Answer::Failed(error)) => Err(error),
         Err(_) => Err(io::Error::other("it ended without an answer").into()),
     }
 }
@@ -89,13 +95,13 @@ pub fn start_detached(
 /// returns when the machine has ended. `on_start` is called with the machine that runs.
 ///
 /// # Errors
-/// What to run cannot be read, or the terminal not be left. That the machine does not start is an answer.
+/// Its end cannot be written down. That it does not start, or that what to run cannot be read, is an answer.
 pub fn supervise_detached(on_start: impl FnOnce(&Supervised)) -> io::Result<()> {
-    // Before anything else: a Ctrl-C in the terminal is not for this process.
-    rustix::process::setsid()?;
-    let mut task = Vec::new();
-    io::stdin().read_to_end(&mut task)?;
-    let Task { machines, order } = serde_json::from_slice(&task)?;
+    let Task { machines, order } = match hear() {
+        Ok(task) => task,
+        // Nobody hears what is written elsewhere.
+        Err(error) => return answer(&Answer::Failed(error.into())),
+    };
     let machines = Machines::at(machines);
     match order.start(&machines, |_| {}) {
         Ok(supervised) => {
@@ -105,15 +111,17 @@ pub fn supervise_detached(on_start: impl FnOnce(&Supervised)) -> io::Result<()> 
             let (_, recorded) = supervised.wait();
             recorded.map_err(io::Error::other)
         }
-        Err(error) => answer(&failed(&error)),
+        Err(error) => answer(&Answer::Failed(error.into())),
     }
 }
 
-fn failed(error: &SuperviseError) -> Answer {
-    Answer::Failed {
-        message: error.to_string(),
-        hint: error.hint(),
-    }
+/// Leaves the terminal, and hears what to run.
+fn hear() -> io::Result<Task> {
+    // Before anything else: a Ctrl-C in the terminal is not for this process.
+    rustix::process::setsid()?;
+    let mut task = Vec::new();
+    io::stdin().read_to_end(&mut task)?;
+    Ok(serde_json::from_slice(&task)?)
 }
 
 /// Whoever asked may be gone; the machine runs all the same.
