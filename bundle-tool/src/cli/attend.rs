@@ -2,26 +2,60 @@
 //! and where its ports are. Shared by the commands that start machines.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Failure;
 use crate::machine::{Ending, Forward, Machine, Outcome, Symbols};
+use crate::machines::Supervised;
 use crate::ui::Ui;
 
-/// Prints one line of the log, and below a backtrace's frame the functions that it stands for.
-pub(super) fn show(line: &str, symbols: &Symbols, ui: &Ui) {
-    let mut output = std::io::stdout().lock();
-    // A closed output does not end the guest.
-    let _ = writeln!(output, "{line}");
-    match symbols.explain(line) {
-        Ok(functions) => {
-            for function in functions {
-                let _ = writeln!(output, "       {function}");
+/// Says what the frames of a backtrace stand for.
+pub(super) struct Explainer {
+    /// `None`: they are not there, or cannot be read, which has been said.
+    symbols: Option<Symbols>,
+    ui: Ui,
+}
+
+impl Explainer {
+    pub(super) fn new(symbols: Option<Symbols>, ui: &Ui) -> Explainer {
+        let ui = ui.clone();
+        Explainer { symbols, ui }
+    }
+
+    /// The functions that a frame stands for; none for any other line.
+    pub(super) fn functions(&mut self, line: &str) -> Vec<String> {
+        match self.symbols.as_ref().map(|symbols| symbols.explain(line)) {
+            None => Vec::new(),
+            Some(Ok(functions)) => functions,
+            Some(Err(error)) => {
+                self.ui.warn(error);
+                self.symbols = None;
+                Vec::new()
             }
         }
-        Err(error) => ui.warn(error),
     }
-    let _ = output.flush();
+}
+
+/// A function of a backtrace, as it stands below the frame.
+pub(super) fn below_frame(function: &str) -> String {
+    format!("       {function}\n")
+}
+
+/// Prints the lines of a log as they come, and below a backtrace's frame the functions that it stands for.
+pub(super) fn show(symbols: &Path, ui: &Ui) -> impl FnMut(&str) + Send + 'static {
+    let mut explainer = Explainer::new(Some(Symbols::new(symbols)), ui);
+    move |line| {
+        let functions = explainer.functions(line);
+        let mut output = std::io::stdout().lock();
+        // A closed output does not end the guest.
+        let _ = writeln!(output, "{line}");
+        for function in functions {
+            let _ = output.write_all(below_frame(&function).as_bytes());
+        }
+        let _ = output.flush();
+    }
 }
 
 /// Says where the ports of a machine are.
@@ -45,6 +79,16 @@ pub(super) fn print_end(outcome: &Outcome, ui: &Ui) {
         ui.line(said);
     }
     ui.say(&outcome.ending);
+}
+
+/// Waits for the end of a machine that has a name, and says how it was. Returns the status to end with.
+pub(super) fn finish(supervised: Supervised, ui: &Ui) -> ExitCode {
+    let (outcome, recorded) = supervised.wait();
+    print_end(&outcome, ui);
+    if let Err(error) = recorded {
+        ui.warn(error);
+    }
+    ExitCode::from(outcome.ending.exit_code())
 }
 
 /// Types what comes in here on the guest's serial line, until either ends. On a thread, which ends with the process: a

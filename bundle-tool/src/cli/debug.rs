@@ -8,11 +8,11 @@ use std::process::{Command, ExitCode};
 use clap::Args;
 
 use super::Failure;
-use super::attend::{CtrlC, print_addresses, print_end, show};
+use super::attend::{CtrlC, finish, print_addresses, show};
 use super::machine_options::MachineOptions;
 use super::named::machines;
 use super::plan::Plan;
-use crate::machine::{AcceleratorChoice, AcceleratorRequest, Protocol, Qemu, Symbols, ports};
+use crate::machine::{AcceleratorChoice, AcceleratorRequest, Protocol, Qemu, ports};
 use crate::machines::{Order, Supervised};
 use crate::manifest::VmmName;
 use crate::ui::Ui;
@@ -64,10 +64,7 @@ impl Debug {
         }
         ui.line(format_args!("connect by: {}", shell_words(&command)));
         CtrlC::take_over(ui)?.attach(supervised.machine(), ui);
-        let (outcome, recorded) = supervised.wait();
-        print_end(&outcome, ui);
-        recorded?;
-        Ok(ExitCode::from(outcome.ending.exit_code()))
+        Ok(finish(supervised, ui))
     }
 
     fn start(
@@ -92,15 +89,12 @@ impl Debug {
             deadline: None,
             settings: std::mem::take(&mut plan.settings),
         };
-        let symbols = Symbols::new(&plan.symbols);
-        let words = ui.clone();
-        let show_line = move |line: &str| {
+        let machines = machines()?;
+        Ok(match with_gdb {
             // The terminal is gdb's.
-            if !with_gdb {
-                show(line, &symbols, &words);
-            }
-        };
-        Ok(order.start(&machines()?, show_line)?)
+            true => order.start(&machines, |_| ())?,
+            false => order.start(&machines, show(&plan.symbols, ui))?,
+        })
     }
 
     /// Runs gdb to its end.

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Failure;
+use super::attend::{Explainer, below_frame};
 use super::named::{is_running, latest, machines};
 use crate::machine::Symbols;
 use crate::machines::{Entry, Line, Reader};
@@ -78,8 +79,7 @@ impl Logs {
         let mut reader = Reader::open(&entry.folder).map_err(unreadable)?;
         let mut view = View {
             options: &self,
-            symbols: symbols(&entry, ui),
-            warned: false,
+            explainer: Explainer::new(symbols(&entry, ui), ui),
             ui,
         };
         // Whoever is asked about before the log is read to its end cannot write more unseen.
@@ -128,8 +128,7 @@ fn cannot_read(folder: &Path) -> String {
 /// How lines are shown.
 struct View<'a> {
     options: &'a Logs,
-    symbols: Option<Symbols>,
-    warned: bool,
+    explainer: Explainer,
     ui: &'a Ui,
 }
 
@@ -143,7 +142,7 @@ impl View<'_> {
     }
 
     fn show(&mut self, line: &Line) -> Result<(), Failure> {
-        let functions = self.explain(&line.text);
+        let functions = self.explainer.functions(&line.text);
         if self.options.json {
             let record = record(line, functions);
             let text = serde_json::to_string(&record)?;
@@ -153,24 +152,9 @@ impl View<'_> {
         let time = time.map_or(String::new(), |time| format!("{time:.6} "));
         self.ui.print(format_args!("{time}{}\n", line.text))?;
         for function in functions {
-            self.ui.print(format_args!("       {function}\n"))?;
+            self.ui.print(below_frame(&function))?;
         }
         Ok(())
-    }
-
-    fn explain(&mut self, line: &str) -> Vec<String> {
-        let Some(symbols) = &self.symbols else {
-            return Vec::new();
-        };
-        match symbols.explain(line) {
-            Ok(functions) => functions,
-            Err(error) => {
-                if !std::mem::replace(&mut self.warned, true) {
-                    self.ui.warn(error);
-                }
-                Vec::new()
-            }
-        }
     }
 }
 

@@ -8,17 +8,17 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use super::attend::{CtrlC, pass_input_on, print_addresses, print_end, show};
+use super::attend::{CtrlC, finish, pass_input_on, print_addresses, print_end, show};
 use super::failure::USAGE;
 use super::machine_options::MachineOptions;
+use super::named::machines;
 use super::plan::Plan;
 use super::ps::row;
 use super::vmm_choice::{Choice, Host, Wish, choose};
 use crate::machine::{
-    AcceleratorRequest, Firecracker, HostSupport, Launch, Machine, Protocol, Qemu, StartError,
-    Symbols, Vmm,
+    AcceleratorRequest, Firecracker, HostSupport, Launch, Machine, Protocol, Qemu, StartError, Vmm,
 };
-use crate::machines::{self, Machines, MachinesError, Order, SuperviseError};
+use crate::machines::{Machines, MachinesError, Order, SuperviseError, is_name, start_detached};
 use crate::manifest::{NetBackend, VmmName};
 use crate::ui::Ui;
 
@@ -94,11 +94,9 @@ impl Run {
         if is_named {
             return self.run_named(plan, vmm, reason, ui);
         }
-        let words = ui.clone();
-        let symbols = Symbols::new(&plan.symbols);
         let mut launch = Launch::new(vmm)
             .own_process_group()
-            .on_line(move |line| show(line, &symbols, &words));
+            .on_line(show(&plan.symbols, ui));
         if let Some(limit) = self.limit(&plan) {
             launch = launch.deadline(limit);
         }
@@ -119,9 +117,7 @@ impl Run {
         reason: String,
         ui: &Ui,
     ) -> Result<ExitCode, Failure> {
-        let context = "cannot tell where machines are kept";
-        let machines =
-            Machines::current().map_err(|error| Failure::from(error).context(context))?;
+        let machines = machines()?;
         let order = Order {
             exact: self.name.is_some(),
             name: self.name.clone().unwrap_or_else(|| plan.name.clone()),
@@ -135,29 +131,22 @@ impl Run {
         if self.detach {
             return self.detach(&machines, order, ui);
         }
-        let symbols = Symbols::new(&plan.symbols);
-        let words = ui.clone();
         let ctrl_c = CtrlC::take_over(ui)?;
-        let started = order.start(&machines, move |line| show(line, &symbols, &words));
+        let started = order.start(&machines, show(&plan.symbols, ui));
         let supervised = started.map_err(|error| match error {
             SuperviseError::Start(error) => failure(&plan, error),
             error => error.into(),
         })?;
         self.attend(supervised.machine(), &ctrl_c, ui);
         ui.say(format_args!("machine {}", supervised.state().name));
-        let (outcome, recorded) = supervised.wait();
-        print_end(&outcome, ui);
-        if let Err(error) = recorded {
-            ui.warn(error);
-        }
-        Ok(ExitCode::from(outcome.ending.exit_code()))
+        Ok(finish(supervised, ui))
     }
 
     /// Leaves the machine to a process of its own, and says what it is called.
     fn detach(&self, machines: &Machines, order: Order, ui: &Ui) -> Result<ExitCode, Failure> {
         let mut supervisor = Process::new(std::env::current_exe()?);
         supervisor.args(["--quiet", super::supervise::NAME]);
-        let entry = machines::start_detached(machines, order, supervisor)?;
+        let entry = start_detached(machines, order, supervisor)?;
         print_addresses(&entry.state.ports, ui);
         match self.json {
             true => ui.json(&row(&entry))?,
@@ -261,7 +250,7 @@ fn check(wish: Wish) -> Result<(), Failure> {
 }
 
 fn machine_name(text: &str) -> Result<String, MachinesError> {
-    match machines::is_name(text) {
+    match is_name(text) {
         true => Ok(text.into()),
         false => Err(MachinesError::BadName(text.into())),
     }

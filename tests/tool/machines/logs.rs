@@ -1,6 +1,6 @@
 //! Logs and traces of machines with names.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
@@ -11,6 +11,7 @@ use shared_child::SharedChild;
 
 use super::{Foreground, Host, wait_for};
 use crate::fake::{Fake, SHORT};
+use crate::place::Done;
 
 #[test]
 fn a_log_can_be_followed_filtered_and_read_by_programs() {
@@ -72,6 +73,27 @@ fn a_log_can_be_followed_filtered_and_read_by_programs() {
         (&Value::Null, &"panic: at src/main.rs:1".into())
     );
     assert_eq!(host.run(&["logs", "--since", "soon"]).status, Some(2));
+}
+
+/// Once, however many frames a backtrace has.
+#[test]
+fn symbols_that_cannot_be_read_are_complained_about() {
+    let host = Host::new();
+    let frames = "say   at 0x0000000000101234\nsay   at 0x0000000000101238\n";
+    host.place.write("input", &format!("{frames}exit 101\n"));
+    let input = File::open(host.place.here().join("input")).unwrap();
+    let mut run = host.run_command(&["--name", "web", "--input"]);
+    let ran = Done::of(run.stdin(input));
+    assert_eq!(ran.status, Some(101), "{}", ran.words);
+    assert!(
+        ran.output.contains("\n  at 0x0000000000101238\n"),
+        "{}",
+        ran.output
+    );
+    for words in [ran.words, host.run(&["logs"]).words] {
+        let complaints = words.matches("cannot read symbols").count();
+        assert_eq!(complaints, 1, "{words}");
+    }
 }
 
 /// Less than a first line is waited for.
