@@ -38,18 +38,18 @@ pub(super) fn choose(wish: Wish, host: &Host) -> (Choice, String) {
     };
     match wish.vmm {
         VmmName::Firecracker => (Choice::Firecracker(firecracker()), "as asked".into()),
-        VmmName::Qemu => qemu(wish, host, None),
+        VmmName::Qemu => qemu(wish, host, ""),
         VmmName::Auto => match against_firecracker(wish, host) {
             None => {
                 let reason = "KVM works here, and the network needs nothing else".into();
                 (Choice::Firecracker(firecracker()), reason)
             }
-            Some(obstacle) => qemu(wish, host, obstacle.into()),
+            Some(obstacle) => qemu(wish, host, obstacle),
         },
     }
 }
 
-/// Why Firecracker is not taken where anything may be; `None`: it is.
+/// Why Firecracker is not taken where anything may be, as the end of QEMU's reason; `None`: it is.
 fn against_firecracker(wish: Wish, host: &Host) -> Option<&'static str> {
     let has_kvm = host.support.kvm.is_ok() && host.support.hardware;
     if wish.accelerator.is_some() || !has_kvm {
@@ -57,20 +57,19 @@ fn against_firecracker(wish: Wish, host: &Host) -> Option<&'static str> {
         return Some("");
     }
     match (wish.net, &host.firecracker) {
-        (NetBackend::User, _) => Some("firecracker has no user-mode network"),
-        (_, None) => Some("neither UKERNEL_FIRECRACKER nor the PATH has a firecracker"),
+        (NetBackend::User, _) => Some("; firecracker has no user-mode network"),
+        (_, None) => Some("; neither UKERNEL_FIRECRACKER nor the PATH has a firecracker"),
         (_, Some(_)) => None,
     }
 }
 
-fn qemu(wish: Wish, host: &Host, obstacle: Option<&str>) -> (Choice, String) {
+/// QEMU, and why, with `obstacle` behind it.
+fn qemu(wish: Wish, host: &Host, obstacle: &str) -> (Choice, String) {
     let request = wish.accelerator.unwrap_or_default();
     let AcceleratorChoice {
         accelerator,
         reason,
     } = AcceleratorChoice::new(request, &host.support);
-    let obstacle = obstacle.filter(|text| !text.is_empty());
-    let obstacle = obstacle.map_or(String::new(), |text| format!("; {text}"));
     (Choice::Qemu(accelerator), format!("{reason}{obstacle}"))
 }
 
