@@ -91,10 +91,7 @@ pub enum StartError {
     },
 }
 
-/// What VMMs boot.
-const KERNEL_IS_ELF: &str = "a kernel is an ELF file with a PVH entry, as `ukernel build` makes it";
-
-/// Whether these words of QEMU's are about the kernel's file: "invalid kernel header", "could not load kernel".
+/// Whether a VMM's words are about the kernel's file: "invalid kernel header", "Cannot load kernel due to …".
 fn is_about_kernel(words: &str) -> bool {
     ["kernel header", "load kernel"]
         .iter()
@@ -120,11 +117,10 @@ impl StartError {
             StartError::PortForbidden { .. } => {
                 Some("choose a port from 1024 on, or 0 for any free one".into())
             }
-            StartError::Exited { stderr, .. } if is_about_kernel(stderr) => {
-                Some(KERNEL_IS_ELF.into())
-            }
-            StartError::Refused { request, .. } if request.ends_with("/boot-source") => {
-                Some(KERNEL_IS_ELF.into())
+            StartError::Exited { stderr: words, .. } | StartError::Refused { reason: words, .. }
+                if is_about_kernel(words) =>
+            {
+                Some("a kernel is an ELF file with a PVH entry, as `ukernel build` makes it".into())
             }
             StartError::Exited { stderr, .. } if stderr.contains("/dev/kvm") => {
                 Some("try --accel tcg".into())

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::api::{Absent, Api, ApiError, ApiRequest};
-use super::config::{Forward, Protocol, VmConfig};
+use super::config::{Forward, VmConfig};
 use super::error::{ControlError, StartError};
 use super::firecracker::Firecracker;
 use super::ports;
@@ -179,7 +179,7 @@ impl Launch {
 
     fn attempt(&self) -> Result<Process, StartError> {
         let mut vmm = self.vmm.clone();
-        choose_ports(vmm.config_mut())?;
+        ports::choose(vmm.config_mut())?;
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix("ukernel-");
         let folder = match &self.scratch {
@@ -357,37 +357,6 @@ fn check_files(config: &VmConfig) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Gives each forward with host port 0 a free one; refuses taken ones.
-fn choose_ports(config: &mut VmConfig) -> Result<(), StartError> {
-    let mut chosen = HashSet::new();
-    for forward in config.forwards_mut() {
-        let Forward {
-            protocol,
-            host_port,
-            ..
-        } = *forward;
-        if host_port == 0 {
-            forward.host_port =
-                ports::free(protocol).map_err(StartError::host("find a free port"))?;
-        }
-        let port = forward.host_port;
-        // The system may offer the same free port twice, as nobody binds it in between.
-        if !chosen.insert((protocol, port)) {
-            return Err(StartError::PortTaken { protocol, port });
-        }
-        ports::try_bind(protocol, port).map_err(|error| unusable(protocol, port, &error))?;
-    }
-    Ok(())
-}
-
-/// Why a port that cannot be bound cannot.
-fn unusable(protocol: Protocol, port: u16, error: &std::io::Error) -> StartError {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => StartError::PortForbidden { protocol, port },
-        _ => StartError::PortTaken { protocol, port },
-    }
-}
-
 /// Reads from QEMU's last words why it did not start.
 fn gave_up(vmm: &Vmm, process: &Process) -> StartError {
     let (status, stderr) = process.wait_for_failure();
@@ -417,7 +386,6 @@ fn gave_up(vmm: &Vmm, process: &Process) -> StartError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Nic;
     use super::*;
 
     #[test]
@@ -429,46 +397,5 @@ mod tests {
             "{error}"
         );
         assert!(error.hint().expect("a hint").contains("ukernel build"));
-    }
-
-    #[test]
-    fn a_port_that_this_user_may_not_have_is_not_called_taken() {
-        let forbidden = unusable(
-            Protocol::Tcp,
-            80,
-            &std::io::ErrorKind::PermissionDenied.into(),
-        );
-        assert_eq!(
-            forbidden.to_string(),
-            "this user may not listen on tcp port 80"
-        );
-        let taken = unusable(Protocol::Tcp, 80, &std::io::ErrorKind::AddrInUse.into());
-        assert!(matches!(taken, StartError::PortTaken { .. }), "{taken}");
-    }
-
-    #[test]
-    fn a_taken_port_is_an_error_before_anything_starts() {
-        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = holder.local_addr().unwrap().port();
-        let mut config = VmConfig::new("k").nic(Nic::user([Forward::tcp(port, 80)]));
-        let error = choose_ports(&mut config).unwrap_err();
-        assert!(
-            matches!(error, StartError::PortTaken { protocol: Protocol::Tcp, port: p } if p == port)
-        );
-    }
-
-    #[test]
-    fn free_ports_are_chosen_for_zero() {
-        let nic = Nic::user([Forward::tcp(0, 80), Forward::udp(0, 7)]);
-        let mut config = VmConfig::new("k").nic(nic);
-        choose_ports(&mut config).unwrap();
-        assert!(config.forwards().all(|forward| forward.host_port != 0));
-    }
-
-    #[test]
-    fn one_port_cannot_lead_to_two_places() {
-        let port = ports::free(Protocol::Tcp).unwrap();
-        let nic = Nic::user([Forward::tcp(port, 80), Forward::tcp(port, 81)]);
-        assert!(choose_ports(&mut VmConfig::new("k").nic(nic)).is_err());
     }
 }
