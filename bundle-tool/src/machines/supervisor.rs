@@ -73,7 +73,7 @@ pub enum SuperviseError {
     #[error(transparent)]
     Settings(#[from] ImageError),
     /// A disk of it.
-    #[error("another machine uses the disk {}", .0.display())]
+    #[error("another machine uses the disk {}, or this one twice", .0.display())]
     DiskInUse(PathBuf),
     /// The host.
     #[error("cannot {what}: {source}")]
