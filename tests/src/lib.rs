@@ -15,6 +15,8 @@ pub mod http;
 pub mod image;
 pub mod load;
 pub mod namespace;
+pub mod place;
+pub mod process;
 pub mod program;
 pub mod skip;
 pub mod soak;

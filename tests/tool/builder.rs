@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::{Done, Place};
+use system_tests::place::Place;
+use system_tests::process::Done;
 
 /// Ready to run in `folder`.
 pub(crate) fn tool(place: &Place, folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {

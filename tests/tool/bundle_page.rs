@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use system_tests::guest::{repository, tool};
+use system_tests::place::Place;
+use system_tests::process::Done;
 
 use crate::packs::built;
-use crate::place::{Done, Place};
 
 const PAGE: &str = "docs/bundle.md";
 

@@ -2,18 +2,20 @@
 //! stop; and `ukernel adapter` for those in Python.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
+use system_tests::place::Place;
+use system_tests::process::{Done, Process};
 use system_tests::{client, http};
 
 use crate::builder::{project, tool, with_compilers};
-use crate::place::{Done, Place};
 
-/// How long a build may take before the test calls it a hang is the test runner's to say; a machine has this long.
+/// How long a machine may run.
 const SECONDS: &str = "60";
 
 /// A place where projects in Rust share what is compiled: they are made one after the other in the same folder.
@@ -36,7 +38,7 @@ impl Shop {
 
     #[track_caller]
     fn run(&self, folder: &Path, arguments: &[&str]) -> Done {
-        Done::of(&mut self.command(folder, arguments))
+        Done::of_compiling(&mut self.command(folder, arguments))
     }
 
     /// A project of a template, built and packed.
@@ -59,7 +61,7 @@ impl Shop {
         self.place.surround(&mut cargo);
         with_compilers(&mut cargo);
         cargo.env("CARGO_TARGET_DIR", self.place.beside("target"));
-        Done::of(&mut cargo).data();
+        Done::of_compiling(&mut cargo).data();
     }
 
     /// Starts the project's machine detached, and returns where its port is.
@@ -83,16 +85,7 @@ impl Shop {
     /// Follows the log until a word comes.
     #[track_caller]
     fn wait_for_log(&self, folder: &Path, word: &str) {
-        let mut follow = self.command(folder, &["logs", "--follow", "demo"]);
-        let mut child = follow
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the tool runs");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let found = lines.map_while(Result::ok).any(|line| line.contains(word));
-        child.kill().expect("a child");
-        child.wait().expect("a child");
-        assert!(found, "the log ended without {word:?}");
+        Process::start(&mut self.command(folder, &["logs", "--follow", "demo"])).wait_for(word);
     }
 
     /// Stops the machine, and sees that it ended by itself and is listed no more.
@@ -245,21 +238,16 @@ fn projects_in_python_run_by_the_adapter() {
     assert_tests_pass(&folder);
 
     let folder = shop.packed("python", "http");
-    let mut server = shop.command(&folder, &["adapter"]);
-    let mut server = server
-        .env("PORT", "0")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the tool runs");
-    let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
-    let port = lines.find_map(|line| line.ok()?.split_once("port=")?.1.parse().ok());
-    let address = SocketAddr::from(([127, 0, 0, 1], port.expect("a port")));
+    let mut server = Process::start(shop.command(&folder, &["adapter"]).env("PORT", "0"));
+    let said = server.wait_for("port=");
+    let (_, port) = said.rsplit_once("port=").expect("a port");
+    let port = port.trim_end().parse().expect("a port");
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
     let page = http::get(address, "/").expect("a page");
     let text = String::from_utf8(page.body).expect("text");
     assert!(text.contains("<h1>Hello from demo</h1>"), "{text}");
-    let id = rustix::process::Pid::from_raw(server.id().cast_signed()).expect("a process");
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("a child");
-    assert_eq!(server.wait().expect("a child").code(), Some(0));
+    server.signal(Signal::TERM);
+    server.finish().data();
     assert_tests_pass(&folder);
 }
 

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use system_tests::guest::repository;
-
-use crate::place::Place;
+use system_tests::place::Place;
 
 const PROJECT: &str = "[project]\nname = \"demo\"\nlanguage = \"c\"\n";
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bundle_tool::machine::{Firecracker, VmConfig};
 use rustix::fs::{CWD, Mode, mkfifoat};
-use shared_child::SharedChild;
+use system_tests::process::{Process, soon};
 use system_tests::vm::SOON;
 use tempfile::TempDir;
 
@@ -56,10 +56,11 @@ impl Fake {
 
     /// Lets the guest of a gated fake speak, once it is there.
     pub(crate) fn open(&self) {
-        File::options()
-            .write(true)
-            .open(self.gate())
-            .expect("it is there");
+        let gate = self.gate();
+        let opened = soon("the guest waits for it", || {
+            File::options().write(true).open(gate)
+        });
+        opened.expect("it is there");
     }
 
     fn gate(&self) -> PathBuf {
@@ -85,11 +86,9 @@ fn a_fake_ends_with_its_test() {
         let fake = Fake::in_mood(mood);
         let socket = elsewhere.path().join(number.to_string());
         let mut command = Command::new(&fake.program);
-        let process = SharedChild::spawn(command.arg("--api-sock").arg(socket)).unwrap();
-        assert_eq!(process.wait_timeout(SHORT).unwrap(), None, "it still may");
+        let process = Process::start(command.arg("--api-sock").arg(socket));
+        assert!(!process.ends_within(SHORT), "it still may run");
         drop(fake);
-        let ended = process.wait_timeout(SOON).unwrap();
-        let _ = process.kill(); // only after a failure it still runs
-        assert!(ended.is_some(), "'{mood}' outlives its test");
+        assert!(process.ends_within(SOON), "'{mood}' outlives its test");
     }
 }

@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use system_tests::guest;
+use system_tests::place::Place;
+use system_tests::process::Done;
 use system_tests::skip::skip;
 
 use crate::builder::with_compilers;
-use crate::place::{Done, Place};
 
 /// Runs a shell's words with a file system of so many KiB at `$1`, and the tool as `$2`. `None`: this machine lets nobody have one.
 fn with_disk(place: &Place, kib: usize, words: &str) -> Option<Done> {

@@ -1,17 +1,17 @@
 //! `docs/getting-started.md`, word by word: its commands, run in their order, by the tool as they install it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Signal, kill_process_group};
 use system_tests::guest::repository;
+use system_tests::place::Place;
+use system_tests::process::{Done, Process};
 
-use crate::builder::{home_of, with_compilers};
-use crate::place::{Done, Place};
+use crate::builder::with_compilers;
 
 /// The port that the page names.
 const PORT: &str = "8080";
@@ -79,15 +79,13 @@ impl Person {
             "PATH",
             format!("{}:{path}", installed.join("bin").display()),
         );
-        // The release build of the repository's own target folder, which another run may have left.
-        shell.env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"));
         shell
     }
 
     /// Types a block, and returns what it said.
     #[track_caller]
     fn types(&mut self, words: &str) -> String {
-        let done = Done::of(&mut self.shell(&self.folder, words));
+        let done = Done::of_compiling(&mut self.shell(&self.folder, words));
         assert_eq!(done.status, Some(0), "{words}\n{}", done.words);
         let place = fs::read_to_string(self.place.beside("home/.pwd")).expect("the shell wrote it");
         self.folder = place.trim_end().into();
@@ -96,30 +94,17 @@ impl Person {
 
     /// Types a block that goes on, up to a word of its log.
     #[track_caller]
-    fn starts(&mut self, words: &str, until: &str) -> Child {
+    fn starts(&mut self, words: &str, until: &str) -> Process {
         let mut shell = self.shell(&self.folder, words);
-        let mut child = shell
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut log = String::new();
-        let heard = lines.by_ref().map_while(Result::ok).any(|line| {
-            log += &format!("{line}\n");
-            line.contains(until)
-        });
-        assert!(heard, "{words}\nnever says {until:?}:\n{log}");
-        // Read to the end, so that the machine does not wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        child
+        let mut process = Process::start(shell.process_group(0)).which_compiles();
+        process.wait_for(until);
+        process
     }
 }
 
 /// Ctrl-C.
-fn interrupt(child: &Child) {
-    let group = Pid::from_raw(child.id().cast_signed()).expect("a process");
-    kill_process_group(group, Signal::INT).expect("a group of its own");
+fn interrupt(process: &Process) {
+    kill_process_group(process.id(), Signal::INT).expect("a group of its own");
 }
 
 #[test]
@@ -129,24 +114,17 @@ fn every_command_of_the_page_works() {
     let mut blocks = blocks().into_iter();
     let mut next = || blocks.next().expect("another block");
 
-    let clone = person
-        .shell(&repository(), &next())
-        .output()
-        .expect("a shell");
-    assert!(
-        clone.status.success(),
-        "{}",
-        String::from_utf8_lossy(&clone.stderr)
-    );
+    Done::of_compiling(&mut person.shell(&repository(), &next())).data();
     // From here on the tool must not need the clone: what it is called with is a copy elsewhere.
 
-    let mut machine = person.starts(&next(), "http: listening port=8080");
+    let machine = person.starts(&next(), "http: listening port=8080");
     person.folder.push("demo");
     let page = person.types(&next());
     assert!(page.contains("<h1>Hello from demo</h1>"), "{page}");
     interrupt(&machine);
     // The shell's own status may be that of the signal; the machine has stopped by itself.
-    machine.wait().expect("a child");
+    let log = machine.finish().output;
+    assert!(log.ends_with("ukernel: exit status=0\n"), "{log}");
 
     let words: Vec<String> = blocks.collect();
     let all = words.join("\n");

@@ -11,41 +11,42 @@ use std::time::Duration;
 
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
-use rustix::process::{Pid, Signal, kill_process_group};
-use shared_child::SharedChild;
+use rustix::process::{Signal, kill_process_group};
+use system_tests::place::Place;
+use system_tests::process::{Done, Process};
 
 use crate::builder::{project, run, tool};
-use crate::place::Place;
 
 /// Between one kill and the next.
 const STEP: Duration = Duration::from_millis(3);
+/// The longest step, as a part of the time up to it: a machine that is slow, or busy, does not make a thousand kills of a hundred.
+const FINENESS: u32 = 32;
+/// Longer than any of these commands takes to its end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs a command again and again, each time killed a little later, until it gets to its end. `check` sees what each has
-/// left. Returns how many were killed.
+/// Runs a command again and again, each time killed a little later (by `step`, or more where it takes long), until it gets to
+/// its end. `check` sees what each has left. Returns how many were killed.
 pub(crate) fn kill_everywhere(
     command: impl Fn() -> Command,
     step: Duration,
     mut check: impl FnMut(),
 ) -> u32 {
     let mut killed = 0;
-    loop {
-        let child = SharedChild::spawn(
-            command()
-                .process_group(0)
-                .stderr(std::process::Stdio::null()),
-        )
-        .expect("the tool runs");
-        let group = Pid::from_raw(child.id().cast_signed()).expect("a process");
-        let ended = child.wait_timeout(step * killed).expect("a child");
-        if let Some(status) = ended {
-            assert!(status.success(), "after {killed} kills: {status}");
+    let mut after = Duration::ZERO;
+    while after < PATIENCE {
+        let process = Process::start(command().process_group(0));
+        if process.ends_within(after) {
+            let done = process.finish();
+            assert_eq!(done.status, Some(0), "after {killed} kills: {}", done.words);
             return killed;
         }
-        kill_process_group(group, Signal::KILL).expect("a group of its own");
-        child.wait().expect("a child");
+        kill_process_group(process.id(), Signal::KILL).expect("a group of its own");
+        process.kill();
         killed += 1;
+        after += step.max(after / FINENESS);
         check();
     }
+    panic!("it does not get to its end within {PATIENCE:?}");
 }
 
 /// What killed tools have left below a folder that nobody will read.
@@ -116,7 +117,7 @@ fn assert_nothing_is_half(folder: &Path) {
 fn a_killed_build_in_c_leaves_no_program_or_a_whole_one() {
     let place = Place::new();
     let folder = project(&place, "c", "echo");
-    run(&place, &folder, &["build"]).data();
+    Done::of_compiling(&mut tool(&place, &folder, &["build"])).data();
     let whole = fs::read(folder.join("build/vmlinux")).unwrap();
     let check = || {
         assert_nothing_is_half(&folder);

@@ -7,20 +7,20 @@ mod logs;
 mod projects;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use bundle_tool::image::Draft;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
+use system_tests::place::Place;
+use system_tests::process::{Done, Process};
 use system_tests::vm::SOON;
 
 use crate::fake::Fake;
-use crate::place::{Done, Place};
 use crate::pty::Terminal;
 use crate::terminal::on_terminal_of_its_own;
 
@@ -68,12 +68,7 @@ impl Host {
 
     #[track_caller]
     fn wait_until_up(&self, name: &str) {
-        let mut follower = self.tool(&["logs", "--follow", name]);
-        let mut follower = follower.stdout(Stdio::piped()).spawn().expect("it starts");
-        let output = follower.stdout.take().expect("piped");
-        wait_for(&mut BufReader::new(output), "fake: command_line");
-        let _ = follower.kill();
-        follower.wait().expect("a child");
+        Process::start(&mut self.tool(&["logs", "--follow", name])).wait_for("fake: command_line");
     }
 
     /// What `ps --all --json` says of a machine.
@@ -125,43 +120,9 @@ impl Drop for Host {
     }
 }
 
-/// A machine in the foreground, whose serial port this test types at.
-struct Foreground {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Foreground {
-    fn start(mut command: Command) -> Foreground {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.arg("--input").spawn().expect("it starts");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Foreground { child, output }
-    }
-
-    fn write(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().expect("piped");
-        writeln!(input, "{line}").expect("it reads");
-    }
-
-    #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        wait_for(&mut self.output, text);
-    }
-
-    fn finish(mut self) -> Option<i32> {
-        self.child.wait().expect("a child").code()
-    }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a machine in the foreground, whose serial port this test types at.
+fn in_foreground(mut command: Command) -> Process {
+    Process::start(command.arg("--input").stdin(Stdio::piped()))
 }
 
 /// A project that was packed, as far as `run` looks.
@@ -172,16 +133,6 @@ fn project(place: &Place) {
     let draft = Draft::new(bundle::Index::new("demo"), Vec::new()).expect("a bundle");
     let image = place.here().join("dist/demo.img");
     draft.write(&image).expect("the folder is writable");
-}
-
-#[track_caller]
-fn wait_for(source: &mut impl BufRead, text: &str) {
-    let mut line = String::new();
-    while !line.contains(text) {
-        line.clear();
-        let count = source.read_line(&mut line).expect("text");
-        assert!(count > 0, "no line with '{text}'");
-    }
 }
 
 #[test]

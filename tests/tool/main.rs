@@ -11,7 +11,6 @@ mod getting_started;
 mod killed;
 mod machines;
 mod packs;
-mod place;
 mod projects;
 mod pty;
 mod remote;

@@ -1,15 +1,14 @@
 //! `ukernel init`, `build` and `adapter`, as far as nothing has to be compiled: what they write, and how they refuse.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
+use system_tests::place::{Place, write};
+use system_tests::process::Process;
 
 use crate::builder::{project, run, tool};
-use crate::place::{Place, write};
 
 const TEMPLATES: &[(&str, &str)] = &[
     ("rust", "http"),
@@ -280,16 +279,12 @@ fn a_build_waits_for_another_one_of_the_same_project() {
     fs::create_dir_all(folder.join(".ukernel")).unwrap();
     let other = fs::File::create(folder.join(".ukernel/build.lock")).unwrap();
     other.lock().unwrap();
-    let mut build = tool(&place, &folder, &["build"]);
-    let mut build = build.stderr(Stdio::piped()).spawn().unwrap();
-    let mut words = BufReader::new(build.stderr.take().unwrap()).lines();
-    assert_eq!(
-        words.next().unwrap().unwrap(),
-        "ukernel: waiting for another build of this project"
-    );
+    let mut build = Process::start(&mut tool(&place, &folder, &["build"]));
+    let said = build.wait_for_words("waiting");
+    assert_eq!(said, "ukernel: waiting for another build of this project\n");
     assert!(!folder.join("build").exists());
     drop(other);
-    assert!(build.wait().unwrap().success());
+    build.finish().data();
     assert!(folder.join("build/bundle.tgz").is_file());
 }
 

@@ -1,22 +1,19 @@
 //! A terminal for a command under test: a pseudo-terminal, and what its screen would show.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::retry_on_intr;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use system_tests::process::{Process, Stream};
 
-/// How long a command may be silent.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 60,
-    tv_nsec: 0,
-};
+/// How long a command may take, whatever it shows meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The screen.
 const ROWS: NonZero<u16> = NonZero::new(40).expect("not 0");
 const COLUMNS: NonZero<u16> = NonZero::new(100).expect("not 0");
@@ -24,9 +21,10 @@ const COLUMNS: NonZero<u16> = NonZero::new(100).expect("not 0");
 /// A command on a terminal.
 pub(crate) struct Terminal {
     side: File,
+    shown: Stream,
     screen: vt100::Parser,
     raw: String,
-    child: Child,
+    process: Process,
 }
 
 /// A new pseudo-terminal: this side, and the one for a command.
@@ -53,14 +51,16 @@ impl Terminal {
         let copy = || Stdio::from(other.try_clone().expect("a descriptor"));
         command.stdin(copy()).stdout(copy()).stderr(copy());
         redirect(&mut command);
-        let child = command.spawn().expect("it starts");
+        let process = Process::start_as_it_is(&mut command);
         // The last descriptor of the other side here goes with the command: its end is then the terminal's.
-        drop(command);
+        drop((command, other));
+        let side = File::from(side);
         Terminal {
-            side: side.into(),
+            shown: Stream::of(side.try_clone().expect("a descriptor")),
+            side,
             screen: vt100::Parser::new(ROWS, COLUMNS, 0),
             raw: String::new(),
-            child,
+            process,
         }
     }
 
@@ -72,9 +72,10 @@ impl Terminal {
     /// Reads on until the screen shows `text`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
         while !self.shows(text) {
             assert!(
-                self.read(),
+                self.read(deadline),
                 "the command ended without showing '{text}':\n{}",
                 self.raw
             );
@@ -88,37 +89,18 @@ impl Terminal {
 
     /// Reads to the end. Returns the command's status and all that it wrote to the terminal.
     pub(crate) fn finish(&mut self) -> (Option<i32>, String) {
-        while self.read() {}
-        let status = self.child.wait().expect("a child");
-        (status.code(), self.raw.clone())
+        let deadline = Instant::now() + PATIENCE;
+        while self.read(deadline) {}
+        (self.process.wait().code(), self.raw.clone())
     }
 
-    /// Reads what there is, or waits for more. `false`: the other side is closed.
-    fn read(&mut self) -> bool {
-        let mut ready = [PollFd::new(&self.side, PollFlags::IN)];
-        let count = retry_on_intr(|| poll(&mut ready, Some(&PATIENCE)));
-        let count = count.expect("it can be waited for");
-        assert!(
-            count > 0,
-            "nothing was written for a minute; so far:\n{}",
-            self.raw
-        );
-        let mut buffer = [0; 4096];
-        // An error, as well as no bytes, means that the other side is closed (pty(7) says EIO).
-        let count = self.side.read(&mut buffer).unwrap_or(0);
-        self.screen.process(&buffer[..count]);
-        self.raw
-            .push_str(&String::from_utf8_lossy(&buffer[..count]));
-        count > 0
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            // Only after a failure: nothing waits for it then.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+    /// Waits for more. `false`: the other side is closed.
+    fn read(&mut self, deadline: Instant) -> bool {
+        let Some(piece) = self.shown.piece(deadline, self.raw.as_bytes()) else {
+            return false;
+        };
+        self.screen.process(&piece);
+        self.raw.push_str(&String::from_utf8_lossy(&piece));
+        true
     }
 }

@@ -1,14 +1,16 @@
 //! `ukernel remote`, with an sshd on loopback.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use system_tests::client::connect;
+use system_tests::place::{Place, write_program};
+use system_tests::process::{Done, Process, soon};
 use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
 
-use crate::place::{Place, write_program};
 use crate::sshd::{Elsewhere, HOST};
 
 /// Says how it was called, and from where.
@@ -207,25 +209,17 @@ fn a_lost_connection_is_an_error_of_its_own() {
     };
     fs::create_dir_all(elsewhere.folder()).unwrap();
     let mut command = elsewhere.remote(&["exec", "sh", "-c", "echo up; exec cat"]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let _input = child.stdin.take();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
+    let mut exec = Process::start(command.stdin(Stdio::piped()));
+    assert_eq!(exec.wait_for("up"), "up\n");
     elsewhere.cut();
-    let mut words = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut words)
-        .unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(125), "{words}");
+    // Its input stays open: that is not why it ends.
+    let words = exec.wait_for_words("hint: ");
+    let done = exec.finish();
+    assert_eq!(
+        (done.status, done.words.as_str()),
+        (Some(125), ""),
+        "{words}"
+    );
     let expected = "error: the connection to elsewhere could not be made or was lost\n\
                     hint: see what ssh said above; `ssh elsewhere` tries the connection alone\n";
     assert!(words.ends_with(expected), "{words}");
@@ -278,29 +272,19 @@ fn a_port_here_leads_to_one_there_while_it_runs() {
     elsewhere.install("ukernel", "echo up; read -r line; echo \"$line\"");
     let forward = format!("{}:{}", ports[0], ports[1]);
     let mut command = elsewhere.remote(&["run", "--forward", &forward]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
-    let mut client = TcpStream::connect(("127.0.0.1", ports[0])).unwrap();
-    let (mut server, _) = there.accept().unwrap();
+    let mut run = Process::start(command.stdin(Stdio::piped()));
+    assert_eq!(run.wait_for("up"), "up\n");
+    let mut client = connect(([127, 0, 0, 1], ports[0]).into()).unwrap();
+    let (mut server, _) = soon("a connection there", move || there.accept()).unwrap();
     server.write_all(b"page").unwrap();
     drop(server);
     let mut page = String::new();
     client.read_to_string(&mut page).unwrap();
     assert_eq!(page, "page");
     drop(client);
-    child.stdin.take().unwrap().write_all(b"stop\n").unwrap();
-    line.clear();
-    output.read_line(&mut line).unwrap();
-    assert_eq!(line, "stop\n", "standard input goes there");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    run.write("stop\n");
+    assert_eq!(run.wait_for("stop"), "stop\n", "standard input goes there");
+    run.finish().data();
 }
 
 #[test]
@@ -365,8 +349,7 @@ fn mutagen_keeps_both_sides_the_same_where_it_is_installed() {
         place.beside("mutagen").display(),
         std::env::var("PATH").unwrap()
     );
-    let run =
-        |arguments: &[&str]| crate::place::Done::of(elsewhere.remote(arguments).env("PATH", &path));
+    let run = |arguments: &[&str]| Done::of(elsewhere.remote(arguments).env("PATH", &path));
     assert_eq!(run(&["sync-start"]).status, Some(0));
     assert!(run(&["sync-status"]).data().starts_with("session ukernel-"));
     assert!(run(&["sync-start"]).words.contains("already"));
@@ -397,25 +380,12 @@ fn a_shell_starts_in_the_projects_folder() {
     let Some(elsewhere) = elsewhere() else { return };
     fs::create_dir_all(elsewhere.folder()).unwrap();
     let mut command = elsewhere.remote(&["shell"]);
-    command
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"pwd; exit 5\n")
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(5));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        said.contains(elsewhere.folder().to_str().unwrap()),
-        "{said}"
-    );
+    let mut shell = Process::start(command.env("SHELL", "/bin/sh").stdin(Stdio::piped()));
+    shell.write("pwd; exit 5\n");
+    let done = shell.finish();
+    assert_eq!(done.status, Some(5), "{done:?}");
+    let folder = elsewhere.folder();
+    assert!(done.output.contains(folder.to_str().unwrap()), "{done:?}");
 }
 
 #[test]
@@ -446,7 +416,7 @@ fn a_place_without_a_machine_says_how_to_name_one() {
     );
     let mut command: Command = place.tool(&["remote", "exec", "true"]);
     command.env("UKERNEL_REMOTE", "-oProxyCommand=touch pwned");
-    let done = crate::place::Done::of(&mut command);
+    let done = Done::of(&mut command);
     assert!(done.words.contains("is no name of a machine"), "{done:?}");
     assert!(!place.here().join("pwned").exists());
 }

@@ -6,8 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use system_tests::place::Place;
+use system_tests::process::Done;
+
 use crate::builder::{home_of, tool, with_compilers};
-use crate::place::{Done, Place};
 
 /// What a build leaves for others.
 const MADE: &[&str] = &["build/vmlinux", "build/bundle.tgz", "ukernel.lock"];
@@ -22,7 +24,7 @@ fn two_builds(place: &Place, language: &str, template: &str, mode: &[&str]) -> [
         Done::of(&mut tool(place, folder, &init)).data();
     }
     let build = [&["build"], mode].concat();
-    Done::of(&mut tool(place, &one.join("demo"), &build)).data();
+    Done::of_compiling(&mut tool(place, &one.join("demo"), &build)).data();
 
     let demo = other.join("demo");
     yesterday(&demo);
@@ -42,7 +44,7 @@ fn two_builds(place: &Place, language: &str, template: &str, mode: &[&str]) -> [
         .env("RUSTFLAGS", "--cfg of_another_user")
         .env("LANG", "tr_TR.UTF-8")
         .env("TZ", "Pacific/Kiritimati");
-    Done::of(&mut elsewhere).data();
+    Done::of_compiling(&mut elsewhere).data();
     [one.join("demo"), demo]
 }
 

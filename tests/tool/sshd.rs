@@ -2,16 +2,16 @@
 //! "there" runs here, in that home; nothing of this machine's user is read or written.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Once;
 
 use rustix::process::{Pid, Signal, kill_process};
+use system_tests::place::{Place, write, write_program};
+use system_tests::process::{Done, Process};
 use system_tests::skip::skip;
-
-use crate::place::{Done, Place, write, write_program};
 
 /// What the machine is called.
 pub(crate) const HOST: &str = "elsewhere";
@@ -25,8 +25,7 @@ static SAID: Once = Once::new();
 /// A machine, switched off when it is dropped.
 pub(crate) struct Elsewhere {
     place: Place,
-    server: Child,
-    words: BufReader<ChildStderr>,
+    server: Process,
 }
 
 impl Elsewhere {
@@ -45,9 +44,8 @@ impl Elsewhere {
         }
         privilege_separation();
         // The port may be gone by the time sshd takes it; it has no way to be given one.
-        let (server, words) = (0..5)
-            .find_map(|_| start(sshd, &place))
-            .expect("sshd starts");
+        let server = (0..5).find_map(|_| start(sshd, &place));
+        let server = server.expect("sshd starts");
         place.write(
             ".remote",
             &format!(
@@ -55,11 +53,7 @@ impl Elsewhere {
                 Elsewhere::folder_of(&place)
             ),
         );
-        Some(Elsewhere {
-            place,
-            server,
-            words,
-        })
+        Some(Elsewhere { place, server })
     }
 
     /// Where the project is there: a name that no shell leaves alone by itself.
@@ -108,35 +102,32 @@ impl Elsewhere {
     /// Pulls the plug: nothing that sshd has started lives on, and nobody says goodbye. So the servers go first, before they
     /// can tell how a command ended.
     pub(crate) fn cut(&mut self) {
-        let mut processes = vec![self.server.id()];
+        let mut processes = vec![self.server.id().as_raw_nonzero().get()];
         let mut next = 0;
         while let Some(process) = processes.get(next) {
             let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
             let children = children.unwrap_or_default();
             let children = children
                 .split_whitespace()
-                .map(|child| child.parse::<u32>());
+                .map(|child| child.parse::<i32>());
             processes.extend(children.map(|child| child.expect("a number")));
             next += 1;
         }
         for process in processes {
-            let process = i32::try_from(process).ok().and_then(Pid::from_raw);
             // Some may have ended meanwhile.
-            let _ = kill_process(process.expect("a process"), Signal::KILL);
+            let _ = kill_process(Pid::from_raw(process).expect("a process"), Signal::KILL);
         }
-        self.server.wait().expect("a child");
+        self.server.kill();
     }
 }
 
 impl Drop for Elsewhere {
     fn drop(&mut self) {
-        if self.server.try_wait().is_ok_and(|status| status.is_none()) {
+        if self.server.is_running() {
             self.cut();
         }
         if std::thread::panicking() {
-            let mut said = String::new();
-            let _ = std::io::Read::read_to_string(&mut self.words, &mut said);
-            eprintln!("sshd said:\n{said}");
+            eprintln!("sshd said:\n{}", self.server.last_words());
         }
     }
 }
@@ -161,7 +152,7 @@ fn privilege_separation() {
     }
 }
 
-fn start(sshd: &str, place: &Place) -> Option<(Child, BufReader<ChildStderr>)> {
+fn start(sshd: &str, place: &Place) -> Option<Process> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("it is bound").port();
     drop(listener);
@@ -170,21 +161,8 @@ fn start(sshd: &str, place: &Place) -> Option<(Child, BufReader<ChildStderr>)> {
     command
         .args(["-D", "-e", "-f"])
         .arg(place.beside("sshd_config"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut server = command.spawn().expect("it is here");
-    let mut words = BufReader::new(server.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while words.read_line(&mut line).expect("text") > 0 {
-        if line.contains("Server listening") {
-            return Some((server, words));
-        }
-        line.clear();
-    }
-    server.wait().expect("a child");
-    None
+    let mut server = Process::start(command.stdin(Stdio::null()));
+    server.finds_words("Server listening").then_some(server)
 }
 
 /// Both sides' settings. What comes in runs in a home of the test's, through the same shell as otherwise.
@@ -199,8 +177,8 @@ fn write_configuration(place: &Place, port: u16) {
     write_program(Path::new(&path("enter")), &enter);
     write(Path::new(&path("authorized_keys")), &public("user_key"));
     let server = format!(
-        "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-         UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nForceCommand {}\n",
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey \"{}\"\nAuthorizedKeysFile \"{}\"\nPidFile none\nStrictModes no\n\
+         UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nForceCommand '{}'\n",
         path("host_key"),
         path("authorized_keys"),
         path("enter"),
@@ -209,7 +187,7 @@ fn write_configuration(place: &Place, port: u16) {
     let known = format!("[127.0.0.1]:{port} {}", public("host_key"));
     write(Path::new(&path("known_hosts")), &known);
     let client = format!(
-        "Host {HOST}\nHostName 127.0.0.1\nPort {port}\nIdentityFile {}\nIdentitiesOnly yes\nUserKnownHostsFile {}\n\
+        "Host {HOST}\nHostName 127.0.0.1\nPort {port}\nIdentityFile \"{}\"\nIdentitiesOnly yes\nUserKnownHostsFile \"{}\"\n\
          GlobalKnownHostsFile /dev/null\nBatchMode yes\n",
         path("user_key"),
         path("known_hosts"),

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use system_tests::place::{Place, write_program};
+use system_tests::process::{Done, Process};
 use system_tests::skip::skip;
 
-use crate::place::{Done, Place, write_program};
 use crate::pty::Terminal;
 use crate::sshd::Elsewhere;
 
@@ -94,15 +95,9 @@ fn nothing_is_drawn_where_nobody_sees_it() {
         assert!(raw.contains("Python 3.11.99"), "{raw}");
         assert!(!raw.contains("Looking"), "{raw}");
     }
-    let mut command = waiting.doctor();
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    let doctor = Process::start(&mut waiting.doctor());
     waiting.go_on();
-    let output = child.wait_with_output().expect("a child");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "no terminal");
+    assert_eq!(doctor.finish().words, "", "no terminal");
 }
 
 /// Whether a command that fails does so in colour, on a terminal or not.

@@ -1,8 +1,8 @@
 //! `ukernel env show`, and that a reader which has had enough is no error.
 
 use serde_json::Value;
-
-use crate::place::{Done, Place};
+use system_tests::place::Place;
+use system_tests::process::Done;
 
 const MANIFEST: &str = "[project]\nname = \"demo\"\nlanguage = \"c\"\n\n[env]\nbase = \"env/demo.env\"\n\n\
                         [env.variables]\nAPI_TOKEN = \"s3cret\"\n";

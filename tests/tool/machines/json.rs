@@ -6,10 +6,11 @@ use std::fs;
 use bundle_tool::machine::Forward;
 use serde_json::Value;
 use system_tests::guest::repository;
+use system_tests::place::Place;
+use system_tests::process::Done;
 
 use super::{Host, project};
 use crate::packs::built;
-use crate::place::{Done, Place};
 
 const PAGE: &str = "docs/json.md";
 

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use system_tests::process::{Process, until};
 
 use super::{Host, project};
 use crate::fake::Fake;
@@ -48,14 +49,12 @@ fn nobody_else_is_killed_for_a_machine() {
     host.kill(&before["supervisor_pid"], &before["vmm_pid"]);
     let file = host.machines().join("web/state.json");
     let mut state: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    let mut bystander = Command::new("sleep").arg("60").spawn().unwrap();
-    state["supervisor"]["pid"] = bystander.id().into();
+    let bystander = Process::start(Command::new("sleep").arg("60"));
+    state["supervisor"]["pid"] = bystander.id().as_raw_nonzero().get().into();
     fs::write(&file, state.to_string()).unwrap();
     assert_eq!(host.run(&["stop", "web"]).status, Some(0));
     assert_eq!(host.run(&["rm", "--force", "web"]).data(), "web\n");
-    assert!(bystander.try_wait().unwrap().is_none(), "it was killed");
-    bystander.kill().unwrap();
-    bystander.wait().unwrap();
+    assert!(bystander.is_running(), "it was killed");
 }
 
 #[test]
@@ -89,14 +88,11 @@ fn a_supervisor_that_is_killed_while_it_starts_a_machine_leaves_no_secrets() {
         "-e",
         "PASSWORD=open sesame",
     ];
-    let mut child = host.tool(&arguments).spawn().expect("it starts");
+    let run = Process::start(&mut host.tool(&arguments));
     let folder = host.place.here().join(".ukernel/machines/web");
     let secrets = folder.join("settings.img");
     // It waits for a Firecracker that never listens.
-    while !folder.join("console.log").exists() {
-        std::thread::yield_now();
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
-    }
+    until("it has its log", || folder.join("console.log").exists());
     let mode = fs::metadata(&secrets).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(
@@ -105,11 +101,13 @@ fn a_supervisor_that_is_killed_while_it_starts_a_machine_leaves_no_secrets() {
             .contains("open sesame")
     );
     assert_eq!(host.look("web")["phase"], "starting");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    run.kill();
     // Its VMM, forked just then, may have the lock for as long as it takes to die.
-    let mut ends = (0..MAX_LOOKS).map(|_| host.look("web")["end"].take());
-    let end = ends.find(|end| !end.is_null()).expect("it is written down");
+    let mut end = Value::Null;
+    until("it is written down", || {
+        end = host.look("web")["end"].take();
+        !end.is_null()
+    });
     assert_eq!(end["kind"], "died");
     assert!(!secrets.exists());
 }
@@ -154,9 +152,6 @@ fn a_machine_whose_socket_was_removed_is_asked_to_stop_by_a_signal() {
         (&"exited".into(), &0.into())
     );
 }
-
-/// How often to look for what takes microseconds; each look is a process.
-const MAX_LOOKS: usize = 1000;
 
 /// How often something short is killed everywhere.
 const ROUNDS: u32 = 8;

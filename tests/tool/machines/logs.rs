@@ -1,39 +1,28 @@
 //! Logs and traces of machines with names.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use shared_child::SharedChild;
+use system_tests::process::{Done, Process, until};
 
-use super::{Foreground, Host, wait_for};
+use super::{Host, in_foreground};
 use crate::fake::{Fake, SHORT};
-use crate::place::Done;
 
 #[test]
 fn a_log_can_be_followed_filtered_and_read_by_programs() {
     let host = Host::new();
-    let mut guest = Foreground::start(host.run_command(&["--name", "web"]));
+    let mut guest = in_foreground(host.run_command(&["--name", "web"]));
     guest.wait_for("fake: command_line");
-    let mut follower = host.tool(&["logs", "--follow", "web"]);
-    let mut follower = follower.stdout(Stdio::piped()).spawn().expect("it starts");
-    let mut followed = BufReader::new(follower.stdout.take().expect("piped"));
-    wait_for(&mut followed, "fake: up");
-    guest.write("say [    1.500000] WARN  low memory");
-    wait_for(&mut followed, "low memory");
-    guest.write("say panic: at src/main.rs:1");
-    guest.write("exit 101");
-    wait_for(&mut followed, "exit status=101");
-    assert_eq!(
-        followed.read_line(&mut String::new()).unwrap(),
-        0,
-        "it ends with the machine"
-    );
-    assert!(follower.wait().unwrap().success());
-    assert_eq!(guest.finish(), Some(101));
+    let mut follower = Process::start(&mut host.tool(&["logs", "--follow", "web"]));
+    follower.wait_for("fake: up");
+    guest.write("say [    1.500000] WARN  low memory\n");
+    follower.wait_for("low memory");
+    guest.write("say panic: at src/main.rs:1\nexit 101\n");
+    follower.wait_for("exit status=101");
+    assert_eq!(follower.finish().data(), "", "it ends with the machine");
+    assert_eq!(guest.finish().status, Some(101));
 
     let important = host.run(&["logs", "--level", "warn"]).data();
     let expected =
@@ -103,20 +92,15 @@ const BEFORE_GIVING_UP: Duration = Duration::from_secs(5);
 #[test]
 fn a_detached_machine_has_a_log() {
     let host = Host::with(Fake::gated());
-    let mut command = host.run_command(&["--detach", "--name", "web"]);
-    command.stdout(Stdio::null());
-    let run = SharedChild::spawn(&mut command).expect("it starts");
-    while !host.run(&["ps"]).data().contains("web   up") {
-        assert!(run.try_wait().unwrap().is_none(), "it ended");
-    }
-    assert_eq!(
-        run.wait_timeout(SHORT).unwrap(),
-        None,
-        "nothing was said yet"
-    );
+    let run = Process::start(&mut host.run_command(&["--detach", "--name", "web"]));
+    until("it runs", || {
+        assert!(run.is_running(), "it ended");
+        host.run(&["ps"]).data().contains("web   up")
+    });
+    assert!(!run.ends_within(SHORT), "nothing was said yet");
     assert_eq!(host.run(&["logs", "web"]).data(), "");
     host.fake.open();
-    assert!(run.wait().unwrap().success());
+    assert_eq!(run.finish().data(), "web\n");
     let log = host.run(&["logs", "web"]).data();
     assert!(log.starts_with("[    0.000001] INFO  fake: up\n"), "{log}");
 }
@@ -125,13 +109,9 @@ fn a_detached_machine_has_a_log() {
 #[test]
 fn a_machine_that_logs_nothing_is_detached_at_once() {
     let host = Host::with(Fake::gated());
-    let mut command = host.run_command(&["--detach", "--append", "log=off"]);
-    let run = SharedChild::spawn(command.stdout(Stdio::null())).expect("it starts");
-    assert!(
-        run.wait_timeout(BEFORE_GIVING_UP)
-            .unwrap()
-            .is_some_and(|status| status.success())
-    );
+    let run = Process::start(&mut host.run_command(&["--detach", "--append", "log=off"]));
+    assert!(run.ends_within(BEFORE_GIVING_UP));
+    assert_eq!(run.finish().data(), "kernel\n");
     assert_eq!(host.run(&["logs"]).data(), "");
     assert_eq!(host.look("kernel")["phase"], "running");
 }

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use system_tests::process::Done;
+
 use super::{Host, project};
-use crate::place::Done;
 
 #[test]
 fn what_a_machine_is_told_is_nobody_elses_to_see() {

@@ -6,27 +6,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use system_tests::guest::tool;
 use tempfile::TempDir;
+
+use crate::guest::tool;
+use crate::process::Done;
 
 /// What the tool is given of this machine's environment: where programs are, and where temporary files go.
 const KEPT: [Option<&str>; 2] = [Some("PATH"), Some("TMPDIR")];
 
 /// A folder of a test's own, removed when it is dropped.
-pub(crate) struct Place {
+pub struct Place {
     root: TempDir,
 }
 
-/// What a command did.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) status: Option<i32>,
-    pub(crate) output: String,
-    pub(crate) words: String,
-}
-
 impl Place {
-    pub(crate) fn new() -> Place {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// There is no room for temporary files.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a folder on a disk is no default"
+    )]
+    pub fn new() -> Place {
         let root = tempfile::Builder::new()
             .prefix("ukernel-tool-")
             .tempdir()
@@ -38,22 +40,28 @@ impl Place {
     }
 
     /// The folder in which commands run.
-    pub(crate) fn here(&self) -> PathBuf {
+    pub fn here(&self) -> PathBuf {
         self.root.path().join("here")
     }
 
     /// A path beside that folder.
-    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+    pub fn beside(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// Writes a file in the folder, and the folders that it is in.
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn write(&self, name: &str, text: &str) {
         write(&self.here().join(name), text);
     }
 
     /// The tool, ready to run with nothing of this machine's user around it.
-    pub(crate) fn tool(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+    ///
+    /// # Panics
+    /// It has not been built.
+    pub fn tool(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(tool());
         command.args(arguments).current_dir(self.here());
         self.surround(&mut command);
@@ -61,7 +69,7 @@ impl Place {
     }
 
     /// Gives a command the surroundings of this place.
-    pub(crate) fn surround(&self, command: &mut Command) {
+    pub fn surround(&self, command: &mut Command) {
         let home = self.beside("home");
         // Whatever a person, a shell or a CI has set: some of it changes what programs do, as `CI` changes who is given colours.
         for (name, _) in env::vars_os().filter(|(name, _)| !KEPT.contains(&name.to_str())) {
@@ -75,39 +83,29 @@ impl Place {
     }
 
     /// Runs the tool to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+    ///
+    /// # Panics
+    /// It does not end, or has not been built.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Done {
         Done::of(&mut self.tool(arguments))
     }
 }
 
-impl Done {
-    /// Runs a command to its end.
-    pub(crate) fn of(command: &mut Command) -> Done {
-        let output = command.output().expect("it runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Done {
-            status: output.status.code(),
-            output: text(output.stdout),
-            words: text(output.stderr),
-        }
-    }
-
-    /// What it wrote to standard output, if it succeeded.
-    #[track_caller]
-    pub(crate) fn data(self) -> String {
-        assert_eq!(self.status, Some(0), "{}", self.words);
-        self.output
-    }
-}
-
 /// Writes a file, and the folders that it is in.
-pub(crate) fn write(path: &Path, text: &str) {
+///
+/// # Panics
+/// It cannot be written.
+pub fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
     fs::write(path, text).expect("a file");
 }
 
 /// Writes a program for the shell.
-pub(crate) fn write_program(path: &Path, text: &str) {
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_program(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
-    system_tests::program::write(path, text).expect("a program");
+    crate::program::write(path, text).expect("a program");
 }
