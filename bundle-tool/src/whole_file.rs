@@ -62,6 +62,10 @@ fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::other("this is no name of a file"))?;
+    // A device or a pipe would be gone, and a file in its place.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("something is there that is no file"));
+    }
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -99,6 +103,22 @@ mod tests {
         assert_eq!(result.unwrap_err().to_string(), "full");
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        for place in [&path, folder.path()] {
+            let result = write(place, FOR_ALL, |file| file.write_all(b"new"));
+            assert_eq!(
+                result.unwrap_err().to_string(),
+                "something is there that is no file"
+            );
+        }
+        assert_eq!(names(folder.path()), ["socket"]);
+        assert!(!fs::metadata(&path).unwrap().is_file());
     }
 
     #[test]

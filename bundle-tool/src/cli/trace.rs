@@ -1,6 +1,7 @@
 //! `ukernel trace`: the trace of a machine, or in a serial log, into a file for a trace viewer.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::named::{is_running, latest, machines, running};
 use crate::machines::{Command, Connection, Entry, Line, Reader};
 use crate::trace::Recording;
 use crate::ui::Ui;
+use crate::whole_file::{self, FOR_ALL};
 
 /// How long a guest may take to write its trace: two thousand lines at most.
 const TRACE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,7 +82,8 @@ impl Trace {
         let mut json = recording.to_chrome().to_string();
         json.push('\n');
         match &self.out {
-            Some(out) => fs::write(out, json).map_err(|error| cannot("write", out, error))?,
+            Some(out) => whole_file::write(out, FOR_ALL, |file| file.write_all(json.as_bytes()))
+                .map_err(|error| cannot("write", out, error))?,
             None => ui.print(json)?,
         }
         ui.say(format_args!(
