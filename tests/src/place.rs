@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bundle::{Index, archive};
 use tempfile::TempDir;
 
 use crate::guest::tool;
@@ -55,6 +56,22 @@ impl Place {
     /// It cannot be written.
     pub fn write(&self, name: &str, text: &str) {
         write(&self.here().join(name), text);
+    }
+
+    /// Makes the folder a project `demo` that has been built: of this kernel, these settings and files. It asks for nothing
+    /// but to be packed.
+    ///
+    /// # Panics
+    /// It cannot be written, or the settings are none.
+    pub fn build(&self, kernel: &[u8], settings: Index, files: &[(&str, &[u8])]) {
+        let manifest = "[project]\nname = \"demo\"\nlanguage = \"rust\"\n";
+        self.write("ukernel.toml", manifest);
+        // The tool takes an archive that is not compressed, too.
+        let bundle = archive(settings, files).expect("valid settings");
+        let build = self.here().join("build");
+        fs::create_dir_all(&build).expect("a folder");
+        fs::write(build.join("vmlinux"), kernel).expect("a file");
+        fs::write(build.join("bundle.tgz"), bundle).expect("a file");
     }
 
     /// The tool, ready to run with nothing of this machine's user around it.

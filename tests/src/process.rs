@@ -12,7 +12,7 @@ use shared_child::SharedChild;
 use crate::vm::SOON;
 
 /// How long to wait for a line of a program or for its end, unless the test says otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long what compiles the kernel may take.
 const COMPILING: Duration = Duration::from_secs(30 * 60);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bundle::{Index, Volume, archive};
+use bundle::{Index, Volume};
 use bundle_tool::{image, kernel_file};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::Value;
@@ -19,14 +19,8 @@ use system_tests::tiny_guest::{exit_record, tiny_guest};
 /// Bytes of the file that is not small.
 const LARGE: usize = 300_000;
 
-/// Makes a project that has been built, and is called demo. It asks for nothing but to be packed.
+/// Makes a project that has been built, and is called demo.
 pub(crate) fn built(place: &Place, files: &[(&str, &[u8])]) -> PathBuf {
-    let folder = place.here();
-    write(
-        &folder.join("ukernel.toml"),
-        "[project]\nname = \"demo\"\nlanguage = \"rust\"\n",
-    );
-    write(&folder.join("build/.keep"), "");
     let mut settings = Index::new("demo");
     settings.options = vec!["log=info".into(), "env=GREETING=hello there".into()];
     settings.arguments.push("serve".into());
@@ -34,12 +28,10 @@ pub(crate) fn built(place: &Place, files: &[(&str, &[u8])]) -> PathBuf {
         name: "data".into(),
         read_only: false,
     });
-    let bundle = archive(settings, files).expect("valid settings");
-    fs::write(folder.join("build/bundle.tgz"), bundle).expect("a file");
     let mut kernel = fs::read(tiny_guest(&[exit_record(0)]).path()).expect("a small ELF");
     kernel.extend(b"what a debugger reads");
-    fs::write(folder.join("build/vmlinux"), kernel).expect("a file");
-    folder
+    place.build(&kernel, settings, files);
+    place.here()
 }
 
 #[track_caller]

@@ -1,23 +1,21 @@
 //! The command `ukernel run` from the outside: what it prints where, and the status it ends with.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use system_tests::guest::tool;
+use system_tests::process::{Done, Process};
 use system_tests::tiny_guest::{Step, exit_record, tiny_guest};
 use system_tests::vm::SOON;
 use tempfile::NamedTempFile;
 
-/// A running `ukernel run`. Its own `--timeout` ends it when a test fails.
+/// A running `ukernel run`.
 struct Run {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
+    process: Process,
     _guest: NamedTempFile,
 }
 
@@ -36,37 +34,19 @@ impl Run {
             "--kernel",
         ]);
         command.arg(guest.path()).args(arguments);
-        let command = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("ukernel runs");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
         Run {
-            child,
-            stdout,
-            stderr,
+            process: Process::start(command.stdin(Stdio::null())),
             _guest: guest,
         }
     }
 
-    fn await_output(&mut self, pattern: &str) {
-        await_line(&mut self.stdout, pattern);
-    }
-
-    fn await_words(&mut self, pattern: &str) {
-        await_line(&mut self.stderr, pattern);
-    }
-
     fn interrupt(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::INT).expect("it still runs");
+        self.process.signal(Signal::INT);
     }
 
     /// The process that runs the guest.
     fn vmm(&self) -> Pid {
-        let threads = format!("/proc/{}/task", self.child.id());
+        let threads = format!("/proc/{}/task", self.process.id().as_raw_nonzero());
         let threads = fs::read_dir(threads).expect("it runs");
         let children = threads.map(|thread| {
             let path = thread.expect("a readable folder").path().join("children");
@@ -80,23 +60,8 @@ impl Run {
         Pid::from_raw(vmm.parse().expect("a number")).expect("not 0")
     }
 
-    /// The status, and what is left of both outputs.
-    fn finish(mut self) -> (Option<i32>, String, String) {
-        let (mut output, mut words) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut output).expect("text");
-        self.stderr.read_to_string(&mut words).expect("text");
-        (self.child.wait().expect("a child").code(), output, words)
-    }
-}
-
-fn await_line(source: &mut impl BufRead, pattern: &str) {
-    let mut line = String::new();
-    while !line.contains(pattern) {
-        line.clear();
-        assert!(
-            source.read_line(&mut line).expect("text") > 0,
-            "no line with '{pattern}'"
-        );
+    fn finish(self) -> Done {
+        self.process.finish()
     }
 }
 
@@ -107,7 +72,11 @@ fn print(text: &str) -> Step {
 #[test]
 fn the_log_is_data_and_the_status_is_the_guests() {
     let steps = [print("hello\n"), exit_record(7), Step::Reset];
-    let (status, output, words) = Run::start(&steps, &["-p", "0:80", "-p", "0:7/udp"]).finish();
+    let Done {
+        status,
+        output,
+        words,
+    } = Run::start(&steps, &["-p", "0:80", "-p", "0:7/udp"]).finish();
     assert_eq!(status, Some(7), "{words}");
     assert_eq!(output, "hello\nukernel: exit status=7\n");
     assert!(words.contains("qemu with tcg (as asked)"), "{words}");
@@ -127,28 +96,28 @@ fn ctrl_c_asks_the_guest_to_stop() {
         Step::Reset,
     ];
     let mut run = Run::start(&steps, &[]);
-    run.await_output("up");
+    run.process.wait_for("up");
     run.interrupt();
-    assert_eq!(run.finish().0, Some(0));
+    run.finish().data();
 }
 
 #[test]
 fn a_second_ctrl_c_kills_it() {
     let mut run = Run::start(&[print("up\n"), Step::Hang], &[]);
-    run.await_output("up");
+    run.process.wait_for("up");
     run.interrupt();
-    run.await_words("asking the guest to stop");
+    run.process.wait_for_words("asking the guest to stop");
     run.interrupt();
-    assert_eq!(run.finish().0, Some(130));
+    assert_eq!(run.finish().status, Some(130));
 }
 
 /// It cannot clean up then; the system does.
 #[test]
 fn a_killed_tool_takes_the_machine_along() {
     let mut run = Run::start(&[print("up\n"), Step::Hang], &[]);
-    run.await_output("up");
+    run.process.wait_for("up");
     let vmm = pidfd_open(run.vmm(), PidfdFlags::empty()).expect("it runs");
-    run.child.kill().expect("it still runs");
+    run.process.signal(Signal::KILL);
     let mut ended = [PollFd::new(&vmm, PollFlags::IN)];
     let limit = Timespec::try_from(SOON).expect("seconds");
     // Another test's child may end meanwhile, which interrupts.
@@ -158,19 +127,19 @@ fn a_killed_tool_takes_the_machine_along() {
         let _ = pidfd_send_signal(&vmm, Signal::KILL);
         panic!("the machine still runs {SOON:?} after the tool was killed");
     }
-    assert_eq!(run.finish().0, None, "ended by a signal");
+    assert_eq!(run.finish().status, None, "ended by a signal");
 }
 
 #[test]
 fn a_guest_that_says_no_status_failed() {
-    let (status, _, words) = Run::start(&[Step::TripleFault], &[]).finish();
+    let Done { status, words, .. } = Run::start(&[Step::TripleFault], &[]).finish();
     assert_eq!(status, Some(125));
     assert!(words.contains("without saying a status"), "{words}");
 }
 
 #[test]
 fn the_timeout_has_a_status_of_its_own() {
-    let (status, _, words) = Run::start(&[Step::Hang], &["--timeout", "1"]).finish();
+    let Done { status, words, .. } = Run::start(&[Step::Hang], &["--timeout", "1"]).finish();
     assert_eq!(status, Some(124), "{words}");
 }
 
@@ -178,8 +147,11 @@ fn the_timeout_has_a_status_of_its_own() {
 fn a_taken_port_is_a_clear_error() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
-    let (status, output, words) =
-        Run::start(&[Step::Hang], &["-p", &format!("{port}:80")]).finish();
+    let Done {
+        status,
+        output,
+        words,
+    } = Run::start(&[Step::Hang], &["-p", &format!("{port}:80")]).finish();
     assert_eq!((status, output.as_str()), (Some(125), ""));
     assert!(words.contains(&format!(
         "tcp port {port} of this machine is already in use"

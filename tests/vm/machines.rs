@@ -2,49 +2,39 @@
 //! asked for while they run, and gdb.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use abi::exit::PANIC;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use system_tests::guest::{guest, tool};
+use system_tests::guest::guest;
 use system_tests::http;
+use system_tests::place::Place;
+use system_tests::process::{Done, Process};
 use system_tests::skip::skip;
-use tempfile::TempDir;
 
-/// A person with an empty home.
-struct User(TempDir);
+/// A person with an empty home, and a machine called `web`.
+struct User(Place);
 
 impl User {
     fn new() -> User {
-        User(tempfile::tempdir().expect("a temporary folder"))
+        User(Place::new())
     }
 
-    fn tool(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(tool());
-        command.args(arguments).current_dir(self.0.path());
-        command.env("XDG_STATE_HOME", self.0.path().join("state"));
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.tool(arguments).output().expect("ukernel runs")
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Done {
+        self.0.run(arguments)
     }
 
     #[track_caller]
     fn data(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {words}");
-        String::from_utf8(output.stdout).expect("text")
+        self.run(arguments).data()
     }
 
-    /// `ukernel run` of a machine called `web`, with a time limit for failed tests.
-    fn start(&self, kernel: &Path, arguments: &[&str]) -> Output {
+    /// `ukernel run` of the machine, with a time limit for failed tests.
+    #[track_caller]
+    fn start(&self, kernel: &Path, arguments: &[&str]) -> Done {
         let kernel = kernel.display().to_string();
         let words = ["run", "--name", "web", "--timeout", "60", "--memory", "32M"];
         self.run(&[&words, &["--kernel", &kernel][..], arguments].concat())
@@ -52,9 +42,8 @@ impl User {
 
     #[track_caller]
     fn detach(&self, kernel: &Path, arguments: &[&str]) {
-        let started = self.start(kernel, &[&["--detach"], arguments].concat());
-        let words = String::from_utf8_lossy(&started.stderr);
-        assert!(started.status.success(), "{words}");
+        self.start(kernel, &[&["--detach"], arguments].concat())
+            .data();
     }
 
     fn machines(&self) -> Value {
@@ -64,15 +53,7 @@ impl User {
     /// Reads the log of `web` until a line has `text`.
     #[track_caller]
     fn wait_for(&self, text: &str) {
-        let mut follower = self.tool(&["logs", "--follow", "web"]);
-        let mut follower = follower.stdout(Stdio::piped()).spawn().expect("it starts");
-        let output = BufReader::new(follower.stdout.take().expect("piped"));
-        let found = output
-            .lines()
-            .any(|line| line.expect("text").contains(text));
-        let _ = follower.kill();
-        follower.wait().expect("a child");
-        assert!(found, "the log ended without '{text}'");
+        Process::start(&mut self.0.tool(&["logs", "--follow", "web"])).wait_for(text);
     }
 }
 
@@ -104,11 +85,11 @@ fn a_detached_demo_serves_until_it_is_stopped() {
 #[test]
 fn a_panic_is_explained_in_the_log_of_a_machine() {
     let user = User::new();
-    let kernel = user.0.path().join("guest.elf");
+    let kernel = user.0.here().join("guest.elf");
     fs::copy(guest("guest"), &kernel).expect("a file");
     let ended = user.start(&kernel, &["--arg", "panic"]);
-    assert_eq!(ended.status.code(), Some(PANIC.into()));
-    let shown = String::from_utf8(ended.stdout).expect("text");
+    assert_eq!(ended.status, Some(PANIC.into()));
+    let shown = ended.output;
     let explained = |text: &str| text.contains("\n       panic at ");
     assert!(explained(&shown), "{shown}");
     assert_eq!(user.data(&["logs"]), shown, "the same as it was shown");
@@ -134,9 +115,9 @@ fn a_machine_is_asked_for_its_trace_while_it_runs() {
     // Recorded from then on; the guest makes one every few milliseconds.
     let trace = (0..100)
         .map(|_| user.run(&["trace"]))
-        .find(|output| output.status.success());
+        .find(|done| done.status == Some(0));
     let trace = trace.expect("ticks");
-    let trace: Value = serde_json::from_slice(&trace.stdout).expect("JSON");
+    let trace: Value = serde_json::from_str(&trace.output).expect("JSON");
     let mut events = trace["traceEvents"].as_array().expect("a list").iter();
     assert!(events.any(|event| event["name"] == "tick"), "{trace:#}");
 }
@@ -153,34 +134,22 @@ fn gdb_finds_the_program_by_its_lines() {
     }
     let user = User::new();
     let kernel = guest("guest").display().to_string();
-    let mut debug = user.tool(&["debug", "--wait", "--accel", "tcg", "--kernel", &kernel]);
-    let debug = debug.args(["--memory", "32M", "--arg", "panic"]);
-    let mut debug = debug
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let words = BufReader::new(debug.stderr.take().expect("piped"));
-    let mut lines = words.lines().map(|line| line.expect("text"));
-    let command = lines.find_map(|line| line.strip_prefix("connect by: ").map(String::from));
-    let command = command
-        .expect("how to connect")
-        .replacen("gdb -q", "gdb -q -batch", 1);
+    let debug = ["debug", "--wait", "--accel", "tcg", "--kernel", &kernel];
+    let debug = [&debug[..], &["--memory", "32M", "--arg", "panic"]].concat();
+    let mut debug = Process::start(&mut user.0.tool(&debug));
+    let said = debug.wait_for_words("connect by: ");
+    let (_, command) = said.rsplit_once("connect by: ").expect("it was waited for");
+    let command = command.trim_end().replacen("gdb -q", "gdb -q -batch", 1);
     let source = include_str!("../guest/src/faults.rs").lines();
     let before = source.take_while(|line| !line.contains("panicking on purpose"));
     let line = before.count() + 1;
     let script = format!("{command} -ex 'break faults.rs:{line}' -ex continue -ex 'bt 1' -ex kill");
-    let gdb = Command::new("timeout")
-        .args(["60", "sh", "-c", &script])
-        .output()
-        .expect("a shell");
-    let said = String::from_utf8_lossy(&gdb.stdout);
-    let _ = kill_process(Pid::from_child(&debug), Signal::KILL); // only after a failure it still runs
-    debug.wait().expect("a child");
+    let mut gdb = Command::new("timeout");
+    let gdb = Done::of(gdb.args(["50", "sh", "-c", &script]).stdin(Stdio::null()));
+    let said = &gdb.output;
     assert!(
         said.contains("Breakpoint 1, ") && said.contains("#0  "),
-        "{said}{}",
-        String::from_utf8_lossy(&gdb.stderr)
+        "{gdb:?}"
     );
 }
 
@@ -188,27 +157,25 @@ fn gdb_finds_the_program_by_its_lines() {
 #[test]
 fn a_projects_machine_gets_variables_arguments_and_volumes() {
     let user = User::new();
-    let path = |name: &str| -> PathBuf { user.0.path().join(name) };
-    fs::create_dir(path("build")).expect("a folder");
-    let manifest =
-        "[project]\nname = \"web\"\nlanguage = \"rust\"\n[volumes]\ndata = { size_mb = 1 }\n";
-    fs::write(path("ukernel.toml"), manifest).expect("a file");
-    fs::copy(guest("packed"), path("build/vmlinux")).expect("a file");
-    let mut index = bundle::Index::new("web");
+    let kernel = fs::read(guest("packed")).expect("a readable file");
+    let mut index = bundle::Index::new("demo");
     index.options.push("env=GREETING=hi".into());
     index.volumes.push(bundle::Volume {
         name: "data".into(),
         read_only: false,
     });
-    let files: [(&str, &[u8]); 1] = [("texts/hello.txt", b"hello, bundle")];
-    let bundle = bundle::archive(index, &files).expect("valid settings");
-    fs::write(path("build/bundle.tgz"), bundle).expect("a file");
+    user.0
+        .build(&kernel, index, &[("texts/hello.txt", b"hello, bundle")]);
+    let path = |name: &str| user.0.here().join(name);
+    let manifest = fs::read_to_string(path("ukernel.toml")).expect("it was written");
+    let volumes = "[volumes]\ndata = { size_mb = 1 }\n";
+    user.0.write("ukernel.toml", &(manifest + volumes));
     user.data(&["pack"]);
     let words = ["-e", "GREETING=hello there", "--arg", "two words"];
     let run = [&["run", "--timeout", "60", "--accel", "tcg"], &words[..]].concat();
     let ended = user.run(&run);
-    let shown = String::from_utf8_lossy(&ended.stdout);
-    assert_eq!(ended.status.code(), Some(0), "{shown}");
+    let shown = ended.output;
+    assert_eq!(ended.status, Some(0), "{shown}{}", ended.words);
     let expected = r#"arguments=["two words"] greeting=Some("hello there")"#;
     assert!(shown.contains(expected), "{shown}");
     let volume = fs::read(path(".ukernel/volumes/data.img")).expect("a volume");

@@ -1,16 +1,16 @@
 //! Traces: of native programs and of programs in C, written on request while they run, at the end, and after a crash.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use abi::exit::{EXCEPTION, PANIC, SUCCESS};
 use abi::trace::{Record, Request};
 use bundle_tool::machine::{Qemu, VmConfig};
 use bundle_tool::trace::Recording;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use system_tests::guest::{guest as guest_elf, tool};
+use system_tests::process::{Done, Process};
 use system_tests::vm::{SOON, TestVm, boot, c_config, config};
 
 fn guest(words: &[&str]) -> VmConfig {
@@ -247,26 +247,18 @@ fn the_tool_asks_and_makes_a_file() {
         .args(["--memory", "32M", "--kernel"])
         .arg(guest_elf("guest"));
     command.args(["--arg", "trace-ticks"]);
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut run = command.stderr(Stdio::null()).spawn().unwrap();
-    let mut log = String::new();
-    let mut output = BufReader::new(run.stdout.take().unwrap());
-    read_until(&mut output, &mut log, "tick number=3");
-    let mut input = run.stdin.take().unwrap();
-    input.write_all(b"#trace\n").unwrap();
-    read_until(&mut output, &mut log, "tick n=3");
-    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
-    output.read_to_string(&mut log).unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(0), "{log}");
+    let mut run = Process::start(command.stdin(Stdio::piped()));
+    let mut log = run.wait_for("tick number=3");
+    run.write("#trace\n");
+    log += &run.wait_for("tick n=3");
+    run.signal(Signal::INT);
+    log += &run.finish().data();
     assert_eq!(heads(&log), 2, "{log}");
     let folder = tempfile::tempdir().unwrap();
     let [from, to] = ["log", "json"].map(|name| folder.path().join(name));
     std::fs::write(&from, &log).unwrap();
-    let trace = Command::new(tool())
-        .arg("trace")
-        .args([&from, &"-o".into(), &to])
-        .output();
-    let said = String::from_utf8(trace.unwrap().stderr).unwrap();
+    let mut trace = Command::new(tool());
+    let said = Done::of(trace.arg("trace").args([&from, &"-o".into(), &to])).words;
     let recording = Recording::of(&log);
     let expected = format!(
         "ukernel: 1 spans, {} events, 0 lost, 0 unreadable\n",
@@ -275,19 +267,6 @@ fn the_tool_asks_and_makes_a_file() {
     assert_eq!(said, expected);
     let made: Value = serde_json::from_slice(&std::fs::read(to).unwrap()).unwrap();
     assert_eq!(made, recording.to_chrome());
-}
-
-/// Reads lines up to one with `pattern`.
-fn read_until(output: &mut impl BufRead, log: &mut String, pattern: &str) {
-    let mut line = String::new();
-    while !line.contains(pattern) {
-        line.clear();
-        assert!(
-            output.read_line(&mut line).expect("text") > 0,
-            "no {pattern:?} in:\n{log}"
-        );
-        log.push_str(&line);
-    }
 }
 
 // --- after a crash -------------------------------------------------------------------------------
