@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bundle_tool::machine::{Firecracker, VmConfig};
 use rustix::fs::{CWD, Mode, mkfifoat};
+use serde_json::Value;
 use system_tests::process::{Process, soon};
 use system_tests::vm::SOON;
 use tempfile::TempDir;
@@ -70,6 +71,17 @@ impl Fake {
     /// What stands in for a kernel.
     pub(crate) fn kernel(&self) -> PathBuf {
         self.folder.path().join("kernel")
+    }
+
+    /// What was put, with its body, once or more.
+    #[track_caller]
+    pub(crate) fn heard(&self, path: &str) -> Vec<Value> {
+        let heard = fs::read_to_string(self.folder.path().join("heard")).expect("it was started");
+        let requests = heard.lines().filter_map(|line| line.split_once(' '));
+        let bodies = requests.filter(|(other, _)| *other == path);
+        bodies
+            .map(|(_, body)| serde_json::from_str(body).expect("JSON"))
+            .collect()
     }
 
     /// A machine for the library to start.

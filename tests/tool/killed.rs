@@ -12,10 +12,11 @@ use std::time::Duration;
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
 use rustix::process::{Signal, kill_process_group};
-use system_tests::place::Place;
+use system_tests::place::{Place, write};
 use system_tests::process::{Done, Process};
 
 use crate::builder::{project, run, tool};
+use crate::packs::built;
 
 /// Between one kill and the next.
 const STEP: Duration = Duration::from_millis(3);
@@ -109,6 +110,73 @@ fn assert_nothing_is_half(folder: &Path) {
         image::verify(&bundle).expect("a bundle that is there is whole");
     }
     Lock::read(&folder.join("ukernel.lock")).expect("a lock is always whole");
+}
+
+/// Who was to write a file has written it, or it is as it was.
+#[test]
+fn a_killed_command_leaves_no_half_file() {
+    let place = Place::new();
+    let folder = built(&place, &[("large", &[1; 300_000])]);
+    let tool = |words: &str| place.tool(&words.split(' ').collect::<Vec<_>>());
+    Done::of(&mut tool("keygen release")).data();
+    let whole = |name: &str| fs::read(folder.join(name)).unwrap();
+    let makes = |words: &str, made: &[&str]| {
+        Done::of(&mut tool(words)).data();
+        let first: Vec<Vec<u8>> = made.iter().map(|name| whole(name)).collect();
+        let check = || {
+            for (name, first) in made.iter().zip(&first) {
+                assert!(
+                    !folder.join(name).exists() || whole(name) == *first,
+                    "{words}: half of {name}"
+                );
+            }
+        };
+        let killed = kill_everywhere(|| tool(words), STEP / 10, check);
+        assert!(killed > 0, "{words} was never killed");
+        check();
+    };
+    let pair = [
+        "dist/demo.img",
+        "dist/demo.vmlinux",
+        "dist/demo.vmlinux.sig",
+    ];
+    makes("pack --sign release.key", &pair);
+    Done::of(&mut tool("verify --key release.pub")).data();
+    makes(
+        "disk-image --output disk.img build/bundle.tgz build/vmlinux",
+        &["disk.img"],
+    );
+    write(&folder.join("log"), &traced(20_000));
+    makes("trace --out trace.json log", &["trace.json"]);
+}
+
+/// The log of a machine with so many events in its trace.
+fn traced(events: usize) -> String {
+    let mut log = "#trace h 1 0\n".to_string();
+    for number in 0..events {
+        log += &format!("#trace s {number:x} 1 1 1 1 0 work\n");
+    }
+    log
+}
+
+#[test]
+fn a_killed_keygen_leaves_no_half_key() {
+    let place = Place::new();
+    let here = place.here();
+    let remove = || {
+        for name in ["k.key", "k.pub"] {
+            let path = here.join(name);
+            if path.exists() {
+                assert!(
+                    fs::read_to_string(&path).unwrap().ends_with(" KEY-----\n"),
+                    "half of {name}"
+                );
+                fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    let killed = kill_everywhere(|| place.tool(&["keygen", "k"]), STEP / 20, remove);
+    assert!(killed > 0, "it was never killed");
 }
 
 /// Kills all of a build in C: the compilation of the kernel, that of the program, the linker, the writing.

@@ -185,6 +185,51 @@ fn two_machines_live_beside_each_other() {
     assert_eq!(fs::read_dir(host.machines()).unwrap().count(), 0);
 }
 
+/// All that the command line and the machine's folder say, in Firecracker's words.
+#[test]
+fn firecracker_is_told_of_processors_memory_disks_network_metrics_and_log() {
+    let host = Host::new();
+    host.place.write("data.img", "");
+    // A device that every machine has, if no cable leads from it.
+    let machine = [
+        "--name", "web", "--vcpu", "2", "--memory", "64M", "--tap", "lo",
+    ];
+    host.start(&[&machine[..], &["--disk", "data.img,ro"]].concat());
+    let told = |path: &str| {
+        let mut bodies = host.fake.heard(path);
+        assert_eq!(bodies.len(), 1, "{path}: {bodies:?}");
+        bodies.remove(0)
+    };
+    let of_machine = told("/machine-config");
+    assert_eq!(
+        (&of_machine["vcpu_count"], &of_machine["mem_size_mib"]),
+        (&2.into(), &64.into())
+    );
+    assert_eq!(
+        told("/boot-source")["kernel_image_path"],
+        host.fake.kernel().display().to_string()
+    );
+    let disk = told("/drives/disk0");
+    assert_eq!(
+        disk["path_on_host"],
+        host.place.here().join("data.img").display().to_string()
+    );
+    assert_eq!(disk["is_read_only"], true);
+    assert_eq!(told("/network-interfaces/net0")["host_dev_name"], "lo");
+    let folder = host.machines().join("web");
+    assert_eq!(
+        told("/metrics")["metrics_path"],
+        folder.join("metrics.json").display().to_string()
+    );
+    assert!(told("/logger")["log_path"].is_string());
+    assert_eq!(told("/actions")["action_type"], "InstanceStart");
+    host.run(&["stop"]).data();
+    assert_eq!(
+        host.fake.heard("/actions")[1]["action_type"],
+        "SendCtrlAltDel"
+    );
+}
+
 #[test]
 fn a_name_is_taken_as_long_as_its_machine_runs() {
     let host = Host::new();

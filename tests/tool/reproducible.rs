@@ -6,15 +6,22 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use system_tests::guest;
 use system_tests::place::Place;
 use system_tests::process::Done;
 
 use crate::builder::{home_of, tool, with_compilers};
 
-/// What a build leaves for others.
-const MADE: &[&str] = &["build/vmlinux", "build/bundle.tgz", "ukernel.lock"];
+/// What a build leaves for others, and what is packed of it.
+const MADE: &[&str] = &[
+    "build/vmlinux",
+    "build/bundle.tgz",
+    "ukernel.lock",
+    "dist/demo.vmlinux",
+    "dist/demo.img",
+];
 
-/// Builds a project of a template in two ways, and returns both folders.
+/// Builds and packs a project of a template in two ways, and returns both folders.
 fn two_builds(place: &Place, language: &str, template: &str, mode: &[&str]) -> [PathBuf; 2] {
     let one = place.beside("one");
     let other = place.beside("another folder, \u{e4}");
@@ -25,13 +32,13 @@ fn two_builds(place: &Place, language: &str, template: &str, mode: &[&str]) -> [
     }
     let build = [&["build"], mode].concat();
     Done::of_compiling(&mut tool(place, &one.join("demo"), &build)).data();
+    Done::of(&mut tool(place, &one.join("demo"), &["pack"])).data();
 
     let demo = other.join("demo");
     yesterday(&demo);
     let mut elsewhere = std::process::Command::new("sh");
-    elsewhere
-        .args(["-c", "umask 077; exec \"$@\"", "sh"])
-        .arg(system_tests::guest::tool());
+    let script = "umask 077; ukernel=$1; shift; \"$ukernel\" \"$@\" && exec \"$ukernel\" pack";
+    elsewhere.args(["-c", script, "sh"]).arg(guest::tool());
     elsewhere.args(&build).current_dir(&demo);
     place.surround(&mut elsewhere);
     with_compilers(&mut elsewhere);

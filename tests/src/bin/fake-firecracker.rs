@@ -6,6 +6,8 @@
 //! listens, `die=PATH` ends at a request, `refuse=PATH` refuses it, `deaf` ignores Ctrl-Alt-Del, `gated` has a guest that says
 //! nothing until somebody opens the named pipe `gate` for writing.
 //!
+//! What was put and accepted is written to a file `heard` there, a path and its body a line.
+//!
 //! It ends when nobody holds a lock on the file `alive` there: the test that made it does, and whatever becomes of that and of
 //! whoever started this program, the system unlocks it.
 //!
@@ -61,7 +63,13 @@ fn main() {
             thread::park();
         }
     }
-    serve(Path::new(socket), &mood);
+    let heard = program.with_file_name("heard");
+    let heard = File::options().append(true).create(true).open(heard);
+    serve(
+        Path::new(socket),
+        &mood,
+        heard.expect("the folder is writable"),
+    );
 }
 
 fn end_with_the_test(alive: &Path) {
@@ -73,7 +81,7 @@ fn end_with_the_test(alive: &Path) {
     });
 }
 
-fn serve(socket: &Path, mood: &Mood) -> ! {
+fn serve(socket: &Path, mood: &Mood, mut heard: File) -> ! {
     let listener = UnixListener::bind(socket).expect("the socket is free");
     let mut conversation = Conversation::default();
     let command_line = CommandLine::default();
@@ -89,6 +97,12 @@ fn serve(socket: &Path, mood: &Mood) -> ! {
         let mut verdict = conversation.put(&path, &body);
         if mood.has(&format!("refuse={path}")) {
             verdict = Err(format!("fake: no {path} today"));
+        }
+        if verdict.is_ok() {
+            // In one write: several may hear at once.
+            heard
+                .write_all(format!("{path} {body}\n").as_bytes())
+                .expect("it is writable");
         }
         answer(&mut stream, &verdict);
         remember(&path, &body, &command_line);

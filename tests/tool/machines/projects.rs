@@ -96,6 +96,9 @@ fn a_kernel_and_an_image_can_come_from_the_environment() {
         .env("UKERNEL_ROOTFS", "disk.img");
     assert_eq!(Done::of(&mut command).data(), "kernel\n");
     assert_eq!(host.look("kernel")["vmm"], "firecracker");
+    let image = host.place.here().join("disk.img");
+    let drives = host.fake.heard("/drives/disk0");
+    assert_eq!(drives[0]["path_on_host"], image.display().to_string());
     host.run(&["stop"]).data();
     project(&host.place);
     let mut command = host.tool(&["run", "--real", "--detach"]);
