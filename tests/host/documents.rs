@@ -168,3 +168,107 @@ fn paths_that_the_documents_name_exist() {
         "only {named} paths were found: does the search work?"
     );
 }
+
+/// The list at the head of the tool's page, against the help that is tested to be what the tool says.
+#[test]
+fn the_tools_page_lists_every_command() {
+    let help = read("bundle-tool/golden/help/ukernel.txt");
+    let page = read("bundle-tool/README.md");
+    let (_, list) = help.split_once("\nCommands:\n").expect("a list");
+    let list = list.lines().take_while(|line| !line.is_empty());
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names: Vec<&str> = names.filter(|name| !["", "help"].contains(name)).collect();
+    assert!(names.len() > 15, "only {names:?} were found");
+    for name in names {
+        let line = format!("\n    ukernel {name} ");
+        assert!(
+            page.contains(&line),
+            "bundle-tool/README.md does not show {name}"
+        );
+    }
+}
+
+/// Pages that show commands of the tool.
+const COMMANDS: &[&str] = &[
+    "README.md",
+    "BENCHMARKS.md",
+    "CONTRIBUTING.md",
+    "bundle-tool/README.md",
+    "docs/bundle.md",
+    "docs/firecracker-integration.md",
+    "docs/getting-started.md",
+    "docs/manifest.md",
+    "docs/python-adapter.md",
+    "docs/remote.md",
+];
+
+/// Each command and its options, in code of any kind, against the help that is tested to be what the tool says.
+#[test]
+fn commands_of_the_tool_have_the_options_that_are_shown() {
+    let mut seen = 0;
+    for page in COMMANDS {
+        let text = read(page);
+        for shown in code(&text) {
+            let commands = shown
+                .split("&&")
+                .map(|part| part.trim_start_matches(['$', ' ']));
+            for command in commands.filter_map(|part| part.strip_prefix("ukernel ")) {
+                seen += usize::from(check_command(page, command));
+            }
+        }
+    }
+    assert!(seen > 60, "only {seen} commands were found");
+}
+
+/// Lines of blocks, and what stands between backticks.
+fn code(page: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    page.lines().flat_map(move |line| {
+        fenced ^= line.starts_with("```");
+        match fenced || line.starts_with("    ") {
+            true => vec![line],
+            false => line.split('`').skip(1).step_by(2).collect(),
+        }
+    })
+}
+
+/// Looks a command up, which begins behind `ukernel`. `false`: what stands there is none.
+fn check_command(page: &str, command: &str) -> bool {
+    let words = command.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    let mut words = words.filter(|word| !word.is_empty());
+    let is_a_name = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+    };
+    let Some(name) = words.next().filter(is_a_name) else {
+        return false;
+    };
+    // `remote` and `env` have commands of their own.
+    let nested = words.clone().next().map(|word| format!("{name}-{word}"));
+    let said = nested
+        .and_then(|nested| help(&nested))
+        .or_else(|| help(name));
+    let Some(mut said) = said else {
+        panic!("{page}: there is no `ukernel {command}`");
+    };
+    if name == "remote" {
+        // What it does not know itself it hands on.
+        said += &help("run").expect("it is a command");
+    }
+    // Behind `--` everything is handed on.
+    let options = words
+        .take_while(|word| *word != "--")
+        .filter(|word| word.starts_with("--"));
+    for option in options {
+        assert!(
+            said.contains(option),
+            "{page}: there is no {option} of `ukernel {command}`"
+        );
+    }
+    true
+}
+
+fn help(command: &str) -> Option<String> {
+    let file = format!("bundle-tool/golden/help/ukernel-{command}.txt");
+    fs::read_to_string(repository().join(file)).ok()
+}
