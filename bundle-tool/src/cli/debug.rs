@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -33,7 +34,7 @@ pub(super) struct Debug {
     wait: bool,
     /// The port of 127.0.0.1 on which gdb connects [default: any free one]
     #[arg(long, value_name = "PORT")]
-    port: Option<u16>,
+    port: Option<NonZeroU16>,
     /// How QEMU runs instructions: auto, kvm or tcg
     #[arg(long, value_name = "HOW", default_value = "auto")]
     accel: AcceleratorRequest,
@@ -45,7 +46,7 @@ impl Debug {
         plan.make_absolute()?;
         plan.attach_network(plan.net(VmmName::Qemu))?;
         let port = match self.port {
-            Some(port) => port,
+            Some(port) => port.get(),
             None => ports::free(Protocol::Tcp)?,
         };
         let with_gdb = !self.wait && std::io::stdin().is_terminal();

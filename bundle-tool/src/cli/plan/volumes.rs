@@ -26,11 +26,16 @@ pub(super) fn of(
     }
     let disk = |(name, volume): (&Name, &VolumeTable)| {
         let file = named.iter().rev().find(|(other, _)| other == name);
-        let own = || project.state().join(format!("volumes/{name}.img"));
+        let folder = project.state().join("volumes");
+        let own = || folder.join(format!("{name}.img"));
         let file = file.map_or_else(own, |(_, file)| file.clone());
-        prepare(name, volume, &file, ui).map_err(|error| {
-            Failure::from(error).context(format_args!("volume {name}: {}", file.display()))
-        })?;
+        let failed =
+            |error| Failure::from(error).context(format_args!("volume {name}: {}", file.display()));
+        // Only the project's own: a folder that somebody names and that is not there is a mistake.
+        if file.starts_with(&folder) {
+            fs::create_dir_all(&folder).map_err(failed)?;
+        }
+        prepare(name, volume, &file, ui).map_err(failed)?;
         let mut disk = Disk::new(file);
         disk.read_only = volume.read_only;
         Ok(disk)
@@ -51,6 +56,7 @@ fn unknown<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Failure {
 fn prepare(name: &Name, volume: &VolumeTable, file: &Path, ui: &Ui) -> io::Result<()> {
     let size = u64::from(volume.size_mb.mib()) * MIB;
     match fs::metadata(file) {
+        Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(metadata) if metadata.len() < size => {
             ui.warn(format_args!(
                 "volume {name} has {} bytes in {}, less than the {size} that the manifest says",
@@ -65,7 +71,6 @@ fn prepare(name: &Name, volume: &VolumeTable, file: &Path, ui: &Ui) -> io::Resul
     }
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
     let fresh = tempfile::NamedTempFile::new_in(folder)?;
     fresh.as_file().set_len(size)?;
     match fresh.persist_noclobber(file) {
@@ -112,6 +117,24 @@ mod tests {
             .unwrap()
             .count();
         assert_eq!(left, 1, "nothing half made stays");
+    }
+
+    #[test]
+    fn a_place_for_a_volume_that_is_none_is_refused() {
+        let (folder, project) = project("data = { size_mb = 1 }\n");
+        let ui = Ui::new(Verbosity::Quiet);
+        for (place, words) in [
+            ("", "irectory"),
+            ("no such folder/data.img", "No such file"),
+        ] {
+            let named = [("data".parse().unwrap(), folder.path().join(place))];
+            let text = format!("{:?}", of(&project, &named, &ui).err().unwrap());
+            assert!(
+                text.contains("volume data: ") && text.contains(words),
+                "{text}"
+            );
+        }
+        assert!(!folder.path().join("no such folder").exists());
     }
 
     #[test]
