@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,8 +13,10 @@ use super::state::{self, End, State};
 use super::{Machines, MachinesError, console, settings};
 
 const LOCK: &str = "lock";
-/// How often a name is tried whose folder is removed meanwhile.
-const MAX_ATTEMPTS: usize = 10;
+/// How often a name is tried whose folder is removed meanwhile, or whose machine has just ended.
+const MAX_ATTEMPTS: usize = 20;
+/// How long the supervisor of a machine that has ended is waited for between two attempts.
+const ENDING_INTERVAL: Duration = Duration::from_millis(100);
 /// The most numbers that are tried behind a name: `demo-2` and so on.
 const MAX_NUMBER: u32 = 1000;
 /// Begins the names of folders that are being removed.
@@ -88,6 +91,7 @@ impl Machines {
             };
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if is_ending(folder) => continue,
                 Err(TryLockError::WouldBlock) => return Err(MachinesError::Taken(name.into())),
                 Err(TryLockError::Error(error)) => return Err(MachinesError::file(&path)(error)),
             }
@@ -140,6 +144,18 @@ fn remove(path: &Path) -> Result<(), MachinesError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(MachinesError::file(path)),
     }
+}
+
+/// Whether the machine in `folder` has ended, so that its supervisor, which is waited for a while, holds the name only for
+/// a moment more.
+fn is_ending(folder: &Path) -> bool {
+    let state = State::read(folder).ok().flatten();
+    let ended = state.filter(|state| state.end.is_some());
+    ended.is_some_and(|state| {
+        // Whether it is gone or not, the name may be free by now.
+        state.supervisor.ended_within(ENDING_INTERVAL);
+        true
+    })
 }
 
 fn is_same(file: &File, path: &Path) -> bool {

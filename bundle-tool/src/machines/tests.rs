@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::state::Description;
 use super::*;
@@ -101,6 +105,29 @@ fn a_name_is_one_machines_at_a_time() {
     let _held = machines.claim(&long).unwrap();
     let shorter = machines.claim_free(&long).unwrap();
     assert!(shorter.name().ends_with("x-2") && is_name(shorter.name()));
+}
+
+/// Between the end of a machine and that of the process that ran it.
+#[test]
+fn the_name_of_a_machine_that_has_ended_is_waited_for() {
+    let (_folder, machines) = machines();
+    let claim = machines.claim("demo").unwrap();
+    let mut supervisor = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let mut ended = state("demo");
+    ended.supervisor = ProcessId::of(supervisor.id());
+    ended.end = Some(End::died(ended.started));
+    ended.write(claim.folder()).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let other = machines.clone();
+    let waiter = thread::spawn(move || sender.send(other.remove("demo").is_ok()));
+    let early = receiver.recv_timeout(Duration::from_millis(50));
+    drop(claim);
+    drop(supervisor.stdin.take());
+    supervisor.wait().unwrap();
+    assert!(early.is_err(), "it did not wait");
+    assert_eq!(receiver.recv(), Ok(true));
+    waiter.join().unwrap().unwrap();
+    assert!(!machines.folder().join("demo").exists());
 }
 
 #[test]
