@@ -35,6 +35,47 @@ fn with_disk(place: &Place, kib: usize, words: &str) -> Option<Done> {
     Some(done)
 }
 
+/// Runs the tool with room for no more than so many blocks of 512 bytes in a file: a write beyond fails, as on a full disk.
+pub(crate) fn with_room(place: &Place, blocks: u32, arguments: &str) -> Done {
+    // Ignored: the write is an error instead of the process's end.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {arguments}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(guest::tool());
+    place.surround(command.current_dir(place.here()));
+    Done::of(&mut command)
+}
+
+#[test]
+fn a_file_that_finds_no_room_is_as_it_was() {
+    let place = Place::new();
+    place.write("large", &"x".repeat(100_000));
+    let spans: String = (0..1000)
+        .map(|at| format!("#trace s {at:x} 1 1 1 1 0 work\n"))
+        .collect();
+    place.write("log", &format!("#trace h 1 0\n{spans}"));
+    for (made, arguments) in [
+        ("disk.img", "disk-image --output disk.img large"),
+        ("trace.json", "trace --out trace.json log"),
+    ] {
+        let files = || std::fs::read_dir(place.here()).unwrap().count();
+        let before = files();
+        for old in [None, Some("old")] {
+            old.inspect(|old| place.write(made, old));
+            let done = with_room(&place, 8, arguments);
+            assert_eq!(done.status, Some(125), "{}", done.words);
+            assert!(done.words.contains("File too large"), "{}", done.words);
+            let left = std::fs::read_to_string(place.here().join(made)).ok();
+            assert_eq!(left.as_deref(), old, "{made}");
+            assert_eq!(
+                files(),
+                before + old.iter().count(),
+                "something else was left"
+            );
+        }
+        place.run(&arguments.split(' ').collect::<Vec<_>>()).data();
+    }
+}
+
 /// With each size a little larger than the one before, until the command succeeds.
 fn grow(place: &Place, words: &str) -> Option<usize> {
     for (failed, kib) in (4..=256).step_by(4).enumerate() {

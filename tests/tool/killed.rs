@@ -12,7 +12,7 @@ use std::time::Duration;
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
 use rustix::process::{Signal, kill_process_group};
-use system_tests::place::{Place, write};
+use system_tests::place::Place;
 use system_tests::process::{Done, Process};
 
 use crate::builder::{project, run, tool};
@@ -146,17 +146,6 @@ fn a_killed_command_leaves_no_half_file() {
         "disk-image --output disk.img build/bundle.tgz build/vmlinux",
         &["disk.img"],
     );
-    write(&folder.join("log"), &traced(20_000));
-    makes("trace --out trace.json log", &["trace.json"]);
-}
-
-/// The log of a machine with so many events in its trace.
-fn traced(events: usize) -> String {
-    let mut log = "#trace h 1 0\n".to_string();
-    for number in 0..events {
-        log += &format!("#trace s {number:x} 1 1 1 1 0 work\n");
-    }
-    log
 }
 
 #[test]

@@ -5,16 +5,16 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bundle::{Index, Volume};
 use bundle_tool::{image, kernel_file};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::Value;
-use system_tests::guest;
 use system_tests::place::{Place, write};
 use system_tests::process::{Done, Process, soon};
 use system_tests::tiny_guest::{exit_record, tiny_guest};
+
+use crate::full_disk::with_room;
 
 /// Bytes of the file that is not small.
 const LARGE: usize = 300_000;
@@ -294,7 +294,6 @@ fn a_flipped_bit_in_an_image_is_found() {
     );
 }
 
-/// No room for more than so many KiB in a file: each write beyond fails, as on a full disk.
 #[test]
 fn a_full_disk_leaves_no_pair() {
     let place = Place::new();
@@ -302,16 +301,8 @@ fn a_full_disk_leaves_no_pair() {
     place.run(&["pack"]).data();
     let old = fs::read(folder.join("dist/demo.img")).unwrap();
     for (blocks, arguments) in [(8, "pack"), (400, "pack --size-mb 1")] {
-        let mut command = Command::new("sh");
-        // Ignored: the write is an error instead of the process's end.
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {arguments}");
-        command
-            .args(["-c", &script])
-            .arg(guest::tool())
-            .current_dir(&folder);
-        place.surround(&mut command);
         refused(
-            Done::of(&mut command),
+            with_room(&place, blocks, arguments),
             125,
             &["cannot write ", "demo.img: File too large"],
         );

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use bundle_tool::image;
 use bundle_tool::lock::Lock;
+use rustix::process::Pid;
 use system_tests::place::{Place, write};
-use system_tests::process::Process;
+use system_tests::process::{Process, until};
 
 use crate::builder::{project, run, tool};
 
@@ -282,10 +283,19 @@ fn a_build_waits_for_another_one_of_the_same_project() {
     let mut build = Process::start(&mut tool(&place, &folder, &["build"]));
     let said = build.wait_for_words("waiting");
     assert_eq!(said, "ukernel: waiting for another build of this project\n");
+    until("it waits", || waits_for_a_lock(build.id()));
     assert!(!folder.join("build").exists());
     drop(other);
     build.finish().data();
     assert!(folder.join("build/bundle.tgz").is_file());
+}
+
+/// As the system lists them (proc_locks(5)): `7: -> FLOCK  ADVISORY  WRITE 1234 fe:00:56 0 EOF`.
+fn waits_for_a_lock(process: Pid) -> bool {
+    let locks = fs::read_to_string("/proc/locks").expect("a list");
+    let process = process.as_raw_nonzero().to_string();
+    let mut lines = locks.lines().map(|line| line.split_whitespace());
+    lines.any(|mut words| words.nth(1) == Some("->") && words.nth(3) == Some(&process))
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl Terminal {
         self.screen.screen().contents().contains(text)
     }
 
+    /// Waits for the command's end, which may not come.
+    pub(crate) fn ends_within(&self, patience: Duration) -> bool {
+        self.process.ends_within(patience)
+    }
+
     /// Reads to the end. Returns the command's status and all that it wrote to the terminal.
     pub(crate) fn finish(&mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;

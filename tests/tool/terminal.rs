@@ -3,10 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use system_tests::place::{Place, write_program};
-use system_tests::process::{Done, Process};
+use system_tests::process::{Done, Process, until};
 use system_tests::skip::skip;
 
 use crate::pty::Terminal;
@@ -14,6 +15,9 @@ use crate::sshd::Elsewhere;
 
 /// What begins a colour, and everything else that is no text.
 const ESCAPE: char = '\u{1b}';
+
+/// In which what turns would have turned more than once.
+const FEW_TURNS: Duration = Duration::from_millis(300);
 
 /// A place where `doctor` waits for Python's version until it is told.
 struct Waiting {
@@ -27,7 +31,12 @@ impl Waiting {
         let place = Place::new();
         let gate = place.beside("gate");
         mknodat(CWD, &gate, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
-        let program = format!("read -r word < '{}'; echo Python 3.11.99", gate.display());
+        let asked = place.beside("asked");
+        let program = format!(
+            ": > '{}'; read -r word < '{}'; echo Python 3.11.99",
+            asked.display(),
+            gate.display()
+        );
         write_program(&place.beside("bin/python3"), &program);
         let open = OpenOptions::new().read(true).write(true).open(&gate);
         Waiting {
@@ -44,6 +53,14 @@ impl Waiting {
             format!("{}:{path}", self.place.beside("bin").display()),
         );
         command
+    }
+
+    /// Until the tool waits for the version.
+    #[track_caller]
+    fn wait_until_asked(&self) {
+        let asked = self.place.beside("asked");
+        until("the version is asked for", || asked.exists());
+        std::fs::remove_file(asked).expect("it is there");
     }
 
     fn go_on(&self) {
@@ -90,12 +107,17 @@ fn nothing_is_drawn_where_nobody_sees_it() {
         let mut command = waiting.doctor();
         command.envs(variables).args(arguments);
         let mut terminal = Terminal::start(command, |_| ());
+        waiting.wait_until_asked();
+        // Meanwhile it would be drawn.
+        assert!(!terminal.ends_within(FEW_TURNS));
         waiting.go_on();
         let (_, raw) = terminal.finish();
         assert!(raw.contains("Python 3.11.99"), "{raw}");
         assert!(!raw.contains("Looking"), "{raw}");
     }
     let doctor = Process::start(&mut waiting.doctor());
+    waiting.wait_until_asked();
+    assert!(!doctor.ends_within(FEW_TURNS));
     waiting.go_on();
     assert_eq!(doctor.finish().words, "", "no terminal");
 }
