@@ -3,14 +3,16 @@
 //!
 //! An image is a bundle's archive as it is, for a disk; `build/bundle.tgz` is the same, compressed.
 
+mod draft;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bundle::{Digest, Entry, Index, Verified, Verifier, tar};
+use bundle::{Verified, Verifier, tar};
 use flate2::bufread::GzDecoder;
-use flate2::{Compression, GzBuilder};
-use sha2::{Digest as _, Sha256};
+
+pub use draft::{Draft, Source};
 
 use crate::kernel_file;
 use crate::signing::PrivateKey;
@@ -23,25 +25,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Most bytes of an archive, and of zeros behind it: more than any guest has room for, and an end for a small file that
 /// decompresses without one.
 pub const MAX_BYTES: u64 = 64 << 30;
-
-/// Where the bytes of a file are.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// In a file of the host. It is read twice and must be the same then.
-    File(PathBuf),
-    /// Here.
-    Bytes(Vec<u8>),
-}
-
-/// A bundle that can be written.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    index: Index,
-    digest: Digest,
-    text: String,
-    /// In the order of the index.
-    sources: Vec<Source>,
-}
+/// Bytes that a signature takes in an archive: a header, and a text that fits into a block.
+const SIGNATURE_BYTES: u64 = 2 * tar::BLOCK as u64;
 
 /// Why a bundle could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -89,145 +74,48 @@ pub enum ImageError {
         /// What is wrong with it.
         error: bundle::Error,
     },
+    /// There is no bundle in a kernel.
+    #[error("{} is a kernel, and there is no bundle in it", .0.display())]
+    NoBundle(PathBuf),
 }
 
-impl Draft {
-    /// A bundle of these settings (an index without files) and files, each with its path in the bundle. Reads all files
-    /// once, for their digests.
-    ///
-    /// # Errors
-    /// [`ImageError::Read`]; [`ImageError::Invalid`], where the format has no place for a setting or a path.
-    ///
-    /// ```
-    /// use bundle_tool::image::{self, Draft, Source};
-    /// let folder = tempfile::tempdir().unwrap();
-    /// let path = folder.path().join("demo.img");
-    /// let mut settings = bundle::Index::new("demo");
-    /// settings.options.push("env=GREETING=hello there".into());
-    /// let draft = Draft::new(settings, vec![("hello.txt".into(), Source::Bytes(b"hello\n".into()))])?;
-    /// draft.write(&path)?;
-    /// assert_eq!(image::verify(&path)?.digest, draft.digest());
-    /// # Ok::<(), image::ImageError>(())
-    /// ```
-    pub fn new(settings: Index, files: Vec<(String, Source)>) -> Result<Draft, ImageError> {
-        let mut files = files;
-        files.sort_by(|one, other| one.0.cmp(&other.0));
-        let mut index = settings;
-        let mut sources = Vec::new();
-        for (path, source) in files {
-            index.files.push(source.entry(path)?);
-            sources.push(source);
-        }
-        let text = index.to_text();
-        let digest = check(&index, &text)?;
-        Ok(Draft {
-            index,
-            digest,
-            text,
-            sources,
-        })
-    }
-
-    /// The bundle's digest.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// Its index.
-    pub fn index(&self) -> &Index {
-        &self.index
-    }
-
-    /// Writes the archive, uncompressed: an image. What was at `path` stays there if this fails.
-    ///
-    /// # Errors
-    /// [`ImageError::Read`], [`ImageError::Changed`], [`ImageError::Write`].
-    pub fn write(&self, path: &Path) -> Result<(), ImageError> {
-        write(path, whole_file::FOR_ALL, |file| self.write_to(file))
-    }
-
-    /// The same for nobody else to read: settings of one run may be secrets.
-    ///
-    /// # Errors
-    /// As [`Draft::write`].
-    pub fn write_for_owner(&self, path: &Path) -> Result<(), ImageError> {
-        write(path, whole_file::FOR_OWNER, |file| self.write_to(file))
-    }
-
-    /// Writes it compressed (gzip, without a name or a time).
-    ///
-    /// # Errors
-    /// As [`Draft::write`].
-    pub fn write_compressed(&self, path: &Path) -> Result<(), ImageError> {
-        write(path, whole_file::FOR_ALL, |file| {
-            // The system and the time of the compression are part of the format.
-            let builder = GzBuilder::new().mtime(0).operating_system(255);
-            let mut packer = builder.write(file, Compression::default());
-            self.write_to(&mut packer)?;
-            Ok(packer.finish().map(drop)?)
-        })
-    }
-
-    fn write_to(&self, output: &mut impl Write) -> Result<(), Trouble> {
-        write_member(output, bundle::INDEX, self.text.as_bytes())?;
-        for (entry, source) in self.index.files.iter().zip(&self.sources) {
-            output.write_all(&header(&entry.path, entry.size))?;
-            let copied = source.copy(output)?;
-            if copied != (entry.size, entry.digest) {
-                return Err(ImageError::Changed(source.place(&entry.path)).into());
-            }
-            output.write_all(tar::padding(entry.size))?;
-        }
-        Ok(output.write_all(&tar::END)?)
-    }
+/// A file that was found to be whole.
+#[derive(Debug)]
+pub enum Found {
+    /// An image, or a compressed one.
+    Image(Verified),
+    /// A kernel: its bytes, which nobody has checked, and the bundle in it.
+    Kernel(Vec<u8>, Option<Verified>),
 }
 
-impl Source {
-    /// The file's entry in an index.
-    fn entry(&self, path: String) -> Result<Entry, ImageError> {
-        let copied = self.copy(&mut io::sink());
-        let (size, digest) = copied.map_err(|trouble| trouble.of(Path::new("")))?;
-        Ok(Entry { path, size, digest })
-    }
-
-    /// Copies the bytes; tells how many they were, and their digest.
-    fn copy(&self, output: &mut impl Write) -> Result<(u64, Digest), Trouble> {
-        match self {
-            Source::Bytes(bytes) => {
-                output.write_all(bytes)?;
-                Ok((bytes.len() as u64, Digest::of(bytes)))
-            }
-            Source::File(path) => {
-                let unread = |source| ImageError::Read {
-                    path: path.clone(),
-                    source,
-                };
-                let mut file = File::open(path).map_err(unread)?;
-                let (mut size, mut hash) = (0, Sha256::new());
-                pieces(&mut file, unread, |piece| {
-                    size += piece.len() as u64;
-                    hash.update(piece);
-                    Ok(output.write_all(piece)?)
-                })?;
-                Ok((size, Digest(hash.finalize().into())))
-            }
-        }
-    }
-
-    fn place(&self, path: &str) -> PathBuf {
-        match self {
-            Source::File(file) => file.clone(),
-            Source::Bytes(_) => path.into(),
-        }
-    }
-}
-
-/// Checks an image, or a compressed archive, all of it. A signature in it is not compared with any key.
+/// Checks an image, a compressed one, or the bundle that a kernel carries, all of it. A signature in it is not compared
+/// with any key.
 ///
 /// # Errors
 /// [`ImageError::Read`], [`ImageError::Bundle`].
+pub fn examine(path: &Path) -> Result<Found, ImageError> {
+    let check = |input: &mut dyn Read| {
+        copy(input, path, &mut io::sink(), |_| Ok(u64::MAX)).map_err(|trouble| trouble.of(path))
+    };
+    match open(path)? {
+        Input::Archive(mut archive) => check(&mut archive).map(Found::Image),
+        Input::Kernel(bytes) => {
+            let carried = kernel_file::carried(&bytes);
+            let verified = carried.map(|mut archive| check(&mut archive)).transpose()?;
+            Ok(Found::Kernel(bytes, verified))
+        }
+    }
+}
+
+/// The bundle of such a file.
+///
+/// # Errors
+/// As [`examine`], and [`ImageError::NoBundle`].
 pub fn verify(path: &Path) -> Result<Verified, ImageError> {
-    copy(path, u64::MAX, &mut io::sink()).map_err(|trouble| trouble.of(path))
+    match examine(path)? {
+        Found::Image(verified) | Found::Kernel(_, Some(verified)) => Ok(verified),
+        Found::Kernel(_, None) => Err(ImageError::NoBundle(path.into())),
+    }
 }
 
 /// What an image is besides its bundle.
@@ -268,7 +156,8 @@ pub fn pack(archive: &Path, image: &Path, shape: &Shape<'_>) -> Result<Verified,
     };
     let mut packed = None;
     let written = whole_file::write(image, mode, |file| {
-        packed = Some(pack_to(archive, file, shape)?);
+        let room = shape.size.unwrap_or(u64::MAX);
+        packed = Some(pack_to(archive, file, shape.key, room)?);
         file.flush()?;
         if let Some(size) = shape.size {
             file.get_ref().set_len(size)?;
@@ -279,79 +168,101 @@ pub fn pack(archive: &Path, image: &Path, shape: &Shape<'_>) -> Result<Verified,
     Ok(packed.expect("it was written"))
 }
 
-/// The same in memory, without zeros behind it.
+/// The same in memory, without zeros behind it, for an image of at most `room` bytes.
 pub(crate) fn pack_in_memory(
     archive: &Path,
     key: Option<&PrivateKey>,
+    room: u64,
 ) -> Result<(Verified, Vec<u8>), ImageError> {
     let mut bytes = Vec::new();
-    let shape = Shape {
-        key,
-        ..Shape::default()
-    };
-    let packed = pack_to(archive, &mut bytes, &shape).map_err(|trouble| trouble.of(archive))?;
+    let packed = pack_to(archive, &mut bytes, key, room).map_err(|trouble| trouble.of(archive))?;
     Ok((packed, bytes))
 }
 
 fn pack_to(
     archive: &Path,
     output: &mut impl Write,
-    shape: &Shape<'_>,
+    key: Option<&PrivateKey>,
+    room: u64,
 ) -> Result<Verified, Trouble> {
-    let mut verified = copy(archive, 0, output)?;
-    verified.signature = shape.key.map(|key| key.sign(&verified.digest));
-    let mut needed = verified.layout.end() + tar::END.len() as u64;
+    let mut input: Box<dyn Read> = match open(archive)? {
+        Input::Archive(input) => input,
+        Input::Kernel(kernel) => match kernel_file::carried(&kernel) {
+            Some(carried) => Box::new(io::Cursor::new(carried.to_vec())),
+            None => return Err(ImageError::NoBundle(archive.into()).into()),
+        },
+    };
+    let behind = key.map_or(0, |_| SIGNATURE_BYTES) + tar::END.len() as u64;
+    let mut verified = copy(&mut input, archive, output, |end| {
+        let needed = end + behind;
+        match needed > room {
+            true => Err(ImageError::TooSmall { size: room, needed }),
+            false => Ok(end),
+        }
+    })?;
+    verified.signature = key.map(|key| key.sign(&verified.digest));
     if let Some(signature) = &verified.signature {
-        needed += write_member(output, bundle::SIGNATURE, signature.to_text().as_bytes())?;
+        write_member(output, bundle::SIGNATURE, signature.to_text().as_bytes())?;
     }
     output.write_all(&tar::END)?;
-    match shape.size {
-        Some(size) if size < needed => Err(ImageError::TooSmall { size, needed }.into()),
-        _ => Ok(verified),
-    }
+    Ok(verified)
 }
 
-/// Checks an archive, and copies what is before the end of its last file, and from there on `more` bytes. What was copied
+/// Checks an archive, and copies as much of it as `wanted` says, once it is known where its last file ends. What was copied
 /// is of no use if this fails.
-fn copy(path: &Path, more: u64, output: &mut impl Write) -> Result<Verified, Trouble> {
-    let unread = |source| ImageError::Read {
-        path: path.into(),
-        source,
-    };
+fn copy(
+    input: &mut dyn Read,
+    path: &Path,
+    output: &mut impl Write,
+    wanted: impl Fn(u64) -> Result<u64, ImageError>,
+) -> Result<Verified, Trouble> {
     let broken = |error| ImageError::Bundle {
         path: path.into(),
         error,
     };
-    let mut input = open(path).map_err(unread)?.take(MAX_BYTES);
     let mut verifier = Verifier::new(MAX_BYTES);
     let mut copied = 0;
-    pieces(&mut input, unread, |piece| {
+    pieces(&mut input.take(MAX_BYTES), unread(path), |piece| {
         verifier.push(piece).map_err(broken)?;
         // Until the index is known, all is before the end.
-        let end = verifier
-            .kept_bytes()
-            .map_or(u64::MAX, |end| end.saturating_add(more));
-        let wanted = (end.saturating_sub(copied)).min(piece.len() as u64);
-        copied += wanted;
-        Ok(output.write_all(&piece[..wanted as usize])?)
+        let end = verifier.kept_bytes().map_or(Ok(u64::MAX), &wanted)?;
+        let count = (end.saturating_sub(copied)).min(piece.len() as u64);
+        copied += count;
+        Ok(output.write_all(&piece[..count as usize])?)
     })?;
     Ok(verifier.finish().map_err(broken)?)
 }
 
-/// Opens an image, a compressed one, or one that a kernel carries.
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    let mut file = BufReader::with_capacity(PIECE, File::open(path)?);
-    let beginning = io::BufRead::fill_buf(&mut file)?;
-    if beginning.starts_with(&GZIP) {
-        return Ok(Box::new(GzDecoder::new(file)));
+/// What can be read of a file.
+enum Input {
+    /// An image, or what is decompressed of one.
+    Archive(Box<dyn Read>),
+    /// A kernel, which may carry one.
+    Kernel(Vec<u8>),
+}
+
+fn open(path: &Path) -> Result<Input, ImageError> {
+    let open = || {
+        let mut file = BufReader::with_capacity(PIECE, File::open(path)?);
+        let beginning = io::BufRead::fill_buf(&mut file)?;
+        if beginning.starts_with(&GZIP) {
+            return Ok(Input::Archive(Box::new(GzDecoder::new(file))));
+        }
+        if !beginning.starts_with(&kernel_file::MAGIC) {
+            return Ok(Input::Archive(Box::new(file)));
+        }
+        let mut kernel = Vec::new();
+        file.read_to_end(&mut kernel)?;
+        Ok(Input::Kernel(kernel))
+    };
+    open().map_err(unread(path))
+}
+
+fn unread(path: &Path) -> impl Fn(io::Error) -> ImageError {
+    |source| ImageError::Read {
+        path: path.into(),
+        source,
     }
-    if !beginning.starts_with(&kernel_file::MAGIC) {
-        return Ok(Box::new(file));
-    }
-    let mut kernel = Vec::new();
-    file.read_to_end(&mut kernel)?;
-    let carried = kernel_file::carried(&kernel).unwrap_or_default().to_vec();
-    Ok(Box::new(io::Cursor::new(carried)))
 }
 
 /// Reads to the end, piece by piece.
@@ -402,47 +313,16 @@ impl From<ImageError> for Trouble {
     }
 }
 
-/// Writes a whole file.
-fn write(
-    path: &Path,
-    mode: u32,
-    content: impl FnOnce(&mut io::BufWriter<File>) -> Result<(), Trouble>,
-) -> Result<(), ImageError> {
-    whole_file::write(path, mode, content).map_err(|trouble| trouble.of(path))
-}
-
-/// Writes a file of the archive; tells how many bytes of it those are.
-fn write_member(output: &mut impl Write, path: &str, content: &[u8]) -> io::Result<u64> {
+/// Writes a file of the archive.
+fn write_member(output: &mut impl Write, path: &str, content: &[u8]) -> io::Result<()> {
     let size = content.len() as u64;
-    let padding = tar::padding(size);
     output.write_all(&header(path, size))?;
     output.write_all(content)?;
-    output.write_all(padding)?;
-    Ok(tar::BLOCK as u64 + size + padding.len() as u64)
+    output.write_all(tar::padding(size))
 }
 
 fn header(path: &str, size: u64) -> [u8; tar::BLOCK] {
     tar::header(path, size).expect("paths and sizes of an index that was checked fit")
-}
-
-/// Checks that an index is read as it was meant; gives its digest.
-fn check(index: &Index, text: &str) -> Result<Digest, ImageError> {
-    let problem = match Index::parse(text.as_bytes()) {
-        Ok((read, digest)) if read == *index && text.len() as u64 <= bundle::MAX_INDEX_BYTES => {
-            return Ok(digest);
-        }
-        Ok(_) => (
-            String::new(),
-            "too large, or a line feed where there can be none".into(),
-        ),
-        Err(bundle::Error::Malformed { line, problem }) => {
-            let line = text.lines().nth(line - 1).unwrap_or_default();
-            (line.into(), problem.into())
-        }
-        Err(error) => (index.name.clone(), error.to_string()),
-    };
-    let (subject, problem) = problem;
-    Err(ImageError::Invalid { subject, problem })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub const MAX_CARRIED: usize = 16 << 20;
 
 /// The symbol of the two words.
 const WORDS: &str = "ukernel_embedded_bundle";
+/// Their bytes: two numbers of 64 bits.
+const WORDS_BYTES: u64 = 16;
 /// Bytes of an ELF header, and of a program header (ELF-64 Object File Format, figures 2 and 6).
 const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
@@ -27,8 +29,8 @@ const PAGE: u64 = 4096;
 /// Why a kernel cannot be packed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
-    /// It is no kernel that the tool has built.
-    #[error("it is not a kernel for x86-64 (ELF)")]
+    /// It is no kernel that the tool has built, or cut off.
+    #[error("it is not a kernel for x86-64 (ELF), or not all of one")]
     Malformed,
     /// Its workload never looks for a bundle.
     #[error("its program does not ask for a bundle, with #[ukernel::main(bundle)]")]
@@ -37,7 +39,7 @@ pub enum KernelError {
     #[error(
         "the bundle has {0} bytes, and a kernel carries at most {MAX_CARRIED}: pack a pair instead of one file"
     )]
-    TooLarge(usize),
+    TooLarge(u64),
 }
 
 /// A segment, as its program header has it.
@@ -74,10 +76,11 @@ pub fn stripped(kernel: &[u8]) -> Result<Vec<u8>, KernelError> {
 /// It is no kernel for that, or the archive is too large.
 pub fn carrying(kernel: &[u8], archive: &[u8]) -> Result<Vec<u8>, KernelError> {
     if archive.len() > MAX_CARRIED {
-        return Err(KernelError::TooLarge(archive.len()));
+        return Err(KernelError::TooLarge(archive.len() as u64));
     }
     let segments = segments(kernel).ok_or(KernelError::Malformed)?;
     let words = words(kernel, &segments)?;
+    let count = u16::try_from(segments.len() + 1).map_err(|_| KernelError::Malformed)?;
     let mut bytes = stripped(kernel)?;
     let ends = segments
         .iter()
@@ -99,7 +102,7 @@ pub fn carrying(kernel: &[u8], archive: &[u8]) -> Result<Vec<u8>, KernelError> {
     bytes.resize(offset, 0);
     bytes.extend_from_slice(archive);
     bytes[0x20..0x28].copy_from_slice(&(table as u64).to_le_bytes());
-    bytes[0x38..0x3a].copy_from_slice(&(segments.len() as u16 + 1).to_le_bytes());
+    bytes[0x38..0x3a].copy_from_slice(&count.to_le_bytes());
     bytes[words.clone()][..8].copy_from_slice(&address.to_le_bytes());
     bytes[words][8..].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)
@@ -114,6 +117,16 @@ pub fn carried(kernel: &[u8]) -> Option<&[u8]> {
         .get(last.offset as usize..)?
         .get(..last.file_size as usize)?;
     bundle::Verifier::recognizes(bytes.first_chunk()?).then_some(bytes)
+}
+
+/// How much memory a kernel's code and data need, in bytes.
+///
+/// # Errors
+/// [`KernelError::Malformed`].
+pub fn loaded_size(kernel: &[u8]) -> Result<u64, KernelError> {
+    let segments = segments(kernel).ok_or(KernelError::Malformed)?;
+    let loaded = segments.iter().filter(|segment| segment.kind == LOAD);
+    Ok(loaded.map(|segment| segment.memory_size).sum())
 }
 
 /// Whether a kernel's workload asks for a bundle; `None`: the file does not tell, as one without symbols.
@@ -131,13 +144,13 @@ fn words(kernel: &[u8], segments: &[Segment]) -> Result<Range<usize>, KernelErro
     let address = symbol.ok_or(KernelError::AsksForNone)?.address();
     let holds = |segment: &&Segment| {
         let end = segment.virtual_address + segment.file_size;
-        segment.kind == LOAD
-            && (segment.virtual_address..end).contains(&(address + 15))
-            && address >= segment.virtual_address
+        // Where both words are.
+        let starts = segment.virtual_address..end.saturating_sub(WORDS_BYTES - 1);
+        segment.kind == LOAD && starts.contains(&address)
     };
     let segment = segments.iter().find(holds).ok_or(KernelError::Malformed)?;
     let at = (segment.offset + address - segment.virtual_address) as usize;
-    Ok(at..at + 16)
+    Ok(at..at + WORDS_BYTES as usize)
 }
 
 /// The segments of an ELF file, checked so that their places and sizes can be added up.

@@ -81,7 +81,11 @@ pub fn single(
     output: &Path,
     key: Option<&PrivateKey>,
 ) -> Result<Verified, PackError> {
-    let (verified, bundle) = image::pack_in_memory(archive, key)?;
+    let packed = image::pack_in_memory(archive, key, kernel_file::MAX_CARRIED as u64);
+    let (verified, bundle) = packed.map_err(|error| match error {
+        ImageError::TooSmall { needed, .. } => unfit(kernel)(KernelError::TooLarge(needed)),
+        error => error.into(),
+    })?;
     let carrying = kernel_file::carrying(&read(kernel)?, &bundle).map_err(unfit(kernel))?;
     remove(output)?;
     sign(output, &carrying, key)?;

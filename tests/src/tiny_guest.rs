@@ -37,6 +37,43 @@ pub fn tiny_guest(steps: &[Step]) -> NamedTempFile {
     file
 }
 
+/// The bytes of a guest that asks for a bundle: with the two words that `ukernel pack --image` writes to, and their symbol.
+pub fn asking_guest(steps: &[Step]) -> Vec<u8> {
+    const SYMBOLS: &[u8] = b"\0ukernel_embedded_bundle\0";
+    let code = code(steps);
+    let words = u64::from(BASE + CODE_OFFSET) + code.len() as u64;
+    let mut image = elf(&[code, vec![0xff; 16]].concat());
+    let names_at = image.len() as u64;
+    image.extend(SYMBOLS);
+    image.resize(image.len().next_multiple_of(8), 0);
+    let table_at = image.len() as u64;
+    image.extend([0; 24]); // the first symbol is none
+    image.extend(1u32.to_le_bytes()); // its name
+    image.extend([0x11, 0, 1, 0]); // an object, for all, in the first section
+    image.extend(words.to_le_bytes());
+    image.extend(16u64.to_le_bytes());
+    let sections_at = image.len() as u64;
+    image.extend([0; 64]); // the first section is none
+    section_header(&mut image, 3, names_at, SYMBOLS.len() as u64, 0);
+    section_header(&mut image, 2, table_at, 48, 24);
+    image[0x28..0x30].copy_from_slice(&sections_at.to_le_bytes());
+    image[0x3a..0x40].copy_from_slice(&[64, 0, 3, 0, 1, 0]);
+    image
+}
+
+/// The header of a section of names, or of symbols whose names are in the section before.
+fn section_header(image: &mut Vec<u8>, kind: u32, offset: u64, size: u64, entry_size: u64) {
+    image.extend(0u32.to_le_bytes());
+    image.extend(kind.to_le_bytes());
+    for field in [0, 0, offset, size] {
+        image.extend(field.to_le_bytes());
+    }
+    image.extend(1u32.to_le_bytes()); // the section of the names
+    image.extend(1u32.to_le_bytes()); // of the symbols, the first that is for all
+    image.extend(1u64.to_le_bytes());
+    image.extend(entry_size.to_le_bytes());
+}
+
 /// The line that a guest ends with.
 pub fn exit_record(status: u8) -> Step {
     Step::Print(format!("{}{status}\n", abi::serial::EXIT_PREFIX))

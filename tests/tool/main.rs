@@ -9,6 +9,7 @@ mod firecracker;
 mod full_disk;
 mod getting_started;
 mod killed;
+mod kinds;
 mod machines;
 mod packs;
 mod projects;

@@ -35,7 +35,7 @@ pub(crate) fn built(place: &Place, files: &[(&str, &[u8])]) -> PathBuf {
 }
 
 #[track_caller]
-fn refused(done: Done, status: i32, words: &[&str]) {
+pub(crate) fn refused(done: Done, status: i32, words: &[&str]) {
     assert_eq!(done.status, Some(status), "{}", done.words);
     for expected in words {
         assert!(

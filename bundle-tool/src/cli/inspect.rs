@@ -17,7 +17,7 @@ use crate::ui::{FAINT, GOOD, Ui};
 /// The file is checked first. The digest is what `bundle=` on a kernel's command line demands.
 #[derive(Args)]
 pub(super) struct Inspect {
-    /// An image, a build/bundle.tgz or a kernel with a bundle inside [default: what was packed in this project]
+    /// An image, a build/bundle.tgz or a kernel with a bundle inside [default: what was packed last in this project]
     file: Option<PathBuf>,
     /// Print one JSON document instead
     #[arg(long)]

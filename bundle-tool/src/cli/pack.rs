@@ -71,7 +71,11 @@ impl Pack {
         };
         ui.status(
             "Packed",
-            format_args!("{} ({}{signed})", made.join(" and "), verified.digest),
+            format_args!(
+                "{} (bundle {}{signed})",
+                made.join(" and "),
+                verified.digest
+            ),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -1,17 +1,19 @@
 //! `ukernel verify`: whether something packed is whole, and whose it is.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use bundle::{Digest, Signature, Verified};
 use clap::Args;
 
 use super::Failure;
 use super::build::project;
-use crate::image::{self, ImageError};
+use crate::image::{self, Found, ImageError};
 use crate::kernel_file;
+use crate::manifest::Language;
 use crate::pack;
 use crate::project::Project;
 use crate::signing::PublicKey;
@@ -22,21 +24,71 @@ const REFUSED: u8 = 1;
 
 /// Check that what was packed is whole, and with --key who has signed it
 ///
-/// Looks at every bit of an image, as the kernel does before it runs anything. A kernel is compared with the signature beside it,
-/// NAME.sig, if it has one. Ends with 1 if something is wrong, and names the file.
+/// Looks at every bit of a bundle, as the kernel does before it runs anything, and tells its digest, which `bundle=` on a
+/// kernel's command line demands. Of a kernel it tells the SHA-256 of the file, and compares that with the signature beside it,
+/// NAME.sig, if it has one: nothing else finds out whether a kernel was changed. Ends with 1 if something is wrong, and
+/// names the file.
 #[derive(Args)]
 pub(super) struct Verify {
-    /// An image, a build/bundle.tgz or a kernel [default: what was packed in this project, kernel and image]
+    /// An image, a build/bundle.tgz or a kernel [default: all that was packed in this project]
     file: Option<PathBuf>,
     /// Demand a signature of the owner of this public key
     #[arg(long, value_name = "PUBLIC KEY")]
     key: Option<PathBuf>,
 }
 
-/// A file that is whole, and who has signed it, if anybody.
+/// A file in which nothing is wrong, as far as that can be told without a key.
 struct Sound {
-    digest: Digest,
+    /// Of an image, and of a kernel that carries one.
+    bundle: Option<Digest>,
+    /// The SHA-256 of a kernel.
+    kernel: Option<Digest>,
+    /// Of the kernel, else of the bundle.
     signature: Option<Signature>,
+}
+
+impl Sound {
+    /// Looks at a file.
+    fn read(file: &Path) -> Result<Sound, Failure> {
+        let (kernel, bundle) = match image::examine(file).map_err(damaged)? {
+            Found::Image(verified) => (None, Some(verified)),
+            Found::Kernel(kernel, carried) => (Some(kernel), carried),
+        };
+        // One that does not fit its bundle is an error, whoever signed what it is in.
+        if let Some(bundle) = &bundle {
+            claimed(file, bundle.digest, bundle.signature.as_ref())?;
+        }
+        let signature = match &kernel {
+            None => bundle.as_ref().and_then(|bundle| bundle.signature),
+            Some(kernel) => {
+                kernel_file::stripped(kernel).map_err(|error| refused(file, &error.to_string()))?;
+                let beside = pack::kernel_signature(file);
+                beside.map_err(|error| Failure::from(error).status(REFUSED))?
+            }
+        };
+        Ok(Sound {
+            bundle: bundle.map(|bundle| bundle.digest),
+            kernel: kernel.map(|kernel| Digest::of(&kernel)),
+            signature,
+        })
+    }
+
+    /// What a signature is one of.
+    fn signed(&self) -> Digest {
+        let signed = self.kernel.or(self.bundle);
+        signed.expect("a file is a kernel or an image")
+    }
+}
+
+impl fmt::Display for Sound {
+    /// Its digests, each with what it is one of.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digests = [("bundle", self.bundle), ("file", self.kernel)];
+        let said = digests
+            .iter()
+            .filter_map(|(what, digest)| Some(format!("{what} {}", digest.as_ref()?)));
+        f.write_str(&said.collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl Verify {
@@ -47,63 +99,53 @@ impl Verify {
             None => packed_files()?,
         };
         for file in files {
-            let sound = check(&file)?;
+            let sound = Sound::read(&file)?;
             let signer = match &key {
                 Some(key) => Some(demand(&file, &sound, key)?),
-                None => claimed(&file, sound.digest, sound.signature.as_ref())?,
+                None => claimed(&file, sound.signed(), sound.signature.as_ref())?,
             };
-            let signed = match (signer, key) {
-                (Some(signer), Some(_)) => format!(", signed by {signer}"),
-                (Some(signer), None) => {
-                    format!(", signed by {signer}, whoever that is: --key demands somebody")
+            let file = file.display();
+            match (signer, key) {
+                (Some(signer), Some(_)) => {
+                    ui.status("Verified", format_args!("{file}: {sound}, signed by {signer}"));
                 }
-                (None, _) => String::new(),
-            };
-            ui.status(
-                "Verified",
-                format_args!("{}: {}{signed}", file.display(), sound.digest),
-            );
+                (Some(signer), None) => ui.status(
+                    "Verified",
+                    format_args!(
+                        "{file}: {sound}, signed by {signer}, whoever that is: --key demands somebody"
+                    ),
+                ),
+                (None, _) if sound.bundle.is_some() => {
+                    ui.status("Verified", format_args!("{file}: {sound}"));
+                }
+                (None, _) => ui.status(
+                    "Unsigned",
+                    format_args!("{file}: {sound}: nothing says that it was not changed"),
+                ),
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Checks a file as far as that goes without a key.
-fn check(file: &Path) -> Result<Sound, Failure> {
-    let unread =
-        |error| Failure::from(error).context(format_args!("cannot read {}", file.display()));
-    let mut beginning = Vec::new();
-    let opened = File::open(file).map_err(unread)?;
-    opened
-        .take(kernel_file::MAGIC.len() as u64)
-        .read_to_end(&mut beginning)
-        .map_err(unread)?;
-    if beginning != kernel_file::MAGIC {
-        let Verified {
-            digest, signature, ..
-        } = verify(file)?;
-        return Ok(Sound { digest, signature });
-    }
-    let kernel = fs::read(file).map_err(unread)?;
-    if kernel_file::carried(&kernel).is_some() {
-        verify(file)?;
-    }
-    let signature =
-        pack::kernel_signature(file).map_err(|error| Failure::from(error).status(REFUSED))?;
-    Ok(Sound {
-        digest: Digest::of(&kernel),
-        signature,
-    })
-}
-
-/// What was packed last in the project: the pair, or the kernel with a bundle inside.
+/// All that was packed in the project. Of a pair, half is nothing: a `ukernel pack` was killed.
 fn packed_files() -> Result<Vec<PathBuf>, Failure> {
     let project = project()?;
-    let mut files = match project.is_packed_whole() {
-        true => vec![project.packed_whole()],
-        false => vec![project.packed_image(), project.packed_kernel()],
+    let (image, kernel) = (project.packed_image(), project.packed_kernel());
+    let pair = match project.manifest.project.language {
+        Language::Python => vec![image],
+        Language::Rust | Language::C => vec![image, kernel],
     };
-    files.retain(|file| file.exists());
+    let (mut files, absent): (Vec<PathBuf>, Vec<PathBuf>) =
+        pair.into_iter().partition(|file| file.exists());
+    if let ([there, ..], [absent, ..]) = (files.as_slice(), absent.as_slice()) {
+        let (there, absent) = (project.relative(there), project.relative(absent));
+        let problem = format_args!("{} is there without {}", there.display(), absent.display());
+        return Err(Failure::new(problem)
+            .status(REFUSED)
+            .hint("pack it again: ukernel pack"));
+    }
+    files.extend(Some(project.packed_whole()).filter(|file| file.exists()));
     if files.is_empty() {
         return Err(missing(&project));
     }
@@ -112,7 +154,18 @@ fn packed_files() -> Result<Vec<PathBuf>, Failure> {
 
 /// The file that was named, or else what was packed last in the project: its image, or the kernel with a bundle inside.
 pub(super) fn packed_file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    named.map_or_else(|| Ok(packed_files()?.swap_remove(0)), Ok)
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let project = project()?;
+    let modified =
+        |file: &PathBuf| -> Option<SystemTime> { fs::metadata(file).ok()?.modified().ok() };
+    let packed = [project.packed_whole(), project.packed_image()].into_iter();
+    let last = packed
+        .filter_map(|file| Some((modified(&file)?, file)))
+        .max_by_key(|(time, _)| *time);
+    last.map(|(_, file)| shorter(file))
+        .ok_or_else(|| missing(&project))
 }
 
 /// A path as a person in this folder would write it.
@@ -127,19 +180,25 @@ fn missing(project: &Project) -> Failure {
     Failure::new(problem).hint("pack it first: ukernel pack")
 }
 
-/// Checks a file.
+/// Checks a file, for its bundle.
 pub(super) fn verify(file: &Path) -> Result<Verified, Failure> {
-    image::verify(file).map_err(|error| match error {
+    image::verify(file).map_err(damaged)
+}
+
+fn damaged(error: ImageError) -> Failure {
+    match error {
         ImageError::Bundle { .. } => Failure::from(error).status(REFUSED),
+        ImageError::NoBundle(_) => Failure::from(error)
+            .hint("settings and files of a pair are in the image beside it, NAME.img"),
         _ => Failure::from(error),
-    })
+    }
 }
 
 /// The signer, who must be the key's owner.
 fn demand(file: &Path, sound: &Sound, key: &PublicKey) -> Result<PublicKey, Failure> {
     let problem = match &sound.signature {
         None => "it is not signed",
-        Some(signature) if key.verifies(&sound.digest, signature) => return Ok(*key),
+        Some(signature) if key.verifies(&sound.signed(), signature) => return Ok(*key),
         Some(signature) if PublicKey::of(signature) == Some(*key) => "its signature is wrong",
         Some(_) => "somebody else has signed it",
     };

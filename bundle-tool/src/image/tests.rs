@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use bundle::Index;
 use tempfile::TempDir;
 
 use super::*;

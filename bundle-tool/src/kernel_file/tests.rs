@@ -52,7 +52,7 @@ fn what_does_not_fit_is_refused() {
     let large = vec![0; MAX_CARRIED + 1];
     assert_eq!(
         carrying(&kernel(), &large),
-        Err(KernelError::TooLarge(large.len()))
+        Err(KernelError::TooLarge(large.len() as u64))
     );
     assert_eq!(carried(&kernel()), None);
 }
