@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use bundle::{Index, Volume};
 
 use crate::image::{Draft, ImageError, Source};
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::manifest::{Language, ManifestError};
 use crate::project::Project;
 use crate::sources::{DIGEST, Sources, SourcesError};
@@ -216,11 +216,16 @@ impl Build<'_> {
 
     /// Checks limits and the lock, then writes everything.
     fn finish(&self, program: Program) -> Result<Built, BuildError> {
-        let mut files = self.bundle_files()?;
+        let mut files = program.files;
+        files.extend(self.bundle_files()?);
+        files.sort();
+        files.dedup();
+        let draft = self.draft(files)?;
         let mut lock = program.inputs;
-        for (name, path) in &files {
-            lock.sources.insert(name.clone(), inputs::digest_of(path)?);
-        }
+        // What goes in is an input, of the very bytes that go in.
+        let packed = draft.index().files.iter();
+        lock.sources
+            .extend(packed.map(|file| (file.path.clone(), lock::word(&file.digest))));
         lock.kernel = kernel_inputs();
         lock.adapter = [
             ("name".to_string(), program.adapter.name.clone()),
@@ -232,11 +237,7 @@ impl Build<'_> {
             lock.sources.insert(name, inputs::digest_of(&path)?);
         }
         self.compare(&lock)?;
-        files.extend(program.files);
-        files.sort();
-        files.dedup();
-        let draft = self.draft(&files)?;
-        self.check_limits(program.kernel.as_deref(), &files)?;
+        self.check_limits(program.kernel.as_deref(), draft.index())?;
         self.write(program.kernel.as_deref(), &program.adapter, &lock, &draft)
     }
 
@@ -254,7 +255,7 @@ impl Build<'_> {
         files::matching(self.root(), &self.project.manifest.build.files)
     }
 
-    fn draft(&self, files: &[(String, PathBuf)]) -> Result<Draft, BuildError> {
+    fn draft(&self, files: Vec<(String, PathBuf)>) -> Result<Draft, BuildError> {
         let manifest = &self.project.manifest;
         let mut index = Index::new(self.project.name());
         index.options = self.project.options()?;
@@ -267,8 +268,8 @@ impl Build<'_> {
             })
             .collect();
         let sources = files
-            .iter()
-            .map(|(name, path)| (name.clone(), Source::File(path.clone())));
+            .into_iter()
+            .map(|(name, path)| (name, Source::File(path)));
         Ok(Draft::new(index, sources.collect())?)
     }
 }

@@ -19,13 +19,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use bundle::Digest;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::manifest::{ManifestError, text_of};
 
 /// The version of the format.
 const VERSION: u32 = 1;
+
+/// What a digest begins with.
+const DIGEST: &str = "sha256:";
 
 /// What is said above the lock.
 const HEAD: &str = "# Written by `ukernel build`: what the project is built of. Commit it; `ukernel build --locked` refuses anything else.\n";
@@ -130,15 +133,16 @@ impl fmt::Display for Lock {
 
 /// The digest of some bytes, as a lock says it.
 pub fn digest(bytes: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(bytes) {
-        fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).expect("a String takes all");
-    }
-    text
+    word(&Digest::of(bytes))
+}
+
+/// A digest that is known, as a lock says it.
+pub fn word(digest: &Digest) -> String {
+    format!("{DIGEST}{digest}")
 }
 
 fn is_digest(text: &str) -> bool {
-    text.starts_with("sha256:")
+    text.starts_with(DIGEST)
 }
 
 #[cfg(test)]

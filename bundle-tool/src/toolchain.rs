@@ -136,6 +136,11 @@ pub fn cc() -> OsString {
     named("CC", "cc")
 }
 
+/// Python's interpreter, where a project has none of its own: `$UKERNEL_PYTHON`, else `python3`.
+pub fn python() -> OsString {
+    named("UKERNEL_PYTHON", "python3")
+}
+
 /// The program that a variable names; one that is empty names none.
 fn named(variable: &str, otherwise: &str) -> OsString {
     let name = std::env::var_os(variable).filter(|name| !name.is_empty());

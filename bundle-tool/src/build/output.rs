@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU32;
+use std::path::Path;
 
-use object::{Object as _, ObjectSegment as _};
+use bundle::Index;
 
 use super::{Adapter, Build, BuildError, Built};
 use crate::image::Draft;
+use crate::kernel_file;
 use crate::lock::Lock;
 use crate::sources::DIGEST;
 use crate::whole_file::{self, FOR_ALL};
@@ -17,28 +19,29 @@ impl Build<'_> {
     pub(super) fn check_limits(
         &self,
         kernel: Option<&Path>,
-        files: &[(String, PathBuf)],
+        index: &Index,
     ) -> Result<(), BuildError> {
         let limits = &self.project.manifest.limits;
-        if let (Some(limit), Some(kernel)) = (limits.vmlinux_kb, kernel) {
-            let size = loaded_size(kernel)?.div_ceil(1024);
-            if size > limit.get().into() {
-                let problem =
-                    format!("the program needs {size} KiB, and [limits] vmlinux_kb is {limit}");
-                return Err(BuildError::Project(problem));
+        let check = |bytes: u64, what: &str, key: &str, limit: NonZeroU32| {
+            let size = bytes.div_ceil(1024);
+            match size > limit.get().into() {
+                true => Err(BuildError::Project(format!(
+                    "{what} {size} KiB, and [limits] {key} is {limit}"
+                ))),
+                false => Ok(()),
             }
+        };
+        if let (Some(limit), Some(kernel)) = (limits.vmlinux_kb, kernel) {
+            check(
+                loaded_size(kernel)?,
+                "the program needs",
+                "vmlinux_kb",
+                limit,
+            )?;
         }
         if let Some(limit) = limits.bundle_kb {
-            let sizes = files
-                .iter()
-                .map(|(_, path)| fs::metadata(path).map_or(0, |file| file.len()));
-            let size = sizes.sum::<u64>().div_ceil(1024);
-            if size > limit.get().into() {
-                let problem = format!(
-                    "the bundle's files have {size} KiB, and [limits] bundle_kb is {limit}"
-                );
-                return Err(BuildError::Project(problem));
-            }
+            let bytes = index.files.iter().map(|file| file.size).sum();
+            check(bytes, "the bundle's files have", "bundle_kb", limit)?;
         }
         Ok(())
     }
@@ -99,10 +102,8 @@ fn interface_version() -> String {
 /// How much memory an image's code and data need, in bytes.
 fn loaded_size(kernel: &Path) -> Result<u64, BuildError> {
     let bytes = fs::read(kernel).map_err(|error| BuildError::io(kernel, error))?;
-    let file = object::File::parse(bytes.as_slice());
-    let file =
-        file.map_err(|error| BuildError::Project(format!("{}: {error}", kernel.display())))?;
-    Ok(file.segments().map(|segment| segment.size()).sum())
+    let size = kernel_file::loaded_size(&bytes);
+    size.map_err(|error| BuildError::Project(format!("{}: {error}", kernel.display())))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{Adapter, Build, BuildError, Program, files, inputs};
 use crate::lock::Lock;
-use crate::toolchain::{ToolchainError, answer};
+use crate::toolchain::{ToolchainError, answer, python};
 
 /// What the program consists of, apart from `[build] files`.
 const SOURCES: &str = "src/**/*.py";
@@ -42,13 +42,11 @@ impl Build<'_> {
         let mut sources = files::matching(self.root(), &[pattern])?;
         let entry = self.root().join(project.entry());
         sources.push((inputs::name_in(self.root(), &entry), entry));
-        let paths: Vec<PathBuf> = sources.iter().map(|(_, path)| path.clone()).collect();
         self.check_syntax(&interpreter, &sources)?;
         Ok(Program {
             kernel: None,
             inputs: Lock {
                 toolchain: [("python".to_string(), version.clone())].into(),
-                sources: inputs::digests(self.root(), &paths, &[])?,
                 ..Lock::default()
             },
             files: sources,
@@ -95,9 +93,8 @@ impl Build<'_> {
 /// The interpreter of a project: that of its own environment (`.venv`), else `$UKERNEL_PYTHON`, else `python3`.
 pub fn interpreter(root: &Path) -> PathBuf {
     let own = root.join(".venv/bin/python");
-    let set = || std::env::var_os("UKERNEL_PYTHON").filter(|name| !name.is_empty());
     match fs::exists(&own) {
         Ok(true) => own,
-        _ => PathBuf::from(set().unwrap_or("python3".into())),
+        _ => python().into(),
     }
 }
