@@ -185,3 +185,48 @@ fn a_killed_build_in_c_leaves_no_program_or_a_whole_one() {
     assert!(killed > 3, "only {killed} kills landed in it");
     assert_eq!(fs::read(folder.join("build/vmlinux")).unwrap(), whole);
 }
+
+/// Kills all of a first build in Rust, again and again: the fetching, the compilation of each package and of the program, the
+/// writing. What comes of it in the end is what comes of a build that nobody has killed.
+#[test]
+#[ignore = "compiles the kernel twice: ./just test-tool-long"]
+fn a_killed_build_in_rust_leaves_no_program_or_a_whole_one() {
+    let place = Place::new();
+    let folder = project(&place, "rust", "job");
+    let build = |target: &str| {
+        let mut build = tool(&place, &folder, &["build"]);
+        build.env("CARGO_TARGET_DIR", place.beside(target));
+        build
+    };
+    Done::of_compiling(&mut build("undisturbed")).data();
+    let made = ["build/vmlinux", "build/bundle.tgz", "ukernel.lock"].map(|name| folder.join(name));
+    let whole = made.each_ref().map(|path| fs::read(path).unwrap());
+    fs::remove_dir_all(folder.join("build")).unwrap();
+    let check = || {
+        assert_nothing_is_half(&folder);
+        for (path, whole) in made.iter().zip(&whole) {
+            let left = fs::read(path).unwrap_or_default();
+            assert!(
+                left.is_empty() || left == *whole,
+                "half of {}",
+                path.display()
+            );
+        }
+        // Without the bundle it is no build.
+        assert!(made[0].exists() || !made[1].exists());
+    };
+    let killed = kill_everywhere(|| build("disturbed"), 250 * STEP, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    check();
+    assert_eq!(left_in(&folder), Vec::<PathBuf>::new());
+    // Cargo, too, takes nothing half for whole: each source anew, the writing is killed more often.
+    let main = folder.join("src/main.rs");
+    let text = fs::read_to_string(&main).unwrap();
+    let again = || {
+        fs::write(&main, &text).unwrap();
+        build("disturbed")
+    };
+    let killed = kill_everywhere(again, 50 * STEP, check);
+    assert!(killed > 3, "only {killed} kills landed in it");
+    check();
+}
