@@ -94,6 +94,8 @@ impl Build<'_> {
         cargo
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_BUILD_TARGET");
+        // What is compiled in increments is other code, and whether it is is a person's own setting.
+        cargo.env("CARGO_INCREMENTAL", "0");
         cargo
     }
 
