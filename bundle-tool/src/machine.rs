@@ -32,6 +32,7 @@ pub mod ports;
 mod qemu;
 mod qmp;
 mod running;
+pub(crate) mod scratch;
 mod serial_log;
 mod symbols;
 #[cfg(target_os = "linux")]

@@ -230,6 +230,18 @@ fn firecracker_is_told_of_processors_memory_disks_network_metrics_and_log() {
     );
 }
 
+/// Sockets lie there, and the system wants their paths short.
+#[test]
+fn a_long_name_of_the_folder_for_temporary_files_is_no_obstacle() {
+    let host = Host::new();
+    let temporary = host.place.here().join("x".repeat(100));
+    fs::create_dir(&temporary).unwrap();
+    let mut run = host.run_command(&["--detach", "--name", "web"]);
+    assert_eq!(Done::of(run.env("TMPDIR", temporary)).data(), "web\n");
+    assert_eq!(host.run(&["stop", "web"]).data(), "web\n");
+    assert_eq!(host.look("web")["end"]["status"], 0);
+}
+
 #[test]
 fn a_name_is_taken_as_long_as_its_machine_runs() {
     let host = Host::new();

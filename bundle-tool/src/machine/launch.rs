@@ -20,7 +20,11 @@ use super::ports;
 use super::qemu::Qemu;
 use super::qmp::Qmp;
 use super::running::{Control, Machine, Process};
+use super::scratch;
 use super::serial_log::{MAX_LINES, SerialLog};
+
+/// What the name of a folder for a machine's sockets begins with.
+const PREFIX: &str = "ukernel-";
 
 /// How often free ports are chosen anew when another process takes one in between.
 const MAX_ATTEMPTS: usize = 5;
@@ -180,11 +184,9 @@ impl Launch {
     fn attempt(&self) -> Result<Process, StartError> {
         let mut vmm = self.vmm.clone();
         ports::choose(vmm.config_mut())?;
-        let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix("ukernel-");
         let folder = match &self.scratch {
-            Some(scratch) => builder.tempdir_in(scratch),
-            None => builder.tempdir(),
+            Some(scratch) => tempfile::Builder::new().prefix(PREFIX).tempdir_in(scratch),
+            None => scratch::folder(PREFIX),
         };
         let folder = folder.map_err(StartError::host("make a folder for sockets"))?;
         match &vmm {

@@ -15,7 +15,7 @@ use super::{
     Claim, Console, End, Machines, MachinesError, ProcessId, Settings, State, control, settings,
 };
 use crate::image::ImageError;
-use crate::machine::{Disk, Launch, Machine, Outcome, StartError, Vmm};
+use crate::machine::{Disk, Launch, Machine, Outcome, StartError, Vmm, scratch};
 
 /// Lines that a supervisor keeps in memory: enough to see how the machine ended. All are in the log.
 const KEPT_LINES: usize = 1000;
@@ -148,8 +148,8 @@ impl Order {
         mut on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<(Arc<Machine>, State, TempDir), SuperviseError> {
         let folder = claim.folder();
-        let scratch = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir();
-        let scratch = scratch.map_err(SuperviseError::host("make a folder for sockets"))?;
+        let scratch = scratch::folder(SCRATCH_PREFIX)
+            .map_err(SuperviseError::host("make a folder for sockets"))?;
         let mut state = State::starting(&self.describe(claim.name()), scratch.path());
         let write = |state: &State| state.write(folder).map_err(MachinesError::file(folder));
         State::mark_scratch(scratch.path(), folder).map_err(MachinesError::file(scratch.path()))?;
