@@ -2,7 +2,7 @@
 //! files whoever makes it and whenever. Called by `ukernel disk-image` and by tests.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
@@ -66,12 +66,21 @@ fn collect(root: &Path, path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> 
 
 fn append(archive: &mut Builder<impl Write>, root: &Path, file: &Path) -> io::Result<()> {
     let content = File::open(root.join(file))?;
+    let size = content.metadata()?.len();
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
-    header.set_size(content.metadata()?.len());
+    header.set_size(size);
     header.set_mode(0o644);
     header.set_mtime(0);
-    archive.append_data(&mut header, file, content)
+    // More or less than the header says would shift all that follows.
+    let mut rest = (&content).take(size);
+    archive.append_data(&mut header, file, &mut rest)?;
+    if rest.limit() > 0 || (&content).read(&mut [0])? > 0 {
+        return Err(io::Error::other(
+            "it has another size than it says, or changed while it was read",
+        ));
+    }
+    Ok(())
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -132,6 +141,21 @@ mod tests {
         let image = folder.path().join("image");
         let error = write(&image, folder.path(), &["a".into(), "absent".into()]).unwrap_err();
         assert!(error.to_string().starts_with("absent:"), "{error}");
+        assert!(!image.exists());
+    }
+
+    /// As a file that is written to meanwhile; one of the kernel's says that it has no bytes.
+    #[test]
+    fn a_file_of_another_size_than_it_says_leaves_no_image() {
+        let folder = tree(&["a", "c"]);
+        std::os::unix::fs::symlink("/proc/version", folder.path().join("b")).unwrap();
+        let image = folder.path().join("image");
+        let paths = ["a", "b", "c"].map(PathBuf::from);
+        let error = write(&image, folder.path(), &paths).unwrap_err();
+        assert!(
+            error.to_string().starts_with("b: it has another size"),
+            "{error}"
+        );
         assert!(!image.exists());
     }
 }
