@@ -3,9 +3,8 @@
 //!
 //! A workload asks for it with `#[ukernel::main(bundle)]`; without that, nothing of this is in its image. It lies on
 //! the first disk or in the kernel's own file, or in the boot module (the initrd), in the format of the crate
-//! [`bundle`]. Where there are
-//! both, the module's settings and files come on top: it is how `ukernel run` passes variables and arguments that a
-//! command line has no room for. On top of both comes the command line.
+//! [`bundle`]. Where there are both, the module's settings and files come on top: it is how `ukernel run` passes
+//! variables and arguments that a command line has no room for. On top of both comes the command line.
 //!
 //! | what | which counts |
 //! | --- | --- |

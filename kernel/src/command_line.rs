@@ -2,9 +2,10 @@
 //!
 //! `kernel options -- workload arguments`. The options are `log=`, `net=` (and `net1=`, `net2=`, …
 //! for further interfaces), `hostname=`, `allow=` (what the workload may do, see [`policy`](mod@crate::policy)),
-//! `env=NAME=VALUE` (a variable for the workload) and `trace=on` (its trace), and `bundle=`
-//! for a workload that asks for a [`bundle`](crate::bundle); the README of the examples shows them at work. Called by [`runtime`](crate::runtime) during start, and pure: it logs nothing, so that the level it
-//! finds can be set before its [warnings](CommandLine::warnings) are said.
+//! `env=NAME=VALUE` (a variable for the workload), `trace=on` (its trace), and `bundle=` for a workload that asks for a
+//! [`bundle`](crate::bundle); the README of the examples shows them at work. Called by [`runtime`](crate::runtime) during
+//! start, and pure: it logs nothing, so that the level it finds can be set before its
+//! [warnings](CommandLine::warnings) are said.
 //!
 //! It must never panic or fail: a machine with a wrong option still boots, and says so.
 //!
