@@ -215,7 +215,7 @@ fn a_killed_build_in_rust_leaves_no_program_or_a_whole_one() {
         // Without the bundle it is no build.
         assert!(made[0].exists() || !made[1].exists());
     };
-    let killed = kill_everywhere(|| build("disturbed"), 250 * STEP, check);
+    let killed = kill_everywhere(|| build("disturbed"), 500 * STEP, check);
     assert!(killed > 3, "only {killed} kills landed in it");
     check();
     assert_eq!(left_in(&folder), Vec::<PathBuf>::new());
