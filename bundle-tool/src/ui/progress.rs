@@ -1,7 +1,6 @@
 //! Progress of long work, drawn on a terminal only. Made by [`Ui::progress`].
 
 use std::fmt::Display;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
@@ -72,10 +71,10 @@ fn coloured(verb: &str) -> String {
     }
 }
 
-/// Where progress is drawn: nowhere, unless a person sees it.
+/// Where progress is drawn: nowhere, unless a person sees it. That standard error is a terminal, and one that can redraw a line, is
+/// what the drawing library looks at itself.
 pub(super) fn target(verbosity: Verbosity) -> ProgressDrawTarget {
-    let can_redraw = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    if verbosity >= Verbosity::Normal && can_redraw && std::io::stderr().is_terminal() {
+    if verbosity >= Verbosity::Normal {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
