@@ -20,7 +20,7 @@ mod tools;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Disk, Facts, Kvm, KvmState, Rust, Tap};
+pub use facts::{Disk, Facts, Kvm, Rust, Tap};
 pub use packages::PackageManager;
 pub use program::Program;
 

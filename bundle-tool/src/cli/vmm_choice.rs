@@ -51,8 +51,7 @@ pub(super) fn choose(wish: Wish, host: &Host) -> (Choice, String) {
 
 /// Why Firecracker is not taken where anything may be, as the end of QEMU's reason; `None`: it is.
 fn against_firecracker(wish: Wish, host: &Host) -> Option<&'static str> {
-    let has_kvm = host.support.kvm.is_ok() && host.support.hardware;
-    if wish.accelerator.is_some() || !has_kvm {
+    if wish.accelerator.is_some() || !host.support.has_fast_kvm() {
         // The reason for QEMU's accelerator says as much.
         return Some("");
     }
@@ -76,13 +75,11 @@ fn qemu(wish: Wish, host: &Host, obstacle: &str) -> (Choice, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::KvmState;
 
-    fn host(kvm: bool, hardware: bool, firecracker: bool) -> Host {
+    fn host(kvm: KvmState, hardware: bool, firecracker: bool) -> Host {
         Host {
-            support: HostSupport {
-                kvm: kvm.then_some(()).ok_or("permission denied".into()),
-                hardware,
-            },
+            support: HostSupport { kvm, hardware },
             firecracker: firecracker.then(|| "fc".into()),
         }
     }
@@ -97,7 +94,7 @@ mod tests {
 
     #[test]
     fn firecracker_is_taken_where_everything_is_there() {
-        let all = host(true, true, true);
+        let all = host(KvmState::Works, true, true);
         for net in [NetBackend::Tap, NetBackend::None] {
             let (choice, _) = choose(wish(VmmName::Auto, net), &all);
             assert_eq!(choice, Choice::Firecracker("fc".into()));
@@ -110,22 +107,33 @@ mod tests {
         for (net, host, expected, reason) in [
             (
                 NetBackend::User,
-                host(true, true, true),
+                host(KvmState::Works, true, true),
                 &kvm,
                 "no user-mode network",
             ),
-            (NetBackend::Tap, host(true, true, false), &kvm, "the PATH"),
             (
                 NetBackend::Tap,
-                host(true, false, true),
+                host(KvmState::Works, true, false),
+                &kvm,
+                "the PATH",
+            ),
+            (
+                NetBackend::Tap,
+                host(KvmState::Works, false, true),
                 &Choice::Qemu(Accelerator::Tcg),
                 "neither vmx nor svm",
             ),
             (
                 NetBackend::None,
-                host(false, true, true),
+                host(KvmState::Closed("permission denied".into()), true, true),
                 &Choice::Qemu(Accelerator::Tcg),
                 "permission denied",
+            ),
+            (
+                NetBackend::None,
+                host(KvmState::NoVm("busy".into()), true, true),
+                &Choice::Qemu(Accelerator::Tcg),
+                "makes no VM: busy",
             ),
         ] {
             let (choice, why) = choose(wish(VmmName::Auto, net), &host);
@@ -136,11 +144,11 @@ mod tests {
 
     #[test]
     fn a_wish_is_followed() {
-        let nothing = host(false, false, false);
+        let nothing = host(KvmState::NoDevice, false, false);
         let (choice, reason) = choose(wish(VmmName::Firecracker, NetBackend::User), &nothing);
         assert_eq!(choice, Choice::Firecracker("firecracker".into()));
         assert_eq!(reason, "as asked");
-        let all = host(true, true, true);
+        let all = host(KvmState::Works, true, true);
         let (choice, _) = choose(wish(VmmName::Qemu, NetBackend::Tap), &all);
         assert_eq!(choice, Choice::Qemu(Accelerator::Kvm { hardware: true }));
         // How QEMU runs instructions is asked of QEMU.

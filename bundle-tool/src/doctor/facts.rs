@@ -2,14 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::packages::PackageManager;
 use super::program::{Program, answer_of, ask};
 use crate::build::interpreter;
-use crate::machine::{Firecracker, virtualization_flag};
+use crate::machine::{Firecracker, KvmState, kvm, virtualization_flag};
 use crate::program::find;
 use crate::project::Project;
 use crate::sources;
@@ -55,19 +54,6 @@ pub struct Kvm {
     pub permissions: Option<String>,
     /// The device's group.
     pub group: Option<String>,
-}
-
-/// How far one gets with `/dev/kvm`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KvmState {
-    /// It is not there.
-    NoDevice,
-    /// It does not open for reading and writing, and why.
-    Closed(String),
-    /// It opens, but makes no VM, and why.
-    NoVm(String),
-    /// It makes a VM.
-    Works,
 }
 
 impl Kvm {
@@ -154,9 +140,8 @@ fn rust() -> Rust {
 }
 
 fn kvm() -> Kvm {
-    let device = Path::new("/dev/kvm");
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let found = fs::metadata(device)
+    let found = fs::metadata(kvm::DEVICE)
         .ok()
         .filter(|file| file.file_type().is_char_device());
     let group = found
@@ -168,22 +153,11 @@ fn kvm() -> Kvm {
         format!("{} {owner}:{group}", mode(file.mode()))
     });
     Kvm {
-        state: found.map_or(KvmState::NoDevice, |_| kvm_state(device)),
+        state: KvmState::detect(),
         hardware: virtualization_flag(&cpuinfo).map(String::from),
         permissions,
         group,
     }
-}
-
-fn kvm_state(device: &Path) -> KvmState {
-    if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
-        return KvmState::Closed(error.to_string());
-    }
-    #[cfg(target_os = "linux")]
-    if let Err(error) = kvm_ioctls::Kvm::new().and_then(|kvm| kvm.create_vm()) {
-        return KvmState::NoVm(io::Error::from_raw_os_error(error.errno()).to_string());
-    }
-    KvmState::Works
 }
 
 /// A device's permissions as `ls -l` shows them.

@@ -1,7 +1,8 @@
 //! What is to be thought of this machine's KVM. Pure.
 
 use super::packages::as_root;
-use super::{Check, Facts, KvmState};
+use super::{Check, Facts};
+use crate::machine::KvmState;
 
 const NAME: &str = "kvm";
 

@@ -1,6 +1,7 @@
 //! What is concluded from machines of all kinds, none of which is this one.
 
 use super::*;
+use crate::machine::KvmState;
 
 fn found(says: &str) -> Program {
     Program::Found {

@@ -2,10 +2,11 @@
 //! nothing and changes nothing.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::kvm::KvmState;
 
 /// How QEMU runs the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +36,8 @@ pub enum AcceleratorRequest {
 /// What the host offers, as far as the choice depends on it.
 #[derive(Clone, Debug)]
 pub struct HostSupport {
-    /// `Ok` when `/dev/kvm` opened for reading and writing, otherwise why not.
-    pub kvm: Result<(), String>,
+    /// How far one gets with `/dev/kvm`.
+    pub kvm: KvmState,
     /// Whether `/proc/cpuinfo` lists `vmx` or `svm`.
     pub hardware: bool,
 }
@@ -55,12 +56,16 @@ impl HostSupport {
     ///
     /// `/dev/kvm` alone proves nothing: some build machines expose it without VMX or SVM.
     pub fn detect() -> HostSupport {
-        let kvm = OpenOptions::new().read(true).write(true).open("/dev/kvm");
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         HostSupport {
-            kvm: kvm.map(drop).map_err(|error| error.to_string()),
+            kvm: KvmState::detect(),
             hardware: virtualization_flag(&cpuinfo).is_some(),
         }
+    }
+
+    /// Whether KVM makes machines, and the processor itself runs their instructions.
+    pub fn has_fast_kvm(&self) -> bool {
+        self.kvm == KvmState::Works && self.hardware
     }
 }
 
@@ -75,8 +80,8 @@ impl AcceleratorChoice {
     /// Decides for `host`. Never fails: a forced KVM that cannot be opened is left for QEMU to refuse.
     ///
     /// ```
-    /// use bundle_tool::machine::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport};
-    /// let host = HostSupport { kvm: Ok(()), hardware: false };
+    /// use bundle_tool::machine::{Accelerator, AcceleratorChoice, AcceleratorRequest, HostSupport, KvmState};
+    /// let host = HostSupport { kvm: KvmState::Works, hardware: false };
     /// let choice = AcceleratorChoice::new(AcceleratorRequest::Auto, &host);
     /// assert_eq!(choice.accelerator, Accelerator::Tcg);
     /// ```
@@ -91,17 +96,15 @@ impl AcceleratorChoice {
                 "as asked; this processor has neither vmx nor svm, so expect it to be slow".into(),
             ),
             (AcceleratorRequest::Tcg, _, _) => (Accelerator::Tcg, "as asked".into()),
-            (AcceleratorRequest::Auto, Ok(()), true) => (
+            (AcceleratorRequest::Auto, kvm @ KvmState::Works, true) => (
                 Accelerator::Kvm { hardware },
-                "/dev/kvm opens and the processor has vmx or svm".into(),
+                format!("{kvm}, and the processor has vmx or svm"),
             ),
-            (AcceleratorRequest::Auto, Ok(()), false) => (
+            (AcceleratorRequest::Auto, kvm @ KvmState::Works, false) => (
                 Accelerator::Tcg,
-                "/dev/kvm opens, but the processor has neither vmx nor svm".into(),
+                format!("{kvm}, but the processor has neither vmx nor svm"),
             ),
-            (AcceleratorRequest::Auto, Err(error), _) => {
-                (Accelerator::Tcg, format!("/dev/kvm does not open: {error}"))
-            }
+            (AcceleratorRequest::Auto, kvm, _) => (Accelerator::Tcg, kvm.to_string()),
         };
         AcceleratorChoice {
             accelerator,
@@ -143,55 +146,42 @@ impl FromStr for AcceleratorRequest {
 mod tests {
     use super::*;
 
-    fn choose(request: AcceleratorRequest, kvm: bool, hardware: bool) -> AcceleratorChoice {
-        let kvm = if kvm {
-            Ok(())
-        } else {
-            Err("permission denied".to_string())
-        };
+    fn choose(request: AcceleratorRequest, kvm: KvmState, hardware: bool) -> AcceleratorChoice {
         AcceleratorChoice::new(request, &HostSupport { kvm, hardware })
     }
 
     #[test]
-    fn auto_takes_kvm_only_where_it_opens_and_is_fast() {
+    fn auto_takes_kvm_only_where_it_works_and_is_fast() {
+        let auto = |kvm, hardware| choose(AcceleratorRequest::Auto, kvm, hardware).accelerator;
         let kvm = Accelerator::Kvm { hardware: true };
-        assert_eq!(
-            choose(AcceleratorRequest::Auto, true, true).accelerator,
-            kvm
-        );
-        assert_eq!(
-            choose(AcceleratorRequest::Auto, true, false).accelerator,
-            Accelerator::Tcg
-        );
-        assert_eq!(
-            choose(AcceleratorRequest::Auto, false, true).accelerator,
-            Accelerator::Tcg
-        );
+        assert_eq!(auto(KvmState::Works, true), kvm);
+        assert_eq!(auto(KvmState::Works, false), Accelerator::Tcg);
+        for state in [
+            KvmState::NoDevice,
+            KvmState::Closed("permission denied".into()),
+            KvmState::NoVm("busy".into()),
+        ] {
+            assert_eq!(auto(state, true), Accelerator::Tcg);
+        }
     }
 
     #[test]
     fn a_wish_is_followed_and_its_cost_is_said() {
-        let forced = choose(AcceleratorRequest::Kvm, true, false);
+        let forced = choose(AcceleratorRequest::Kvm, KvmState::Works, false);
         assert_eq!(forced.accelerator, Accelerator::Kvm { hardware: false });
         assert!(forced.reason.contains("slow"), "{}", forced.reason);
-        assert_eq!(
-            choose(AcceleratorRequest::Tcg, true, true).accelerator,
-            Accelerator::Tcg
-        );
+        let tcg = choose(AcceleratorRequest::Tcg, KvmState::Works, true);
+        assert_eq!(tcg.accelerator, Accelerator::Tcg);
     }
 
     #[test]
     fn the_reason_names_what_is_missing() {
-        assert!(
-            choose(AcceleratorRequest::Auto, false, true)
-                .reason
-                .contains("permission denied")
-        );
-        assert!(
-            choose(AcceleratorRequest::Auto, true, false)
-                .reason
-                .contains("vmx")
-        );
+        let reason = |kvm, hardware| choose(AcceleratorRequest::Auto, kvm, hardware).reason;
+        let closed = reason(KvmState::Closed("permission denied".into()), true);
+        assert!(closed.contains("permission denied"), "{closed}");
+        let busy = reason(KvmState::NoVm("busy".into()), true);
+        assert!(busy.contains("makes no VM: busy"), "{busy}");
+        assert!(reason(KvmState::Works, false).contains("vmx"));
     }
 
     #[test]
