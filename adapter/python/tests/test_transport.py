@@ -27,6 +27,8 @@ pytestmark = native_only
 Record = list[Any]
 Scenario = Callable[[Record], Awaitable[None]]
 LOOPS = (asyncio.SelectorEventLoop, ukernel.EventLoop)
+SIZE = 10_000
+"""Large enough to be read into an object of its own."""
 
 
 def same(scenario: Scenario) -> Record:
@@ -472,6 +474,41 @@ def test_reads_of_every_size_after_every_other_give_what_was_sent() -> None:
         peer.close()
 
     same(scenario)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reads"),
+    [
+        (8, [4 * SIZE]),  # so many are no rule yet
+        (10, [SIZE] * 4),
+        (17, [4 * SIZE]),  # the read that looks for more
+        (20, [SIZE] * 4),
+        (31, [SIZE, SIZE, 2 * SIZE]),
+    ],
+)
+def test_after_many_reads_of_one_size_the_next_are_of_it_and_some_look_for_more(pieces: int, reads: list[int]) -> None:
+    """One that asks for no more than the last loses nothing: what is left is read in the next turns."""
+
+    async def scenario() -> list[int]:
+        record: Record = []
+        transport, peer = await connect(Recorder(record))
+        stream = random.Random(1)
+        sent = [stream.randbytes(SIZE) for _ in range(pieces + 4)]
+        for piece in sent[:pieces]:
+            peer.send(piece)
+            await turns()
+            assert record.pop() == ("", "data", piece)
+        record.clear()
+        peer.send(b"".join(sent[pieces:]))
+        await turns(12)
+        data = [entry[2] for entry in record]
+        assert b"".join(data) == b"".join(sent[pieces:])
+        transport.abort()
+        peer.close()
+        return [len(piece) for piece in data]
+
+    with asyncio.Runner(loop_factory=ukernel.EventLoop) as runner:
+        assert runner.run(scenario()) == reads
 
 
 def test_a_buffered_protocol_has_its_buffer_filled() -> None:

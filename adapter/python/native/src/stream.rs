@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -34,6 +34,10 @@ thread_local! {
 
 /// From here on a read goes straight into an object as large as the last one.
 const LARGE_READ: usize = 4 * 1024;
+/// After so many reads of one size the next is expected to be of that size too, and asks for no more, which is cheaper.
+const STEADY: u32 = 8;
+/// So often one asks all the same, because there may be more by now.
+const LOOK_FOR_MORE: u32 = 16;
 
 /// What a transport gives the loop to call when its socket is readable.
 #[pyclass(frozen, module = "ukernel._native")]
@@ -44,6 +48,8 @@ pub(crate) struct Reader {
     buffered: AtomicBool,
     /// What the last read gave, in bytes.
     last: AtomicUsize,
+    /// How many before it gave as much.
+    repeated: AtomicU32,
 }
 
 #[pymethods]
@@ -55,6 +61,7 @@ impl Reader {
             descriptor,
             buffered: AtomicBool::new(false),
             last: AtomicUsize::new(0),
+            repeated: AtomicU32::new(0),
         }
     }
 
@@ -116,6 +123,19 @@ const UPDATED: &str = "Fatal error: protocol.buffer_updated() call failed.";
 const WRITING: &str = "Fatal write error on socket transport";
 
 impl Reader {
+    fn note(&self, count: usize) {
+        if self.last.swap(count, Ordering::Relaxed) == count {
+            self.repeated.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.repeated.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn is_steady(&self) -> bool {
+        let repeated = self.repeated.load(Ordering::Relaxed);
+        repeated >= STEADY && !repeated.is_multiple_of(LOOK_FOR_MORE)
+    }
+
     /// For `data_received`.
     fn read(
         &self,
@@ -132,7 +152,8 @@ impl Reader {
             let room = &mut room[..most.min(MAX_READ)];
             match self.last.load(Ordering::Relaxed) {
                 last if (LARGE_READ..=room.len()).contains(&last) => {
-                    receive_large(py, self.descriptor, last, room)
+                    let most = if self.is_steady() { last } else { room.len() };
+                    receive_large(py, self.descriptor, last, &mut room[..most])
                 }
                 _ => receive_small(py, self.descriptor, room),
             }
@@ -142,7 +163,7 @@ impl Reader {
             Ok(data) => data,
             Err(error) => return later_or(py, error),
         };
-        self.last.store(data.as_bytes().len(), Ordering::Relaxed);
+        self.note(data.as_bytes().len());
         call_method(protocol, intern!(py, "data_received"), &data)
             .map(|_| Read::Data)
             .map_err(failed(RECEIVED))
@@ -292,14 +313,19 @@ fn receive_large<'py>(
     };
     // SAFETY: it is a bytes object, whose memory stays where it is.
     let first = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
-    let parts = [
-        (first.cast(), expected),
-        (room.as_mut_ptr().cast(), room.len() - expected),
-    ]
-    .map(|(iov_base, iov_len)| libc::iovec { iov_base, iov_len });
-    // SAFETY: both parts have room for as many bytes as they say, and live until the call returns.
-    let count = unsafe { libc::readv(descriptor, parts.as_ptr(), parts.len() as libc::c_int) };
-    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let count = if room.len() == expected {
+        // SAFETY: the object has room for so many bytes.
+        unsafe { receive(descriptor, first.cast(), expected) }?
+    } else {
+        let parts = [
+            (first.cast(), expected),
+            (room.as_mut_ptr().cast(), room.len() - expected),
+        ]
+        .map(|(iov_base, iov_len)| libc::iovec { iov_base, iov_len });
+        // SAFETY: both parts have room for as many bytes as they say, and live until the call returns.
+        let count = unsafe { libc::readv(descriptor, parts.as_ptr(), parts.len() as libc::c_int) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())?
+    };
     if count == expected {
         // SAFETY: made as one above, and filled now.
         return Ok(unsafe { object.cast_into_unchecked() });
