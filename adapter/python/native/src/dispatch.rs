@@ -34,12 +34,13 @@ pub(crate) fn process_events<'py>(
         let data = key.get_item(KEY_DATA)?.cast_into::<PyTuple>()?;
         for (bit, at) in [(EVENT_READ, 0), (EVENT_WRITE, 1)] {
             let handle = data.get_item(at)?;
-            if mask & bit == 0 || handle.is_none() {
+            // One that was cancelled has no callback that would run.
+            if mask & bit == 0 || handle.is_none() || (runs && run(&handle)?) {
                 continue;
             }
             if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
                 event_loop.call_method1(intern!(py, "_forget"), (&key, handle))?;
-            } else if !(runs && run(&handle)?) {
+            } else {
                 others.push(handle);
             }
         }

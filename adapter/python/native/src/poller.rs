@@ -143,9 +143,13 @@ impl Poller {
             let Some(key) = keys.get_item(token)? else {
                 return Ok(());
             };
-            let key = key.cast_into::<PyTuple>()?;
-            let wanted: u32 = key.get_borrowed_item(KEY_EVENTS)?.extract()?;
-            match mask(events) & wanted {
+            let mut mask = mask(events);
+            if events & OVER != 0 {
+                // Told whatever is waited for; all else only to who waits for it.
+                let key = key.cast::<PyTuple>()?;
+                mask &= key.get_borrowed_item(KEY_EVENTS)?.extract::<u32>()?;
+            }
+            match mask {
                 0 => Ok(()),
                 mask => ready.append((key, mask)),
             }
