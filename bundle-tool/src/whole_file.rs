@@ -52,7 +52,7 @@ pub fn write<E: From<io::Error>>(
 /// Makes `path` a file of these bytes, or leaves it as it is.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn put(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     write(path, mode, |file| file.write_all(bytes))
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use bundle_tool::machine::{Accelerator, Disk, HostSupport, MachineType, Qemu, VmConfig};
+use bundle_tool::machine::{Accelerator, Disk, HostSupport, KvmState, MachineType, Qemu, VmConfig};
 use system_tests::demo::{Demo, demo_config};
 use system_tests::guest::guest;
 use system_tests::image::Image;
@@ -44,11 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// KVM, be it emulated, or a visible skip.
 fn kvm(what: &str) -> Option<Accelerator> {
     let host = HostSupport::detect();
-    if let Err(error) = host.kvm {
-        skip(
-            &format!("{what} under KVM"),
-            &format!("/dev/kvm does not open: {error}"),
-        );
+    if host.kvm != KvmState::Works {
+        skip(&format!("{what} under KVM"), &host.kvm.to_string());
         return None;
     }
     Some(Accelerator::Kvm {
