@@ -1,10 +1,8 @@
 //! `ukernel verify`: whether something packed is whole, and whose it is.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use bundle::{Digest, Signature, Verified};
 use clap::Args;
@@ -158,14 +156,14 @@ pub(super) fn packed_file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
         return Ok(named);
     }
     let project = project()?;
-    let modified =
-        |file: &PathBuf| -> Option<SystemTime> { fs::metadata(file).ok()?.modified().ok() };
-    let packed = [project.packed_whole(), project.packed_image()].into_iter();
-    let last = packed
-        .filter_map(|file| Some((modified(&file)?, file)))
-        .max_by_key(|(time, _)| *time);
-    last.map(|(_, file)| shorter(file))
-        .ok_or_else(|| missing(&project))
+    let last = match project.is_packed_whole() {
+        true => project.packed_whole(),
+        false => project.packed_image(),
+    };
+    match last.exists() {
+        true => Ok(shorter(last)),
+        false => Err(missing(&project)),
+    }
 }
 
 /// A path as a person in this folder would write it.
