@@ -16,6 +16,9 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 const SUFFIX: &str = ".partial";
 /// Letters and digits that tell those of one name apart.
 const RANDOM: usize = 6;
+/// How often one is made anew because somebody else removed it before it was locked. Then the last one is taken as it is:
+/// if it is gone, too, renaming it says so.
+const MAX_RACES: usize = 16;
 
 /// A folder that is being filled; removed when it is dropped.
 pub(crate) struct PartialFolder {
@@ -84,7 +87,7 @@ fn locked<T>(
         .suffix(SUFFIX)
         .rand_bytes(RANDOM)
         .permissions(Permissions::from_mode(mode));
-    loop {
+    for _ in 0..MAX_RACES {
         let (made, lock) = make(&builder)?;
         // Somebody who came before the lock takes it for nobody's, and removes it. On a file system without locks nobody
         // removes anything.
@@ -93,6 +96,7 @@ fn locked<T>(
             return Ok((made, lock));
         }
     }
+    make(&builder)
 }
 
 /// Removes what killed processes have left. What cannot be removed is in nobody's way.
