@@ -480,7 +480,7 @@ def test_reads_of_every_size_after_every_other_give_what_was_sent() -> None:
     ("pieces", "reads"),
     [
         (8, [4 * SIZE]),  # so many are no rule yet
-        (10, [SIZE] * 4),
+        (9, [SIZE] * 4),
         (17, [4 * SIZE]),  # the read that looks for more
         (20, [SIZE] * 4),
         (31, [SIZE, SIZE, 2 * SIZE]),

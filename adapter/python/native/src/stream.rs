@@ -34,7 +34,7 @@ thread_local! {
 
 /// From here on a read goes straight into an object as large as the last one.
 const LARGE_READ: usize = 4 * 1024;
-/// After so many reads of one size the next is expected to be of that size too, and asks for no more, which is cheaper.
+/// After so many reads that gave as much as the one before, the next is expected to, and asks for no more, which is cheaper.
 const STEADY: u32 = 8;
 /// So often one asks all the same, because there may be more by now.
 const LOOK_FOR_MORE: u32 = 16;
